@@ -1,0 +1,1 @@
+"""What the Blender side and the engine say to each other; standard library only."""

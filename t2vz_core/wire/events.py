@@ -1,0 +1,135 @@
+"""What happened: one small class per event.
+
+After `Ready`, every job ends in exactly one of `Finished`, `Failed` and `Cancelled`, and nothing of it follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .parse import WireError, from_json, to_json
+
+# ---- the host says
+
+
+@dataclass(frozen=True)
+class Run:
+    """Make the frames `first`..`last` (all, where null) of the job in `folder`, `chunk` at a time (0: by memory)."""
+
+    job: str
+    folder: str
+    first: int | None = None
+    last: int | None = None
+    chunk: int = 0
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Draw the ControlNet conditions of the job in `folder` into its `conditions/` and make no frames."""
+
+    job: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop this job within one denoising step."""
+
+    job: str
+
+
+# ---- the worker says
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker takes jobs."""
+
+    version: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Beat:
+    """The worker lives; sent every second from the first moment on."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units of work of this `stage`; `left_s` until the job's end, null while unknown."""
+
+    job: str
+    stage: str
+    done: int
+    total: int
+    left_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence the artist should read though the job goes on."""
+
+    job: str
+    text: str
+
+
+@dataclass(frozen=True)
+class FrameDone:
+    """Frame `number` lies complete at `path`, relative to the job folder."""
+
+    job: str
+    number: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Every frame asked for lies on disk."""
+
+    job: str
+    frames: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job ended early: one sentence of what was wrong and what to do; `log` has the rest."""
+
+    job: str
+    reason: str
+    log: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The job was stopped as asked; frames already done stay."""
+
+    job: str
+
+
+HOST = (Run, Preview, Cancel)
+WORKER = (Ready, Beat, Progress, Note, FrameDone, Finished, Failed, Cancelled)
+ENDS = (Finished, Failed, Cancelled)
+
+_KINDS = {kind.__name__: kind for kind in HOST + WORKER}
+
+
+def event_to_json(event: Any) -> dict[str, Any]:
+    """The event's JSON object; the key `event` comes first and names its class."""
+    return {"event": type(event).__name__, **to_json(event)}
+
+
+def event_from_json(value: Any) -> Any:
+    """The event of a JSON object.
+
+    Raises:
+        WireError: not an object, an unknown event or a field at fault.
+    """
+    if not isinstance(value, dict):
+        raise WireError("event: must be an object")
+    rest = {key: item for key, item in value.items() if key != "event"}
+    kind = _KINDS.get(value.get("event"))
+    if kind is None:
+        raise WireError(f"event: unknown event {value.get('event')!r}")
+    return from_json(kind, rest, kind.__name__)

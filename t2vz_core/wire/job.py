@@ -1,0 +1,238 @@
+"""What to make: a JobSpec and its parts, with units, ranges and defaults.
+
+A job is a folder: `job.json` (this), `passes/…` (arrays), `frames/0001.png`… (the result), `engine.log`.
+Pixels: x right, y down, origin at the top-left corner, pixel centres at +0.5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .parse import WireError, flag, from_json, numeric, one_of, to_json, words
+
+VERSION = 1
+DEMO_MODEL = "demo"
+SCHEDULERS = ("ddim", "dpm++2m", "unipc", "euler", "lcm")
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+MOTIONS = ("none", "strength", "translation", "map")
+ATTENTIONS = ("self", "anchor", "anchor+hidden")
+CONTROLS = ("depth", "normal", "pose", "edges", "outline", "segments")
+
+
+@dataclass(frozen=True)
+class PromptKey:
+    """From frame `number` on the picture is described by `text`; between keys the embeddings travel."""
+
+    number: int = numeric(1, -1_000_000, 1_000_000, "scene frame")
+    text: str = words("", "what the frames show from here on")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the frames show, and what they must not show."""
+
+    text: str = words("", "what the frames show")
+    negative: str = words("", "what the frames must not show")
+    keys: tuple[PromptKey, ...] = ()
+    clip_skip: int = numeric(0, 0, 11, "layers left out at the end of the text encoder")
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A low-rank adaptation file added to the model."""
+
+    path: str = words("", "a .safetensors file or a folder of one")
+    weight: float = numeric(1.0, -4.0, 4.0, "how strongly it is added")
+
+
+@dataclass(frozen=True)
+class Model:
+    """The image diffusion model."""
+
+    base: str = words(DEMO_MODEL, "'demo', a diffusers folder, a .safetensors file or a hub name")
+    loras: tuple[Lora, ...] = ()
+    precision: str = one_of("auto", PRECISIONS, "number format of the networks")
+    allow_network: bool = flag(False, "fetch a hub name when it is not on this machine")
+    allow_pickle: bool = flag(False, "load weight files that can run code; only from sources you trust")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What all frames share."""
+
+    width_px: int = numeric(512, 64, 4096, "picture width, a multiple of 8")
+    height_px: int = numeric(512, 64, 4096, "picture height, a multiple of 8")
+    near: float = numeric(0.0, 0.0, 1e9, "depth shown white, scene units; 0: the nearest of the shot")
+    far: float = numeric(0.0, 0.0, 1e9, "depth shown black, scene units; 0: the farthest of the shot")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the noise is taken away."""
+
+    seed: int = numeric(0, 0, 2**53 - 1, "chooses the noise")
+    steps: int = numeric(50, 1, 1000, "denoising steps")
+    guidance: float = numeric(7.5, 0.0, 50.0, "classifier-free guidance; 1 and below: none")
+    guidance_from: float = numeric(0.0, 0.0, 1.0, "part of the steps after which guidance begins")
+    guidance_to: float = numeric(1.0, 0.0, 1.0, "part of the steps after which guidance ends")
+    image_guidance: float = numeric(1.5, 0.0, 20.0, "InstructPix2Pix: how closely the source frame is kept")
+    scheduler: str = one_of("ddim", SCHEDULERS, "the solver")
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Motion dynamics: the anchor's latent is moved along the motion, then re-noised."""
+
+    mode: str = one_of("translation", MOTIONS, "whence the motion: nothing, strength, shift_px or map of each frame")
+    strength: tuple[float, float] = numeric((12.0, 12.0), -512.0, 512.0, "per frame, 1/512 of the side; + is left, up")
+    level_from: int = numeric(881, 1, 999, "noise level T' (0..1000) at which the anchor is moved")
+    level_to: int = numeric(941, 1, 999, "noise level T (0..1000) from which all frames are denoised")
+    is_faithful: bool = flag(False, "repeat the published code exactly, its rounding included")
+
+
+@dataclass(frozen=True)
+class Coherence:
+    """What ties the frames to the anchor frame while they are denoised."""
+
+    attention: str = one_of("anchor", ATTENTIONS, "what each frame attends to")
+    anchor_every: int = numeric(0, 0, 1000, "a further anchor every so many frames; 0: none")
+    smoothing: float = numeric(0.0, 0.0, 1.0, "background smoothing α on the moved anchor; 0: off; needs mask passes")
+    keeps_variance: bool = flag(True, "divide the smoothed background by the variance it lost")
+    fusion: float = numeric(0.0, 0.0, 1.0, "first part of the steps in which x̂0 is fused along the map; 0: off")
+
+
+@dataclass(frozen=True)
+class Control:
+    """One ControlNet and the passes that steer it."""
+
+    kind: str = one_of("depth", CONTROLS, "which condition it reads")
+    model: str = words(DEMO_MODEL, "'demo', a diffusers folder, a .safetensors file or a hub name")
+    scale: float = numeric(1.0, 0.0, 4.0, "how strongly it steers")
+    start: float = numeric(0.0, 0.0, 1.0, "part of the steps after which it begins")
+    end: float = numeric(1.0, 0.0, 1.0, "part of the steps after which it ends")
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Arrays of one frame, as paths relative to the job folder; null where there is none.
+
+    image:   (H, W, 3) uint8, .png or .npy, sRGB
+    depth:   (H, W) float32, planar, scene units, background inf
+    normal:  (H, W, 3) float32, camera space: x right, y up, z towards the viewer; background 0
+    ids:     (H, W) int32, one number per object, background 0
+    pose:    (people, 18, 3) float32, COCO-18: x_px, y_px, 1 seen or 0 not
+    mask:    (H, W) uint8, 255 foreground, 0 background
+    map:     (H, W, 2) float32, x_px y_px at which the point seen here was seen in the anchor frame
+    visible: (H, W) uint8, 255 where that point was visible there, 0 where hidden or outside
+    """
+
+    image: str | None = None
+    depth: str | None = None
+    normal: str | None = None
+    ids: str | None = None
+    pose: str | None = None
+    mask: str | None = None
+    map: str | None = None
+    visible: str | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of the shot."""
+
+    number: int = numeric(1, -1_000_000, 1_000_000, "scene frame; also names the file")
+    is_anchor: bool = flag(False, "starts a new anchor, after a camera cut")
+    shift_px: tuple[float, float] = numeric((0.0, 0.0), -1e6, 1e6, "movement of the content since the anchor, x y")
+    passes: Passes = Passes()
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """A whole job; everything that changes the picture is in it."""
+
+    version: int = VERSION
+    prompt: Prompt = Prompt()
+    model: Model = Model()
+    shot: Shot = Shot()
+    sampling: Sampling = Sampling()
+    motion: Motion = Motion()
+    coherence: Coherence = Coherence()
+    controls: tuple[Control, ...] = ()
+    frames: tuple[Frame, ...] = ()
+
+    @staticmethod
+    def from_json(value: object) -> JobSpec:
+        """A checked job of parsed JSON.
+
+        Raises:
+            WireError: one sentence that begins with the field's path.
+        """
+        if isinstance(value, dict) and value.get("version", VERSION) != VERSION:
+            raise WireError(f"version: this engine reads version {VERSION}, the job has {value['version']!r}")
+        spec = from_json(JobSpec, value)
+        _check_frames(spec)
+        _check_sizes(spec)
+        return spec
+
+    def to_json(self) -> dict[str, object]:
+        return to_json(self)
+
+
+def read_job(folder: Path) -> JobSpec:
+    """The job of a folder's job.json.
+
+    Raises:
+        WireError: no such file, no JSON, or a field at fault.
+    """
+    path = folder / "job.json"
+    try:
+        return JobSpec.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise WireError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise WireError(f"{path}: {error}") from error
+
+
+def write_job(folder: Path, spec: JobSpec) -> None:
+    """Checks the job and writes it as the folder's job.json, whole or not at all."""
+    body = json.dumps(JobSpec.from_json(json.loads(json.dumps(spec.to_json()))).to_json(), indent=1, ensure_ascii=False)
+    part = folder / "job.json.part"
+    part.write_text(body + "\n", encoding="utf-8")
+    part.replace(folder / "job.json")
+
+
+def frame_file(number: int) -> str:
+    """The path of a finished frame, relative to the job folder: `frames/0001.png`."""
+    return f"frames/{number:04d}.png"
+
+
+def _check_frames(spec: JobSpec) -> None:
+    if not spec.frames:
+        raise WireError("frames: must hold at least one frame")
+    numbers = [frame.number for frame in spec.frames]
+    for i, (one, two) in enumerate(zip(numbers, numbers[1:]), 1):
+        if two <= one:
+            raise WireError(f"frames[{i}].number: must be greater than {one}, not {two}")
+    for i, frame in enumerate(spec.frames):
+        for field in dataclasses.fields(Passes):
+            path = getattr(frame.passes, field.name)
+            if path is not None and _leaves(path):
+                raise WireError(f"frames[{i}].passes.{field.name}: must stay inside the job folder, not {path!r}")
+
+
+def _leaves(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return not parts or path.startswith("/") or "\\" in path or ":" in path or ".." in parts
+
+
+def _check_sizes(spec: JobSpec) -> None:
+    for name in ("width_px", "height_px"):
+        if getattr(spec.shot, name) % 8:
+            raise WireError(f"shot.{name}: must be a multiple of 8, not {getattr(spec.shot, name)}")
+    if spec.shot.far and spec.shot.far <= spec.shot.near:
+        raise WireError(f"shot.far: must be beyond near ({spec.shot.near}), not {spec.shot.far}")
+    if spec.motion.level_from >= spec.motion.level_to:
+        raise WireError(f"motion.level_from: must be below level_to ({spec.motion.level_to})")
