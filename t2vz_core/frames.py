@@ -1,0 +1,86 @@
+"""The finished frames of a job on disk: which are there, which are wanted, and how one is written whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .fault import Fault
+from .wire.job import JobSpec, frame_file
+
+
+class Frames:
+    """`frames/` of one job folder; frames of another spec are never mixed in or overwritten."""
+
+    def __init__(self, folder: Path, spec: JobSpec) -> None:
+        self._folder, self._spec = folder, spec
+        stamp, ours = folder / "frames" / "made_from", fingerprint(folder, spec)
+        if stamp.exists() and stamp.read_text() != ours:
+            raise Fault(
+                f"{folder / 'frames'} holds frames of an earlier version of this job: move or delete that folder, "
+                "then run again."
+            )
+        stamp.parent.mkdir(exist_ok=True)
+        _write_whole(stamp, ours.encode())
+
+    def numbers(self, first: int | None, last: int | None) -> list[int]:
+        """The frame numbers of the job within `first`..`last`, bounds included."""
+        known = [frame.number for frame in self._spec.frames]
+        low, high = known[0] if first is None else first, known[-1] if last is None else last
+        wanted = [number for number in known if low <= number <= high]
+        if not wanted:
+            raise Fault(f"The job has no frame within {low}-{high}; it has {known[0]}-{known[-1]}.")
+        return wanted
+
+    def missing(self, wanted: list[int]) -> list[int]:
+        """Those of `wanted` that do not lie complete on disk."""
+        return [number for number in wanted if not (self._folder / self.path(number)).exists()]
+
+    def path(self, number: int) -> str:
+        """The file of a frame, relative to the job folder."""
+        return frame_file(number)
+
+    def write(self, number: int, picture: Any) -> None:
+        """Writes one frame, (H, W, 3) uint8 sRGB."""
+        write_png(self._folder / self.path(number), picture)
+
+
+def fingerprint(folder: Path, spec: JobSpec) -> str:
+    """A hash of everything that makes the frames what they are: the engine's version, the spec, the passes."""
+    digest = hashlib.sha256(f"{__version__}\n{json.dumps(spec.to_json())}".encode())
+    for frame in spec.frames:
+        for path in vars(frame.passes).values():
+            if path is not None:
+                digest.update(_bytes(folder / path, frame.number))
+    return digest.hexdigest()
+
+
+def write_png(path: Path, picture: Any) -> None:
+    """Writes (H, W, 3) uint8 RGB as a PNG, whole or not at all."""
+    import cv2
+
+    _, png = cv2.imencode(".png", picture[..., ::-1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(path, png.tobytes())
+
+
+def _write_whole(path: Path, body: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(body)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        error.filename = str(path)
+        raise
+
+
+def _bytes(path: Path, number: int) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise Fault(f"{path} of frame {number} is missing: capture the scene again.") from None

@@ -1,0 +1,225 @@
+"""Jobs in, events out: one process that keeps its model loaded from job to job."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .fault import Cancelled, Fault
+from .frames import Frames
+from .wire import events
+from .wire.job import JobSpec, read_job
+from .wire.lines import Lines
+from .wire.parse import WireError
+
+BEAT_EVERY_S = 1.0
+
+Say = Callable[[Any], None]
+
+
+class Watch:
+    """What a running job tells: progress with the time left, notes; and whether it was cancelled."""
+
+    def __init__(self, job: str, say: Say, is_cancelled: Callable[[], bool]) -> None:
+        self._job, self._say, self._is_cancelled = job, say, is_cancelled
+        self._stage, self._began = "", 0.0
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Reports `done` of `total`.
+
+        Raises:
+            Cancelled: the job must stop here.
+        """
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._began, self._first = stage, now, done
+        fresh = done - self._first
+        left_s = (now - self._began) / fresh * (total - done) if fresh > 0 else None
+        self._say(events.Progress(self._job, stage, done, total, left_s))
+        if self._is_cancelled():
+            raise Cancelled
+
+    def note(self, text: str) -> None:
+        """Tells the artist something though the job goes on."""
+        self._say(events.Note(self._job, text))
+
+
+class Worker:
+    """Carries out `Run` and `Preview`; every job ends in exactly one of Finished, Failed, Cancelled."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._cancelled: set[str] = set()
+        self._networks: tuple[Any, Any] | None = None
+
+    def cancel(self, job: str) -> None:
+        """Marks a job to stop at its next step; may be called from any thread."""
+        self._cancelled.add(job)
+
+    def perform(self, event: events.Run | events.Preview) -> None:
+        """Does one job to its end, whatever happens in it."""
+        began = time.monotonic()
+        watch = Watch(event.job, self._say, lambda: event.job in self._cancelled)
+        log = Path(event.folder) / "engine.log"
+        try:
+            with _stderr_to(log):
+                count = self._do(event, watch)
+            end = events.Finished(event.job, count, round(time.monotonic() - began, 3))
+        except Cancelled:
+            end = events.Cancelled(event.job)
+        except Exception as error:
+            end = events.Failed(event.job, _sentence(error), str(log))
+        self._say(end)
+
+    def _do(self, event: events.Run | events.Preview, watch: Watch) -> int:
+        try:
+            folder = Path(event.folder)
+            spec = read_job(folder)
+            if isinstance(event, events.Preview):
+                return self._preview(spec, folder, watch)
+            return self._run(event, spec, folder, watch)
+        except (Cancelled, Fault, WireError):
+            raise
+        except Exception:
+            traceback.print_exc()
+            raise
+
+    def _run(self, event: events.Run, spec: JobSpec, folder: Path, watch: Watch) -> int:
+        frames = Frames(folder, spec)
+        wanted = frames.numbers(event.first, event.last)
+        missing = frames.missing(wanted)
+        for number in sorted(set(wanted) - set(missing)):
+            self._say(events.FrameDone(event.job, number, frames.path(number)))
+        if missing:
+            self._make(event, spec, folder, frames, missing, watch)
+        return len(wanted)
+
+    def _make(
+        self, event: events.Run, spec: JobSpec, folder: Path, frames: Frames, missing: list[int], watch: Watch
+    ) -> None:
+        networks = self._load(spec, watch)
+        from .generate import generate
+        from .passes import Source
+
+        for number, picture in generate(spec, Source(folder), networks, missing, watch, event.chunk):
+            frames.write(number, picture)
+            self._say(events.FrameDone(event.job, number, frames.path(number)))
+
+    def _load(self, spec: JobSpec, watch: Watch) -> Any:
+        key = (spec.model, tuple((control.kind, control.model) for control in spec.controls))
+        if self._networks is None or self._networks[0] != key:
+            watch.progress("loading the model", 0, 1)
+            from .models import load
+
+            self._networks = None
+            self._networks = (key, load(spec.model, spec.controls))
+            watch.progress("loading the model", 1, 1)
+        return self._networks[1]
+
+    def _preview(self, spec: JobSpec, folder: Path, watch: Watch) -> int:
+        from .control import conditions
+        from .frames import write_png
+        from .passes import Source
+
+        source = Source(folder)
+        for done, frame in enumerate(spec.frames):
+            watch.progress("drawing conditions", done, len(spec.frames))
+            for control, picture in zip(spec.controls, conditions(spec, source, frame)):
+                write_png(folder / "conditions" / control.kind / f"{frame.number:04d}.png", picture)
+        return len(spec.frames)
+
+
+def serve() -> None:
+    """Serves the host on stdin and stdout until stdin closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lines = Lines(sys.stdin.buffer, _own_stdout())
+    say = _or_leave(lines.send)
+    threading.Thread(target=_beat, args=(say,), daemon=True).start()
+    worker = Worker(say)
+    jobs: queue.SimpleQueue[events.Run | events.Preview] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(lines, worker, jobs), daemon=True).start()
+    say(events.Ready(__version__, os.getpid()))
+    while True:
+        worker.perform(jobs.get())
+
+
+def _own_stdout() -> Any:
+    """The wire's private copy of stdout; whatever else prints goes to stderr from here on."""
+    wire = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return wire
+
+
+def _or_leave(send: Say) -> Say:
+    def say(event: Any) -> None:
+        try:
+            send(event)
+        except OSError:
+            os._exit(0)
+
+    return say
+
+
+def _beat(say: Say) -> None:
+    while True:
+        say(events.Beat())
+        time.sleep(BEAT_EVERY_S)
+
+
+def _listen(lines: Lines, worker: Worker, jobs: queue.SimpleQueue[Any]) -> None:
+    try:
+        for event in lines.receive():
+            if isinstance(event, events.Cancel):
+                worker.cancel(event.job)
+            else:
+                jobs.put(event)
+    except WireError as error:
+        print(f"the host sent a bad line: {error}", file=sys.stderr)
+    os._exit(0)
+
+
+@contextlib.contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Sends everything printed, by Python or by native code, to the job's log."""
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stderr.flush()
+    saved = os.dup(2)
+    os.dup2(target, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(target)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, (Fault, WireError)):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "There was not enough memory: lower the picture size, or close other programs and generate again."
+    if isinstance(error, OSError):
+        return _disk_sentence(error)
+    return f"The engine failed ({type(error).__name__}: {error}); its log has the details."
+
+
+def _disk_sentence(error: OSError) -> str:
+    where = error.filename or "the job folder"
+    if error.errno == errno.ENOSPC:
+        return f"The disk is full ({where}): make room and generate again; the frames already done are kept."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where} cannot be written: choose another output folder or change its permissions."
+    return f"{where}: {error.strerror or error}."
