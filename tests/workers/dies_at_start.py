@@ -1,0 +1,3 @@
+"""Cannot even start: a broken environment."""
+
+raise SystemExit("No module named t2vz_core")
