@@ -1,0 +1,1 @@
+"""Text2Video-Zero in Blender: the order of registration."""

@@ -1,0 +1,131 @@
+"""Arrays and settings become a job folder on disk, which the engine can repeat without Blender."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import re
+import typing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from t2vz_core.wire.job import Frame, JobSpec, Passes, frame_file, write_job
+
+T = TypeVar("T")
+PASSES = tuple(field.name for field in dataclasses.fields(Passes))
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameArrays:
+    """What the scene tells of one frame; arrays as `t2vz_core.wire.job.Passes` describes them, None if unread."""
+
+    number: int
+    is_anchor: bool = False
+    shift_px: tuple[float, float] = (0.0, 0.0)
+    image: np.ndarray | None = None
+    depth: np.ndarray | None = None
+    normal: np.ndarray | None = None
+    ids: np.ndarray | None = None
+    pose: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    map: np.ndarray | None = None
+    visible: np.ndarray | None = None
+
+
+def part_of(kind: type[T], group: Any) -> T:
+    """The wire's frozen `kind` out of an edited group that has attributes of the same names.
+
+    Fields the group lacks keep their default. Floats come back from Blender's 32 bits as the decimal typed.
+    """
+    hints = typing.get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind) if hasattr(group, f.name)]  # type: ignore[arg-type]
+    return kind(**{name: _value_of(hints[name], getattr(group, name)) for name in names})
+
+
+def _value_of(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return part_of(typing.cast(type, hint), value)
+    if typing.get_origin(hint) is tuple:
+        return tuple(_value_of(typing.get_args(hint)[0], item) for item in value)
+    return float(f"{value:.7g}") if hint is float else hint(value)
+
+
+def picture_size(aspect: float, side_px: int) -> tuple[int, int]:
+    """Width and height of the picture with about `side_px`² pixels and nearly this width:height.
+
+    Both are multiples of 64 (32 below 512), which the networks' halvings divide without a rest.
+    """
+    grain = 64 if side_px >= 512 else 32
+    width = max(grain, round(side_px * aspect**0.5 / grain) * grain)
+    return width, max(grain, round(width / aspect / grain) * grain)
+
+
+def frame_numbers(first: int, last: int, every: int = 1) -> list[int]:
+    """The frames to make, both ends of the range within.
+
+    Raises:
+        ValueError: the range ends before it begins.
+    """
+    if last < first:
+        raise ValueError(f"The frame range ends ({last}) before it begins ({first}).")
+    return list(range(first, last + 1, every))
+
+
+def new_folder(home: Path, prompt: str, now: datetime) -> Path:
+    """Makes a folder of its own for one job, named after the time and the prompt; never one that is there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    words = re.findall(r"[a-z0-9]+", prompt.lower())
+    name = "-".join([now.strftime("%Y%m%d-%H%M%S"), *words[:5]])[:60].rstrip("-")
+    home.mkdir(parents=True, exist_ok=True)
+    free = (home / f"{name}{tail}" for tail in itertools.chain([""], (f"-{n}" for n in itertools.count(2))))
+    folder = next(path for path in free if not path.exists())
+    folder.mkdir()
+    return folder
+
+
+def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
+    """Saves one frame's arrays as `passes/<name>/0001.npy` and says where they lie.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    paths = {}
+    for name in PASSES:
+        if (array := getattr(arrays, name)) is not None:
+            paths[name] = f"passes/{name}/{arrays.number:04d}.npy"
+            (folder / "passes" / name).mkdir(parents=True, exist_ok=True)
+            np.save(folder / paths[name], array)
+    x, y = (float(value) for value in arrays.shift_px)
+    return Frame(int(arrays.number), bool(arrays.is_anchor), (x, y), Passes(**paths))
+
+
+def finish(folder: Path, spec: JobSpec, frames: list[Frame]) -> JobSpec:
+    """Writes job.json, the last file of a captured job: a folder without it is not a job.
+
+    Raises:
+        WireError: a setting the engine would refuse, by its field's path.
+        OSError: the folder cannot be written.
+    """
+    whole = dataclasses.replace(spec, frames=tuple(frames))
+    write_job(folder, whole)
+    return whole
+
+
+def finished_frames(folder: Path, spec: JobSpec) -> list[tuple[int, Path]]:
+    """Number and path of the job's frames on disk; the engine gives a frame its name when it is complete."""
+    paths = [(frame.number, folder / frame_file(frame.number)) for frame in spec.frames]
+    return [(number, path) for number, path in paths if path.is_file()]
+
+
+def provenance(folder: Path, spec: JobSpec) -> str:
+    """What a strip remembers of its making, as JSON: the job's folder and its settings without the frames."""
+    settings = dataclasses.replace(spec, frames=()).to_json()
+    del settings["frames"]
+    return json.dumps({"folder": str(folder), **settings}, ensure_ascii=False)
