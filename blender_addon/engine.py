@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
@@ -76,8 +77,8 @@ class Engine:
             self._reader.join(1.0)
         heard = self._of_the_job(self._drain())
         if not _has_ended(heard) and (end := self._trouble(is_over)):
+            heard += [end] if self.is_busy else []
             self.stop()
-            heard += [end] if self._job is not None else []
         if _has_ended(heard):
             self._job = self._cancel_by = None
         return heard
@@ -87,13 +88,12 @@ class Engine:
         if self._process is None:
             return
         process, self._process = self._process, None
+        self._job = self._cancel_by = None
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
-            try:
+            with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
-            except OSError:
-                pass
 
     def _send(self, make: Any) -> str:
         if self._job is not None:
@@ -144,10 +144,8 @@ class Engine:
         return ours[: ends[0] + 1] if ends else ours
 
     def _say(self, event: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):  # the worker is gone; poll tells
             self._lines.send(event)
-        except OSError:
-            pass  # the worker is gone; poll tells
 
     def _trouble(self, is_over: bool) -> Any:
         """The end that the host must declare itself, or None while all is well."""

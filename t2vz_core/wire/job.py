@@ -7,6 +7,7 @@ Pixels: x right, y down, origin at the top-left corner, pixel centres at +0.5.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -213,7 +214,7 @@ def _check_frames(spec: JobSpec) -> None:
     if not spec.frames:
         raise WireError("frames: must hold at least one frame")
     numbers = [frame.number for frame in spec.frames]
-    for i, (one, two) in enumerate(zip(numbers, numbers[1:]), 1):
+    for i, (one, two) in enumerate(itertools.pairwise(numbers), 1):
         if two <= one:
             raise WireError(f"frames[{i}].number: must be greater than {one}, not {two}")
     for i, frame in enumerate(spec.frames):

@@ -134,17 +134,17 @@ def test_a_command_that_does_not_exist_is_an_error_at_once(tmp_path):
 
 
 def test_the_worker_leaves_when_its_host_dies(tmp_path):
-    left = tmp_path / "left"
-    code = f"""
-import sys, time, os
+    left, worker = tmp_path / "left", HERE / "leaves_when_stdin_closes.py"
+    code = """
+import os, sys, time
 from pathlib import Path
 from blender_addon.engine import Engine
-engine = Engine([sys.executable, {str(HERE / "leaves_when_stdin_closes.py")!r}, {str(left)!r}], Path({str(tmp_path)!r}) / "log")
-engine.run(Path({str(tmp_path)!r}))
+engine = Engine([sys.executable, *sys.argv[1:]], Path(sys.argv[2] + ".log"))
+engine.run(Path("."))
 time.sleep(0.5)
 os._exit(1)
 """
-    subprocess.run([sys.executable, "-c", code], cwd=HERE.parents[1], check=False)
+    subprocess.run([sys.executable, "-c", code, worker, left], cwd=HERE.parents[1], check=False)
     deadline = time.monotonic() + 5.0
     while not left.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
