@@ -1,0 +1,82 @@
+"""The only door of a job's arrays into the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .fault import Fault
+from .wire.job import Frame
+
+# name: (dimensions of any length, dimensions after them, dtype)
+_KINDS: dict[str, tuple[int, tuple[int, ...], str]] = {
+    "image": (2, (3,), "uint8"),
+    "depth": (2, (), "float32"),
+    "normal": (2, (3,), "float32"),
+    "ids": (2, (), "int32"),
+    "pose": (1, (18, 3), "float32"),
+    "mask": (2, (), "uint8"),
+    "map": (2, (2,), "float32"),
+    "visible": (2, (), "uint8"),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The passes of one job folder."""
+
+    folder: Path
+
+    def read(self, frame: Frame, name: str) -> np.ndarray:
+        """The pass `name` of a frame, as `wire.job.Passes` describes it.
+
+        Raises:
+            Fault: the frame has no such pass, or its file cannot be read or holds something else.
+        """
+        path = getattr(frame.passes, name)
+        if path is None:
+            raise Fault(
+                f"Frame {frame.number} has no {name} pass: capture the shot again with it, or switch off what needs it."
+            )
+        file = self.folder / path
+        array = _load(file)
+        free, tail, dtype = _KINDS[name]
+        if array.ndim != free + len(tail) or array.shape[free:] != tail:
+            raise Fault(f"{file} has the shape {array.shape}, which no {name} pass has: capture the shot again.")
+        if array.dtype.kind != np.dtype(dtype).kind:
+            raise Fault(f"{file} holds {array.dtype}, a {name} pass holds {dtype}: capture the shot again.")
+        return array.astype(dtype, copy=False)
+
+
+def pictures_to_tensor(pictures: list[np.ndarray]) -> Tensor:
+    """Pictures (H, W, 3) uint8 -> (n, 3, H, W) float32 within 0..1."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+
+
+def tensor_to_picture(picture: Tensor) -> np.ndarray:
+    """(3, H, W) within -1..1 -> (H, W, 3) uint8."""
+    scaled = (picture.float() / 2 + 0.5).clamp(0, 1) * 255
+    return scaled.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else _load_picture(path)
+    except FileNotFoundError:
+        raise Fault(f"{path} is missing: capture the shot again.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise Fault(f"{path} cannot be read ({error}): capture the shot again.") from error
+
+
+def _load_picture(path: Path) -> np.ndarray:
+    import cv2
+
+    body = np.frombuffer(path.read_bytes(), np.uint8)
+    picture = cv2.imdecode(body, cv2.IMREAD_COLOR) if body.size else None
+    if picture is None:
+        raise ValueError("no picture")
+    return np.ascontiguousarray(picture[..., ::-1])  # cv2 reads BGR
