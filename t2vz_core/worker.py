@@ -79,21 +79,16 @@ class Worker:
         except Cancelled:
             end = events.Cancelled(event.job)
         except Exception as error:
+            _record(error, log)
             end = events.Failed(event.job, _sentence(error), str(log))
         self._say(end)
 
     def _do(self, event: events.Run | events.Preview, watch: Watch) -> int:
-        try:
-            folder = Path(event.folder)
-            spec = read_job(folder)
-            if isinstance(event, events.Preview):
-                return self._preview(spec, folder, watch)
-            return self._run(event, spec, folder, watch)
-        except (Cancelled, Fault, WireError):
-            raise
-        except Exception:
-            traceback.print_exc()
-            raise
+        folder = Path(event.folder)
+        spec = read_job(folder)
+        if isinstance(event, events.Preview):
+            return self._preview(spec, folder, watch)
+        return self._run(event, spec, folder, watch)
 
     def _run(self, event: events.Run, spec: JobSpec, folder: Path, watch: Watch) -> int:
         frames = Frames(folder, spec)
@@ -204,6 +199,12 @@ def _stderr_to(log: Path) -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(target)
+
+
+def _record(error: Exception, log: Path) -> None:
+    if not isinstance(error, (Fault, WireError)):
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as out:
+            traceback.print_exception(error, file=out)
 
 
 def _sentence(error: Exception) -> str:

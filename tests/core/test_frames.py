@@ -1,0 +1,63 @@
+"""Finished frames are whole, kept, and never mixed with those of another spec."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from t2vz_core.fault import Fault
+from t2vz_core.frames import Frames
+from t2vz_core.wire.job import Frame, JobSpec, Passes, Sampling
+
+SPEC = JobSpec(frames=(Frame(3), Frame(4, passes=Passes(depth="depth.npy")), Frame(7)))
+PICTURE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "depth.npy").write_bytes(b"near")
+    return tmp_path
+
+
+def test_a_frame_is_written_whole_with_its_colours_in_order(folder):
+    frames = Frames(folder, SPEC)
+    frames.write(3, PICTURE)
+    assert np.array_equal(cv2.imread(str(folder / "frames" / "0003.png"))[..., ::-1], PICTURE)
+    assert sorted(path.name for path in (folder / "frames").iterdir()) == ["0003.png", "made_from"]
+
+
+def test_frames_already_there_are_not_missing(folder):
+    Frames(folder, SPEC).write(4, PICTURE)
+    again = Frames(folder, SPEC)
+    assert again.missing(again.numbers(None, None)) == [3, 7]
+
+
+def test_a_half_written_frame_counts_as_missing(folder):
+    frames = Frames(folder, SPEC)
+    (folder / "frames" / ".0003.png.part").write_bytes(b"half")
+    assert frames.missing([3]) == [3]
+
+
+def test_a_range_is_cut_to_the_frames_there_are(folder):
+    frames = Frames(folder, SPEC)
+    assert frames.numbers(4, 100) == [4, 7]
+    with pytest.raises(Fault, match="no frame within 5-6; it has 3-7"):
+        frames.numbers(5, 6)
+
+
+@pytest.mark.parametrize("change", ["spec", "pass"])
+def test_frames_of_another_spec_are_refused_and_kept(folder, change):
+    Frames(folder, SPEC).write(3, PICTURE)
+    spec = dataclasses.replace(SPEC, sampling=Sampling(seed=1)) if change == "spec" else SPEC
+    if change == "pass":
+        (folder / "depth.npy").write_bytes(b"far")
+    with pytest.raises(Fault, match="earlier version of this job"):
+        Frames(folder, spec)
+    assert (folder / "frames" / "0003.png").exists()
+
+
+def test_a_missing_pass_is_a_sentence(folder):
+    (folder / "depth.npy").unlink()
+    with pytest.raises(Fault, match=r"depth\.npy of frame 4 is missing"):
+        Frames(folder, SPEC)
