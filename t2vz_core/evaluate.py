@@ -1,0 +1,150 @@
+"""Measures the finished frames of a job, beside the scene's own render where the job has it.
+
+Writes `evaluation.json` and `evaluation.png` into the job folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from . import measures
+from .chart import draw
+from .fault import Fault
+from .measures import Array, Link
+from .passes import Source
+from .wire.job import Frame, frame_file, read_job
+
+Measures = dict[str, float | None]
+
+MEANINGS = {
+    "warp_short": "mean squared difference to the frame before, moved along the exact motion; lower is steadier",
+    "warp_long": "the same to the anchor frame",
+    "coverage_short": "part of the picture in which warp_short could be measured",
+    "coverage_long": "part of the picture in which warp_long could be measured",
+    "warp_long_foreground": "warp_long on the masked objects",
+    "warp_long_background": "warp_long elsewhere",
+    "flicker": "mean absolute second difference along the motion; lower is steadier",
+    "motion_error_px": "optical flow against exact motion on textured pixels; lower is truer",
+    "motion_px": "mean exact motion per frame",
+    "structure": "F-score of drawn edges against depth edges; higher is truer",
+    "sharpness": "variance of the Laplacian; a guard, since blur looks steady",
+}
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a job's passes say of every frame: where its points were in its anchor, and what is foreground."""
+
+    frames: tuple[Frame, ...]
+    anchors: tuple[int, ...]  # place of each frame's anchor in `frames`
+    to_anchor: tuple[Link, ...]
+    foreground: tuple[Array | None, ...]
+    depth: tuple[Array | None, ...]
+
+    def link(self, i: int, j: int) -> Link | None:
+        """From frame i to frame j; None across a cut."""
+        if self.anchors[i] != self.anchors[j]:
+            return None
+        if j == self.anchors[i]:
+            return self.to_anchor[i]
+        travelled = i - self.anchors[i]
+        return measures.link(self.to_anchor[i], self.to_anchor[j], (j - self.anchors[i]) / max(travelled, 1))
+
+
+def evaluate(folder: Path) -> dict[str, object]:
+    """The measures of a job's finished frames, also written as JSON and as a picture beside them.
+
+    Raises:
+        Fault: frames or maps are missing.
+        WireError: the job cannot be read.
+    """
+    folder, spec = Path(folder), read_job(Path(folder))
+    source = Source(folder)
+    shot = read_shot(spec.frames, source)
+    pictures = [_finished(folder, frame) for frame in spec.frames]
+    rows = {"frames": measure(pictures, shot)}
+    if all(frame.passes.image for frame in spec.frames):
+        floor = [_unit(source.read(frame, "image")) for frame in spec.frames]
+        rows["render"] = measure(floor, shot)
+    result = {
+        "mean": {name: mean(per_frame) for name, per_frame in rows.items()},
+        "per_frame": {str(f.number): measured for f, measured in zip(spec.frames, rows["frames"])},
+        "meaning": MEANINGS,
+    }
+    (folder / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    picture = draw(rows, pictures, shot)
+    cv2.imwrite(str(folder / "evaluation.png"), picture[..., ::-1])
+    return result
+
+
+def read_shot(frames: Sequence[Frame], source: Source) -> Shot:
+    """The geometry of a job's frames."""
+    anchors, at = [], 0
+    for i, frame in enumerate(frames):
+        at = i if frame.is_anchor else at
+        anchors.append(at)
+    return Shot(
+        tuple(frames),
+        tuple(anchors),
+        tuple(Link(source.read(f, "map"), source.read(f, "visible") > 0) for f in frames),
+        tuple(source.read(f, "mask") > 0 if f.passes.mask else None for f in frames),
+        tuple(source.read(f, "depth") if f.passes.depth else None for f in frames),
+    )
+
+
+def measure(pictures: Sequence[Array], shot: Shot) -> list[Measures]:
+    """The measures of each frame; None where one does not apply to a frame."""
+    return [_measure_frame(pictures, shot, i) for i in range(len(pictures))]
+
+
+def mean(per_frame: Sequence[Measures]) -> Measures:
+    """Each measure's mean over the frames that have it."""
+    return {name: _mean_of([measured[name] for measured in per_frame]) for name in per_frame[0]}
+
+
+def _measure_frame(pictures: Sequence[Array], shot: Shot, i: int) -> Measures:
+    picture, anchor = pictures[i], shot.anchors[i]
+    back = shot.link(i, i - 1) if i > 0 else None
+    forth = shot.link(i, i + 1) if i + 1 < len(pictures) else None
+    long = shot.to_anchor[i] if i != anchor else None
+    front, depth = shot.foreground[i], shot.depth[i]
+
+    def to_anchor(where: Array | None = None) -> float | None:
+        return long and measures.warp_error(picture, pictures[anchor], long, where)
+
+    return {
+        "warp_short": back and measures.warp_error(picture, pictures[i - 1], back),
+        "warp_long": to_anchor(),
+        "coverage_short": back and float(back.visible.mean()),
+        "coverage_long": long and float(long.visible.mean()),
+        "warp_long_foreground": None if front is None else to_anchor(front),
+        "warp_long_background": None if front is None else to_anchor(~front),
+        "flicker": back and forth and measures.flicker(pictures[i - 1], picture, pictures[i + 1], back, forth),
+        "motion_error_px": back and measures.motion_error_px(picture, pictures[i - 1], back),
+        "motion_px": back and measures.motion_px(back),
+        "structure": None if depth is None else measures.structure(picture, depth),
+        "sharpness": measures.sharpness(picture),
+    }
+
+
+def _finished(folder: Path, frame: Frame) -> Array:
+    path = folder / frame_file(frame.number)
+    picture = cv2.imread(str(path)) if path.exists() else None
+    if picture is None:
+        raise Fault(f"{path} is missing or broken: run the job to its end first, then evaluate it.")
+    return _unit(picture[..., ::-1])
+
+
+def _unit(picture: Array) -> Array:
+    return picture.astype(np.float32) / 255
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
