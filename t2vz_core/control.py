@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
 
 import cv2
 import numpy as np
 
+from .fault import Fault
 from .openpose import draw_people
+from .passes import Source
 from .wire.job import Frame, JobSpec
 
 CANNY_LOW, CANNY_HIGH = 100, 200
@@ -21,31 +22,27 @@ JUMP = 0.03  # inverse depth leaps by this part of itself at a silhouette
 CREASE_COS = 0.9  # normals of neighbouring pixels more than 26° apart are a crease
 
 
-class Source(Protocol):
-    """Where the passes come from."""
-
-    def read(self, frame: Frame, name: str) -> np.ndarray:
-        """The pass `name` of `Passes`, in its units and at picture size."""
-        ...
-
-
-class ConditionError(ValueError):
-    """A condition that cannot be drawn, in one sentence."""
-
-
 def conditions(spec: JobSpec, source: Source, frame: Frame) -> list[np.ndarray]:
     """One (H, W, 3) uint8 picture per control of the job, in its order.
 
     Raises:
-        ConditionError: the frame lacks a pass that a control needs.
+        Fault: the frame lacks a pass that a control needs, or the pass has another size than the shot.
     """
-    return [CONDITIONS[control.kind](spec, source, frame) for control in spec.controls]
+    pictures = [CONDITIONS[control.kind](spec, source, frame) for control in spec.controls]
+    size = (spec.shot.height_px, spec.shot.width_px)
+    for control, picture in zip(spec.controls, pictures):
+        if picture.shape[:2] != size:
+            raise Fault(
+                f"Frame {frame.number}: what the {control.kind} control reads is {_by(picture.shape)} pixels, "
+                f"the shot is {_by(size)}: capture the shot again at its size."
+            )
+    return pictures
 
 
 def depth(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     """Inverse depth in one range for the whole shot: near white, far and background black."""
     near, far = depth_range(spec, source)
-    inverse = 1.0 / np.maximum(_pass(source, frame, "depth", "depth"), 1e-9)
+    inverse = 1.0 / np.maximum(source.read(frame, "depth"), 1e-9)
     span = 1.0 / near - 1.0 / far
     grey = (inverse - 1.0 / far) / span if span > 0 else (inverse > 0).astype(np.float32)
     return _grey(255.0 * np.clip(grey, 0.0, 1.0))
@@ -58,7 +55,7 @@ def depth_range(spec: JobSpec, source: Source) -> tuple[float, float]:
     if not (near and far):
         lows, highs = [np.inf], [0.0]
         for frame in spec.frames:
-            known = _pass(source, frame, "depth", "depth")
+            known = source.read(frame, "depth")
             known = known[np.isfinite(known) & (known > 0)]
             lows.append(known.min(initial=np.inf))
             highs.append(known.max(initial=0.0))
@@ -69,7 +66,7 @@ def depth_range(spec: JobSpec, source: Source) -> tuple[float, float]:
 
 def normal(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     """Camera-space normals as normalbae paints them: red is left, green is up, blue is front."""
-    n = _pass(source, frame, "normal", "normal")
+    n = source.read(frame, "normal")
     # normalbae gives every pixel a unit normal, so the background faces the viewer.
     n = np.where(_is_surface(n)[..., None], n, np.float32([0, 0, 1]))
     return np.round(127.5 * (1.0 + n * np.float32([-1, 1, 1]))).astype(np.uint8)
@@ -77,19 +74,19 @@ def normal(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
 
 def pose(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     """OpenPose's drawing of everybody on screen."""
-    return draw_people(_pass(source, frame, "pose", "pose"), spec.shot.height_px, spec.shot.width_px)
+    return draw_people(source.read(frame, "pose"), spec.shot.height_px, spec.shot.width_px)
 
 
 def edges(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     """Canny edges of the frame's own picture."""
-    image = np.ascontiguousarray(_pass(source, frame, "image", "edges"))
+    image = np.ascontiguousarray(source.read(frame, "image"))
     return _grey(cv2.Canny(image, CANNY_LOW, CANNY_HIGH))
 
 
 def outline(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     """White lines one pixel wide where the geometry has them: silhouettes, creases and borders of objects."""
-    inverse = 1.0 / np.maximum(_pass(source, frame, "depth", "outline"), 1e-9)
-    n = _pass(source, frame, "normal", "outline")
+    inverse = 1.0 / np.maximum(source.read(frame, "depth"), 1e-9)
+    n = source.read(frame, "normal")
     ids = source.read(frame, "ids") if frame.passes.ids else np.zeros(inverse.shape, np.int32)
     across = _lines(inverse, n, ids)
     down = _lines(inverse.T, n.swapaxes(0, 1), ids.T).T
@@ -115,7 +112,7 @@ def _lines(inverse: np.ndarray, n: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 def segments(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     """Every object flat in a colour that depends on nothing but its id; background black."""
-    ids = _pass(source, frame, "ids", "segments")
+    ids = source.read(frame, "ids")
     known, places = np.unique(ids, return_inverse=True)
     return id_colours(known)[places.reshape(ids.shape)]
 
@@ -138,13 +135,8 @@ CONDITIONS: dict[str, Callable[[JobSpec, Source, Frame], np.ndarray]] = {
 }
 
 
-def _pass(source: Source, frame: Frame, name: str, kind: str) -> np.ndarray:
-    if getattr(frame.passes, name) is None:
-        raise ConditionError(
-            f"frame {frame.number}: the {kind} control needs the {name} pass, which this frame lacks; "
-            f"capture the shot again with it or take the control out"
-        )
-    return source.read(frame, name)
+def _by(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}×{shape[0]}"
 
 
 def _is_surface(n: np.ndarray) -> np.ndarray:

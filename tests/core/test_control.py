@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from t2vz_core.control import CONDITIONS, ConditionError, conditions, depth_range, id_colours
+from t2vz_core.control import CONDITIONS, conditions, depth_range, id_colours
+from t2vz_core.fault import Fault
 from t2vz_core.openpose import COLOURS, draw_people
+from t2vz_core.passes import Source
 from t2vz_core.wire.job import CONTROLS, Control, Frame, JobSpec, Passes, Shot
 
 SIZE = 64
@@ -152,9 +154,15 @@ def test_thirty_objects_have_thirty_colours_apart():
     assert apart.min() > 20
 
 
-def test_a_missing_pass_is_one_sentence_naming_frame_and_pass():
-    spec, source = shot({"depth": flat(1.0)}, kinds=("normal",))
-    with pytest.raises(ConditionError, match=r"^frame 1: the normal control needs the normal pass"):
+def test_a_missing_pass_is_one_sentence_naming_frame_and_pass(tmp_path):
+    spec, _ = shot({"depth": flat(1.0)}, kinds=("normal",))
+    with pytest.raises(Fault, match=r"^Frame 1 has no normal pass"):
+        conditions(spec, Source(tmp_path), spec.frames[0])
+
+
+def test_a_pass_of_another_size_is_one_sentence_naming_both():
+    spec, source = shot({"depth": np.ones((32, SIZE), np.float32)})
+    with pytest.raises(Fault, match=r"^Frame 1: what the depth control reads is 64×32 pixels, the shot is 64×64"):
         conditions(spec, source, spec.frames[0])
 
 
