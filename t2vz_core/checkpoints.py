@@ -1,0 +1,184 @@
+"""A model as it lies on disk, in the diffusers layout: what its networks look like and where their weights are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .weights import ModelError, read_config, read_weights, weight_files
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.nn import Module
+    from transformers import CLIPTokenizer
+
+Config = dict[str, Any]
+CLASSES = {
+    "unet": ("diffusers.models.unets.unet_2d_condition", "UNet2DConditionModel"),
+    "vae": ("diffusers.models.autoencoders.autoencoder_kl", "AutoencoderKL"),
+    "controlnet": ("diffusers.models.controlnets.controlnet", "ControlNetModel"),
+    "text_encoder": ("transformers.models.clip.modeling_clip", "CLIPTextModel"),
+    "text_encoder_2": ("transformers.models.clip.modeling_clip", "CLIPTextModelWithProjection"),
+}
+KNOWN = "Stable Diffusion 1.x, 2.x and SDXL"
+_FORMER_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The parts of a model by their diffusers names ("unet", "text_encoder_2", "scheduler", …).
+
+    `weights(part)` reads one part's tensors, on the CPU, under diffusers' names.
+    """
+
+    path: Path
+    configs: dict[str, Config]
+    weights: Callable[[str], dict[str, Tensor]]
+    tokenizers: Callable[[], list[CLIPTokenizer]]
+
+    @property
+    def family(self) -> str:
+        """ "sd1", "sd2" or "sdxl"."""
+        return family(self.configs["unet"])
+
+    def build(self, part: str, device: torch.device, dtype: torch.dtype) -> Module:
+        """The network of a part with its weights, ready to run.
+
+        Raises:
+            ModelError: weights are missing, broken or of another network.
+        """
+        network, what = _empty(part, self.configs[part]), f"{self.path}: its {part}"
+        weights = _fitting(network, self.weights(part), what)
+        for key in weights:  # one by one, so that the file's copy of each can go
+            weights[key] = weights[key].to(device, dtype)
+        return _filled(network, weights, what)
+
+
+def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = False) -> Checkpoint:
+    """The model of a diffusers folder; its weights are looked for, not read yet.
+
+    Raises:
+        ModelError: a part is missing or of a kind this engine does not know.
+    """
+    kind = read_config(folder / "model_index.json").get("_class_name", "")
+    parts = ["unet", "vae", "text_encoder"]
+    if (folder / "text_encoder_2").is_dir():
+        parts.append("text_encoder_2")
+    if not (folder / "unet").is_dir():
+        raise ModelError(f"{folder}: is a {kind or 'model without a UNet'}; this engine reads {KNOWN}.")
+    configs = {part: read_config(folder / part / "config.json") for part in parts}
+    configs["scheduler"] = read_config(folder / "scheduler/scheduler_config.json")
+    configs["text"] = read_config(folder / "model_index.json")
+    check_unet(configs["unet"], folder)
+    files = {part: weight_files(folder / part, prefers_half, allow_pickle) for part in parts}
+    return Checkpoint(
+        folder,
+        configs,
+        lambda part: _read_all(files[part], allow_pickle),
+        lambda: [_tokenizer(folder / name) for name in ("tokenizer", "tokenizer_2") if (folder / name).is_dir()],
+    )
+
+
+def open_controlnet_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = False) -> Checkpoint:
+    """The ControlNet of a diffusers folder.
+
+    Raises:
+        ModelError: the folder holds none.
+    """
+    config = read_config(folder / "config.json")
+    if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
+        raise ModelError(f"{folder}: is a {config['_class_name']}, not a ControlNet; choose a ControlNet's folder.")
+    files = weight_files(folder, prefers_half, allow_pickle)
+    return Checkpoint(folder, {"controlnet": config}, lambda _: _read_all(files, allow_pickle), list)
+
+
+def family(config: Config) -> str:
+    """The family of a UNet or ControlNet configuration."""
+    if config.get("addition_embed_type") == "text_time":
+        return "sdxl"
+    return "sd2" if config.get("use_linear_projection") else "sd1"
+
+
+def check_unet(config: Config, path: Path) -> None:
+    """Lets pass what the method can denoise: pictures of 4 latent channels, and InstructPix2Pix with its 8.
+
+    Raises:
+        ModelError: an inpainting model, an upscaler and the like.
+    """
+    channels = config.get("in_channels", 4)
+    if channels not in (4, 8) or config.get("addition_embed_type") not in (None, "text_time"):
+        what = "an inpainting model" if channels == 9 else f"a model with {channels} input channels"
+        raise ModelError(f"{path}: is {what}; this engine reads {KNOWN} and InstructPix2Pix.")
+
+
+def _read_all(files: list[Path], allow_pickle: bool) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = {}
+    for path in files:
+        weights |= read_weights(path, allow_pickle)
+    return weights
+
+
+def _tokenizer(folder: Path) -> CLIPTokenizer:
+    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+    try:
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizers library raises bare Exception on a broken file
+        raise ModelError(f"{folder}: holds no CLIP tokenizer ({error}); copy or download the model again.") from error
+
+
+def _empty(part: str, config: Config) -> Module:
+    """The network without memory for its weights."""
+    import torch
+
+    module, name = CLASSES[part]
+    kind = getattr(import_module(module), name)
+    with torch.device("meta"):
+        if part.startswith("text_encoder"):
+            from transformers.models.clip.configuration_clip import CLIPTextConfig
+
+            return kind(CLIPTextConfig(**config))
+        return kind.from_config(config)
+
+
+def _fitting(network: Module, weights: dict[str, Tensor], what: str) -> dict[str, Tensor]:
+    wanted = network.state_dict().keys()
+    weights = _named_as(wanted, weights)
+    if missing := sorted(wanted - weights.keys()):
+        raise ModelError(f"{what} lacks {len(missing)} weights ({missing[0]}, …); copy or download the model again.")
+    return {key: weights[key] for key in wanted}
+
+
+def _filled(network: Module, weights: dict[str, Tensor], what: str) -> Module:
+    import torch
+
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise ModelError(f"{what} does not fit its configuration ({str(error).splitlines()[-1].strip()}).") from error
+    for module in network.modules():
+        if getattr(module, "position_ids", None) is not None:  # a buffer that files no longer carry
+            device = next(iter(weights.values())).device
+            module.position_ids = torch.arange(module.position_ids.shape[-1], device=device)[None]
+    return network.eval().requires_grad_(False)
+
+
+def _named_as(wanted: Any, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights under today's names: CLIP's prefix comes and goes, old VAEs name their attention otherwise."""
+    prefix = "text_model."
+    has_prefix = any(key.startswith(prefix) for key in wanted)
+    renamed = {}
+    for key, weight in weights.items():
+        if not has_prefix:
+            key = key.removeprefix(prefix)
+        elif prefix + key in wanted:
+            key = prefix + key
+        if "mid_block.attentions" in key and key not in wanted:
+            *path, name, end = key.split(".")
+            key = ".".join((*path, _FORMER_NAMES.get(name, name), end))
+        renamed[key] = weight
+    return renamed

@@ -1,0 +1,178 @@
+"""Checkpoints to networks: what is loaded, on which device, in which number format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from .checkpoints import Checkpoint, family, open_controlnet_folder, open_folder
+from .places import find, models_found
+from .text import Embedding, Text
+from .weights import ModelError
+from .wire.job import Control, Model
+
+__all__ = ["ModelError", "Networks", "load", "models_found"]
+
+INSTRUCT_CHANNELS = 8
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Networks:
+    """A model ready to work; `controlnets` are in the order of the job's controls."""
+
+    family: str
+    unet: Any
+    vae: Any
+    controlnets: tuple[Any, ...]
+    text: Text
+    scheduler_config: dict[str, Any]
+    device: torch.device
+    dtype: torch.dtype
+    is_offloading: bool = False
+
+    @property
+    def is_instruct(self) -> bool:
+        """Whether the UNet edits a source frame (InstructPix2Pix): 4 more input channels."""
+        return self.unet.config.in_channels == INSTRUCT_CHANNELS
+
+    @property
+    def latent_scale(self) -> float:
+        """Latents are the VAE's codes times this."""
+        return self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def embed(self, texts: Sequence[str], clip_skip: int = 0) -> Embedding:
+        """Texts as the UNet reads them, on the device.
+
+        Raises:
+            ModelError: the text encoder has not that many layers to skip.
+        """
+        with self.at_work(*self.text.encoders):
+            return self.text.embed(texts, clip_skip)
+
+    def size_ids(self, height_px: int, width_px: int) -> Tensor:
+        """SDXL's size conditioning (6,): original size, crop at the top-left, target size; each y, x."""
+        return torch.tensor([height_px, width_px, 0, 0, height_px, width_px], dtype=self.dtype, device=self.device)
+
+    @torch.no_grad()
+    def encode(self, images: np.ndarray) -> Tensor:
+        """Images (n, H, W, 3) uint8 to latents (n, 4, H/8, W/8), the mode of each; one image at a time.
+
+        InstructPix2Pix is conditioned on the codes themselves: divide by `latent_scale`.
+        """
+        with self.at_work(self.vae):
+            return torch.cat([self._encoded(image) for image in images])
+
+    def _encoded(self, image: np.ndarray) -> Tensor:
+        planes = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None]  # -> (1, 3, H, W)
+        codes = self.vae.encode(planes.to(self.vae.dtype) / 127.5 - 1).latent_dist.mode()
+        return (codes * self.latent_scale).to(self.dtype)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Iterator[np.ndarray]:
+        """Latents (n, 4, h, w) to images (8h, 8w, 3) uint8, one at a time.
+
+        Raises:
+            ModelError: an image is not a number, in float32 too.
+        """
+        with self.at_work(self.vae):
+            for latent in latents:
+                yield self._decoded(latent[None])
+
+    def _decoded(self, latent: Tensor) -> np.ndarray:
+        image = self.vae.decode(latent.to(self.vae.dtype) / self.latent_scale).sample[0]
+        if not image.isfinite().all():
+            if self.vae.dtype == torch.float32 or not latent.isfinite().all():
+                raise ModelError("The picture is not a number: lower the guidance, or choose precision float32.")
+            self.vae.float()  # for good: it would overflow again on the next frame
+            return self._decoded(latent)
+        levels = (image.permute(1, 2, 0).float() / 2 + 0.5).clamp(0, 1) * 255
+        return levels.round().to(torch.uint8).cpu().numpy()
+
+    @contextmanager
+    def at_work(self, *modules: Module) -> Iterator[None]:
+        """Keeps these networks on the device meanwhile; when offloading, sends them back to the CPU after."""
+        for module in modules if self.is_offloading else ():
+            module.to(self.device)
+        try:
+            yield
+        finally:
+            for module in modules if self.is_offloading else ():
+                module.to(CPU)
+
+
+def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Networks:
+    """The networks of a model and of each control.
+
+    Raises:
+        ModelError: one sentence with the path of what cannot be loaded.
+    """
+    place = chosen_device(device)
+    prefers_half = place.type != "cpu"
+    path = find(model.base, "stable-diffusion", model.allow_network, model.allow_pickle)
+    checkpoint = open_folder(path, prefers_half, model.allow_pickle)
+    dtype = chosen_dtype(model.precision, place, checkpoint.family)
+    encoders = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
+    return Networks(
+        checkpoint.family,
+        checkpoint.build("unet", place, dtype),
+        checkpoint.build("vae", place, vae_dtype(checkpoint.configs["vae"], dtype)),
+        tuple(_controlnet(control, model, checkpoint).build("controlnet", place, dtype) for control in controls),
+        Text(
+            checkpoint.tokenizers(),
+            [checkpoint.build(part, place, dtype) for part in encoders],
+            checkpoint.configs["text"].get("force_zeros_for_empty_prompt", False),
+        ),
+        checkpoint.configs["scheduler"],
+        place,
+        dtype,
+    )
+
+
+def chosen_device(name: str = "auto") -> torch.device:
+    """The device of a name; "auto": an NVIDIA or AMD card, else Apple's GPU, else the processor."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dtype:
+    """The number format of a precision; "auto": float32 on the processor, half precision on a GPU.
+
+    SD 2 overflows in float16, so it gets bfloat16, or float32 where the GPU has none.
+    """
+    if precision != "auto":
+        return getattr(torch, precision)
+    if device.type == "cpu":
+        return torch.float32
+    if family != "sd2":
+        return torch.float16
+    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if has_bfloat16 else torch.float32
+
+
+def vae_dtype(config: dict[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """The VAE's number format: float32 in place of float16 where its configuration says that it overflows."""
+    return torch.float32 if dtype == torch.float16 and config.get("force_upcast", True) else dtype
+
+
+def _controlnet(control: Control, model: Model, base: Checkpoint) -> Checkpoint:
+    path = find(control.model, f"controlnet-{control.kind}", model.allow_network, model.allow_pickle)
+    checkpoint = open_controlnet_folder(path, allow_pickle=model.allow_pickle)
+    config, unet = checkpoint.configs["controlnet"], base.configs["unet"]
+    if config["cross_attention_dim"] != unet["cross_attention_dim"]:
+        raise ModelError(
+            f"{path}: is a ControlNet for {family(config)}, but {base.path} is {base.family}; "
+            "choose one made for that model."
+        )
+    return checkpoint

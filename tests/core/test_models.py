@@ -1,0 +1,71 @@
+"""Diffusers folders to networks, against diffusers' own loading."""
+
+import numpy as np
+import pytest
+import torch
+
+from t2vz_core.models import load
+from t2vz_core.wire.job import Control, Model
+from tests.core.random_networks import write_controlnet, write_model
+
+FAMILIES = ("sd1", "sd2", "sdxl", "instruct")
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """One random model of each family."""
+    root = tmp_path_factory.mktemp("models")
+    return {family: write_model(root / family, family) for family in FAMILIES}
+
+
+@pytest.fixture(scope="session")
+def pipelines(folders):
+    from diffusers import DiffusionPipeline
+
+    return {f: DiffusionPipeline.from_pretrained(path, local_files_only=True) for f, path in folders.items()}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_folder_gives_the_networks_diffusers_gives(folders, pipelines, family):
+    networks, pipeline = load(Model(str(folders[family])), (), "cpu"), pipelines[family]
+    pairs = [(networks.unet, pipeline.unet), (networks.vae, pipeline.vae)]
+    pairs += zip(networks.text.encoders, [pipeline.text_encoder, getattr(pipeline, "text_encoder_2", None)])
+    for ours, theirs in pairs:
+        mine, yours = ours.state_dict(), theirs.state_dict()
+        assert mine.keys() == yours.keys()
+        assert all(torch.equal(mine[key], yours[key]) for key in yours)
+    assert networks.family == family.replace("instruct", "sd1")
+    assert networks.is_instruct == (family == "instruct")
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_prompts_embed_as_in_diffusers(folders, pipelines, family):
+    texts = ["a red ball on grass", "Blue  cube, striped \n 🏀"]
+    embedding = load(Model(str(folders[family])), (), "cpu").embed(texts)
+    theirs = pipelines[family].encode_prompt(
+        texts, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False
+    )
+    torch.testing.assert_close(embedding.tokens, theirs[0])
+    if family == "sdxl":
+        torch.testing.assert_close(embedding.pooled, theirs[2])
+
+
+def test_a_control_gets_its_network(folders, tmp_path):
+    control = Control(model=str(write_controlnet(tmp_path / "depth")))
+    networks = load(Model(str(folders["sd1"])), (control, control), "cpu")
+    assert len(networks.controlnets) == 2
+    assert networks.controlnets[0].config.cross_attention_dim == networks.unet.config.cross_attention_dim
+
+
+def test_an_image_survives_as_diffusers_decodes_it(folders, pipelines):
+    networks, vae = load(Model(str(folders["sd1"])), (), "cpu"), pipelines["sd1"].vae
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 40, 3), dtype=np.uint8)
+    latents = networks.encode(images)
+    planes = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        codes = vae.encode(planes).latent_dist.mode()
+        expected = (vae.decode(codes).sample / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1) * 255
+    torch.testing.assert_close(latents, codes * 0.18215, rtol=1e-4, atol=1e-5)
+    for image, truth in zip(networks.decode(latents), expected.numpy(), strict=True):
+        assert image.dtype == np.uint8
+        assert np.abs(image - truth).max() <= 1
