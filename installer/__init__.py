@@ -1,0 +1,1 @@
+"""What install.py is made of: environments, packages, Blender, demo, tests; standard library only."""

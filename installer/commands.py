@@ -1,0 +1,84 @@
+"""The commands of install.py, as they are typed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .console import Stop, say
+from .engine import provide_engine
+from .extension import build_extension
+from .suites import run_suites
+from .wheel import ROOT
+
+_ABOUT = """\
+t2vz turns a blocked-out Blender animation into a styled video, on this machine.
+
+All is made in this folder: the engine's Python environment in .venv, built packages in build, and, where no Blender
+is installed, Blender as a Python module in .bpy-<version>. A second run finds it all there. Interrupt it when you
+like: what is half made is noticed and made again."""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command; 0 done, 1 failed with one sentence, 2 wrong usage, 130 interrupted."""
+    asked = _parser().parse_args(arguments)
+    try:
+        return asked.act(asked)
+    except Stop as reason:
+        print(f"\n{reason}", file=sys.stderr, flush=True)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"\n{where}{error.strerror or error}. Nothing of yours was changed.", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run the same command again to go on.", file=sys.stderr, flush=True)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "install.py", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    test = _command(commands, "test", _test, "install all that the tests need and run every test that can run here")
+    engine = _command(commands, "engine", _engine, "make the engine's Python environment and nothing else")
+    extension = _command(commands, "extension", _extension, "build the zip that Blender installs")
+    for command in (test, engine):
+        command.add_argument(
+            "--env", type=Path, default=ROOT / ".venv", metavar="DIR", help="the engine's environment (default: .venv)"
+        )
+    for command in (test,):
+        command.add_argument(
+            "--blender",
+            type=Path,
+            metavar="PATH",
+            help="the Blender to use, 4.2 or newer (default: T2VZ_BLENDER, then `blender` on PATH)",
+        )
+    extension.add_argument(
+        "--out", type=Path, default=ROOT / "dist", metavar="DIR", help="where the zip goes (default: dist)"
+    )
+    return parser
+
+
+def _command(commands: argparse._SubParsersAction, name: str, act: object, meaning: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=meaning, description=f"{meaning[0].upper()}{meaning[1:]}.")
+    parser.set_defaults(act=act)
+    return parser
+
+
+def _test(asked: argparse.Namespace) -> int:
+    return 1 if run_suites(asked.env, asked.blender) else 0
+
+
+def _engine(asked: argparse.Namespace) -> int:
+    environment = provide_engine(asked.env)
+    say(f"The engine is ready: {environment.python}")
+    return 0
+
+
+def _extension(asked: argparse.Namespace) -> int:
+    build_extension(asked.out)
+    say("In Blender: Edit > Preferences > Get Extensions > Install from Disk, and choose this zip.")
+    return 0

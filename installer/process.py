@@ -1,0 +1,59 @@
+"""Child processes that end with the installer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+# These would make a child take modules or settings from elsewhere than the folder it is meant to use.
+_FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "VIRTUAL_ENV")
+
+
+def clean_environment(more: Mapping[str, str | Path] | None = None) -> dict[str, str]:
+    """This process's environment variables without those that redirect Python, and with `more`."""
+    kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+    return kept | {key: str(value) for key, value in (more or {}).items()} | {"PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def child(command: Sequence[str | Path], **options: object) -> Iterator[subprocess.Popen[str]]:
+    """A started process that is ended when the block is left, however it is left."""
+    options = {"env": clean_environment(), "text": True, "encoding": "utf-8", "errors": "replace"} | options
+    process: subprocess.Popen[str] = subprocess.Popen([str(part) for part in command], **options)  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[str], patience_s: float = 5.0) -> None:
+    """Asks the process to end, and ends it where it does not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def output_of(command: Sequence[str | Path], timeout_s: float = 60.0, cwd: Path | None = None) -> str | None:
+    """What a short command prints; None where it cannot run or fails."""
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            env=clean_environment(),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
