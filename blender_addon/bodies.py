@@ -1,0 +1,155 @@
+"""The scene at one frame as triangles, and the surface that is seen through a picture of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .projection import View, depths, transformed
+from .raster import NONE, Hits, Samples, draw, no_hits, weights
+
+BATCH = 1 << 18  # triangles drawn in one go, so that a forest of instances needs no more memory than one tree
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A triangle mesh in its own space, shared by the bodies that are its instances.
+
+    points: (v, 3) float32; triangles: (t, 3) int32; normals: (t, 3, 3) float32 of each triangle's corners, or None
+    """
+
+    points: np.ndarray
+    triangles: np.ndarray
+    normals: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Body:
+    """A shape placed in the world.
+
+    key: the same in every frame; name: what the artist calls it; number: its object's, 1 and up;
+    is_subject: belongs to what the mask shows; is_holdout: hides what is behind it and is not seen itself
+    """
+
+    key: Hashable
+    name: str
+    number: int
+    shape: Shape
+    matrix: np.ndarray
+    is_subject: bool = False
+    is_holdout: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All bodies at one frame, and the view of them."""
+
+    view: View
+    bodies: tuple[Body, ...]
+
+    def first_triangles(self) -> np.ndarray:
+        """(bodies + 1,) int64, the number of each body's first triangle in the whole."""
+        return np.cumsum([0, *(len(body.shape.triangles) for body in self.bodies)])
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What is seen at each of n points of a picture.
+
+    body: (n,) its index in the snapshot or NONE; triangle: (n,) within its shape; weight: (n, 3) barycentric;
+    depth: (n,) planar, scene units, inf where there is nothing
+    """
+
+    body: np.ndarray
+    triangle: np.ndarray
+    weight: np.ndarray
+    depth: np.ndarray
+
+    def groups(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Each body that is seen, with the indices of its points."""
+        order = np.argsort(self.body, kind="stable")
+        order = order[np.searchsorted(self.body[order], 0) :]
+        bodies, start = np.unique(self.body[order], return_index=True)
+        yield from zip(bodies.tolist(), np.split(order, start[1:]))
+
+
+def look(snapshot: Snapshot, samples: Samples) -> Hits:
+    """The nearest triangle at each sample, numbered through all bodies."""
+    hits = no_hits(samples)
+    for first, corners, depth in _batches(snapshot):
+        draw(hits, samples, snapshot.view, corners, depth, first)
+    return hits
+
+
+def surface_at(snapshot: Snapshot, samples: Samples) -> Surface:
+    """What is seen at each sample, holdouts included."""
+    hits = look(snapshot, samples)
+    first = snapshot.first_triangles()
+    hit = hits.triangle != NONE
+    body = np.where(hit, np.searchsorted(first, hits.triangle, side="right") - 1, NONE)
+    triangle = np.where(hit, hits.triangle - first[body], 0)
+    surface = Surface(body, triangle, np.zeros((len(body), 3)), hits.depth)
+    for index, where in surface.groups():
+        corners = _pixel_corners(snapshot, snapshot.bodies[index], triangle[where])
+        surface.weight[where] = weights(corners, samples.points[where])
+    return surface
+
+
+def local_points(shape: Shape, triangle: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Points (n, 3) float64 on triangles (n,) of a shape, in its own space."""
+    return np.einsum("nk,nki->ni", weight, shape.points[shape.triangles[triangle]], dtype=np.float64)
+
+
+def camera_normals(snapshot: Snapshot, surface: Surface) -> np.ndarray:
+    """Shading normals (n, 3) float64, unit, towards the viewer, 0 where there is nothing.
+
+    Camera space: x right, y up, z to the viewer.
+    """
+    normals = np.zeros((len(surface.body), 3))
+    for index, where in surface.groups():
+        shape = snapshot.bodies[index].shape
+        to_camera = snapshot.view.to_camera @ snapshot.bodies[index].matrix
+        triangle, weight = surface.triangle[where], surface.weight[where]
+        corners = transformed(to_camera, shape.points[shape.triangles[triangle]].reshape(-1, 3)).reshape(-1, 3, 3)
+        flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        is_back = _leans_away(snapshot.view, corners, flat) ^ (np.linalg.det(to_camera[:, :3]) < 0)
+        smooth = np.einsum("nk,nki->ni", weight, shape.normals[triangle]) @ np.linalg.pinv(to_camera[:, :3])
+        length = np.linalg.norm(smooth, axis=1)
+        normals[where] = smooth * (np.where(is_back, -1, 1) / np.where(length > 0, length, 1))[:, None]
+    return normals
+
+
+def _leans_away(view: View, corners: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Whether triangles (n, 3, 3) with these normals, both in camera space, show the viewer their back."""
+    if view.is_orthographic:
+        return normal[:, 2] < 0
+    return np.einsum("ni,ni->n", normal, corners[:, 0]) > 0
+
+
+def _batches(snapshot: Snapshot) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Number of the first triangle, corners (n, 3, 3) in homogeneous pixels, depths (n, 3), some BATCH at a time."""
+    held: list[tuple[np.ndarray, np.ndarray]] = []
+    first = count = 0
+    for body in snapshot.bodies:
+        held.append(_placed(snapshot.view, body))
+        count += len(body.shape.triangles)
+        if count >= BATCH:
+            yield first, *(np.concatenate(parts) for parts in zip(*held))
+            first, count, held = first + count, 0, []
+    if held:
+        yield first, *(np.concatenate(parts) for parts in zip(*held))
+
+
+def _placed(view: View, body: Body) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (t, 3, 3) in homogeneous pixels and planar depths (t, 3) of a body's triangles."""
+    world = transformed(body.matrix[:3], body.shape.points)
+    return transformed(view.to_pixel, world)[body.shape.triangles], depths(view, world)[body.shape.triangles]
+
+
+def _pixel_corners(snapshot: Snapshot, body: Body, triangle: np.ndarray) -> np.ndarray:
+    """Corners (n, 3, 3) in homogeneous pixels of some of a body's triangles."""
+    corners = body.shape.points[body.shape.triangles[triangle]].reshape(-1, 3)
+    world = transformed(body.matrix[:3], corners)
+    return transformed(snapshot.view.to_pixel, world).reshape(-1, 3, 3)

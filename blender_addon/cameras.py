@@ -1,0 +1,58 @@
+"""The scene's camera at the current frame becomes a View."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from .projection import View, view_of
+
+FINE = 64  # parts of a pixel in which Blender, which wants whole numbers, is told the frame's size
+
+
+class CaptureError(Exception):
+    """The scene cannot be captured; the message is one sentence for the artist."""
+
+
+def camera_view(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px: int, height_px: int) -> View:
+    """The view of what Blender renders with its resolution set to `width_px` × `height_px`.
+
+    Lens, sensor fit, shift, pixel aspect and border are the scene's. With a border that crops, the picture is the
+    cropped part; otherwise what is outside of it is empty.
+
+    Raises:
+        CaptureError: no camera, or one that is neither perspective nor orthographic.
+    """
+    camera = scene.camera
+    if camera is None:
+        raise CaptureError(f"The scene {scene.name} has no camera: add one, or make one active (Scene properties).")
+    data = camera.evaluated_get(depsgraph).data
+    if camera.type != "CAMERA" or data.type not in ("PERSP", "ORTHO"):
+        raise CaptureError(f"The camera {camera.name} is not perspective or orthographic: change its type to capture.")
+    frame, border = _frame(scene.render, width_px, height_px)
+    evaluated = camera.evaluated_get(depsgraph)
+    projection = evaluated.calc_matrix_camera(
+        depsgraph,
+        x=round(frame[2] * FINE),
+        y=round(frame[3] * FINE),
+        scale_x=scene.render.pixel_aspect_x,
+        scale_y=scene.render.pixel_aspect_y,
+    )
+    rigid = np.array(evaluated.matrix_world.normalized().inverted(), np.float64)
+    return view_of(np.array(projection), rigid, (data.clip_start, data.clip_end), (width_px, height_px), frame, border)
+
+
+def _frame(render: bpy.types.RenderSettings, width_px: int, height_px: int) -> tuple[tuple, tuple]:
+    """The camera's whole frame (x, y, width, height) and the border (x0, y0, x1, y1), in the picture's pixels."""
+    if not render.use_border:
+        return (0, 0, width_px, height_px), (0, 0, width_px, height_px)
+    width, height = (
+        int(side * render.resolution_percentage / 100) for side in (render.resolution_x, render.resolution_y)
+    )
+    x0, x1 = (int(part * width) for part in (render.border_min_x, render.border_max_x))
+    y0, y1 = (height - int(part * height) for part in (render.border_max_y, render.border_min_y))
+    if not render.use_crop_to_border:
+        sx, sy = width_px / width, height_px / height
+        return (0, 0, width_px, height_px), (x0 * sx, y0 * sy, x1 * sx, y1 * sy)
+    sx, sy = width_px / max(x1 - x0, 1), height_px / max(y1 - y0, 1)
+    return (-x0 * sx, -y0 * sy, width * sx, height * sy), (0, 0, width_px, height_px)

@@ -1,0 +1,222 @@
+"""First hits: which triangle is seen through each of many points of a picture, exactly, in numpy alone.
+
+Triangles are drawn without clipping, in homogeneous pixel coordinates (Olano and Greer, Triangle Scan Conversion using
+2D Homogeneous Coordinates, 1997): a point p = (x, y, 1) is inside where p·(P1×P2), p·(P2×P0), p·(P0×P1) agree in sign,
+and these three are in the ratio of the triangle's barycentric weights in the world, perspective included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .projection import View, pixel_centres
+
+PAIRS = 1 << 19  # triangle-point pairs looked at in one go
+TILES = (64, 8, 1)  # sides, px, of the tiles a large triangle is narrowed down to
+NONE = -1
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Points of a picture (n, 2) px, found by the pixel they lie in.
+
+    order: (n,) the points sorted by pixel; start: (height·width + 1,) where each pixel's points begin in it;
+    reach: the points of pixel c lie between c + reach[0] and c + reach[1], in x and in y.
+    """
+
+    points: np.ndarray
+    order: np.ndarray
+    start: np.ndarray
+    reach: tuple[float, float]
+
+
+@dataclass
+class Hits:
+    """What is seen at each sample: number of the triangle or NONE, planar depth or inf."""
+
+    triangle: np.ndarray
+    depth: np.ndarray
+
+
+def centre_samples(width_px: int, height_px: int) -> Samples:
+    """One sample in the middle of every pixel, row by row."""
+    every = np.arange(width_px * height_px + 1)
+    return Samples(pixel_centres(width_px, height_px), every[:-1], every, (0.5, 0.5))
+
+
+def samples_at(points: np.ndarray, width_px: int, height_px: int) -> Samples:
+    """Samples at any points (n, 2) px; those outside the picture hit nothing."""
+    x, y = np.floor(points).astype(np.int64).T
+    inside = (x >= 0) & (y >= 0) & (x < width_px) & (y < height_px)
+    pixel = np.where(inside, y * width_px + x, width_px * height_px)
+    order = np.argsort(pixel, kind="stable")
+    start = np.searchsorted(pixel[order], np.arange(width_px * height_px + 1))
+    return Samples(points, order, start, (0.0, 1.0))
+
+
+def no_hits(samples: Samples) -> Hits:
+    count = len(samples.points)
+    return Hits(np.full(count, NONE, np.int64), np.full(count, np.inf))
+
+
+def draw(hits: Hits, samples: Samples, view: View, corners: np.ndarray, depth: np.ndarray, first: int = 0) -> None:
+    """Adds triangles to the picture: where one is nearer than what `hits` holds, it takes the sample.
+
+    Args:
+        corners: (n, 3, 3) float64, each corner as (x_px·w, y_px·w, w), see `View.to_pixel`.
+        depth: (n, 3) float64, planar depth of the corners.
+        first: the number of the first triangle; the others follow.
+    """
+    planes, places = _planes(corners, depth)
+    boxes, places = _boxes(view, samples.reach, corners, depth, places)
+    small = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) < 2 * TILES[1]
+    brush = _Brush(hits, samples, view, planes, first)
+    brush.fill(places[small], boxes[small], boxes[small], len(TILES) - 1)
+    large = boxes[~small]
+    brush.fill(places[~small], large, large // TILES[0], 0)
+
+
+def weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Barycentric weights (n, 3) in the world of what is seen at points (n, 2) on triangles (n, 3, 3)."""
+    edges = _edges(corners)
+    raw = edges[..., 0] * points[:, :1] + edges[..., 1] * points[:, 1:] + edges[..., 2]
+    return raw / raw.sum(axis=1, keepdims=True)
+
+
+def _edges(corners: np.ndarray) -> np.ndarray:
+    return np.cross(corners[:, [1, 2, 0]], corners[:, [2, 0, 1]])
+
+
+def _planes(corners: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(5, 3, n): linear functions of (x, y, 1), three edges, depth·s and s; and which are not seen edge-on."""
+    edges = _edges(corners)
+    volume = np.einsum("ni,ni->n", corners[:, 0], edges[:, 0])
+    edges = edges * np.sign(volume)[:, None, None]
+    planes = np.concatenate([edges, np.einsum("nk,nki->ni", depth, edges)[:, None], edges.sum(1)[:, None]], axis=1)
+    return np.ascontiguousarray(planes.transpose(1, 2, 0)), np.flatnonzero(volume)
+
+
+def _boxes(
+    view: View, reach: tuple[float, float], corners: np.ndarray, depth: np.ndarray, kept: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel boxes (m, 4) x0 y0 x1 y1, both ends within, of the triangles in front of the camera and in the picture."""
+    depth, corners = depth[kept], corners[kept]
+    seen = (depth.max(1) >= view.near) & (depth.min(1) <= view.far)
+    kept, depth, corners = kept[seen], depth[seen], corners[seen]
+    low, high = _bounds(corners, depth, view.near)
+    size = np.array([view.width_px, view.height_px])
+    first = np.clip(np.ceil(low - reach[1]), 0, size).astype(np.int64)
+    last = np.clip(np.floor(high - reach[0]), -1, size - 1).astype(np.int64)
+    filled = (first <= last).all(1)
+    return np.concatenate([first, last], axis=1)[filled], kept[filled]
+
+
+def _bounds(corners: np.ndarray, depth: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest x y (n, 2) of the part of each triangle beyond the near plane."""
+    crossing = (depth < near).any(1)
+    low = np.empty((len(corners), 2))
+    high = np.empty((len(corners), 2))
+    whole = corners[~crossing]
+    flat = whole[..., :2] / whole[..., 2:]
+    low[~crossing], high[~crossing] = flat.min(1), flat.max(1)
+    if crossing.any():
+        cut = _cut(corners[crossing], depth[crossing], near)
+        low[crossing], high[crossing] = np.nanmin(cut, axis=1), np.nanmax(cut, axis=1)
+    return low, high
+
+
+def _cut(corners: np.ndarray, depth: np.ndarray, near: float) -> np.ndarray:
+    """Corners (n, 6, 2) px of triangles cut off at the near plane: their own in front, and the edges' crossings."""
+    after = [1, 2, 0]
+    rise = depth[:, after] - depth
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = (near - depth) / rise
+    part = np.where((part >= 0) & (part <= 1), part, np.nan)[..., None]
+    own = np.where((depth >= near)[..., None], corners, np.nan)
+    points = np.concatenate([own, corners + part * (corners[:, after] - corners)], axis=1)
+    return points[..., :2] / points[..., 2:]
+
+
+class _Brush:
+    """Fills samples with triangles, narrowing large ones down tile by tile."""
+
+    def __init__(self, hits: Hits, samples: Samples, view: View, planes: np.ndarray, first: int):
+        self.hits, self.samples, self.view, self.planes, self.first = hits, samples, view, planes, first
+
+    def fill(self, triangle: np.ndarray, boxes: np.ndarray, tiles: np.ndarray, level: int) -> None:
+        """Looks at the tiles (m, 4) x0 y0 x1 y1 of each triangle, at this level's size, within its pixel box."""
+        for part in _portions(tiles):
+            which, x, y = _spread(tiles[part])
+            self._look(triangle[part][which], boxes[part][which], x, y, level)
+
+    def _look(self, triangle: np.ndarray, boxes: np.ndarray, x: np.ndarray, y: np.ndarray, level: int) -> None:
+        side = TILES[level]
+        if side == 1:
+            self._paint(triangle, y * self.view.width_px + x)
+            return
+        low = np.maximum(np.stack([x, y], 1) * side, boxes[:, :2])
+        high = np.minimum(np.stack([x, y], 1) * side + side - 1, boxes[:, 2:])
+        kept = self._touches(triangle, low + self.samples.reach[0], high + self.samples.reach[1])
+        boxes = np.concatenate([low, high], axis=1)[kept]
+        self.fill(triangle[kept], boxes, boxes // TILES[level + 1], level + 1)
+
+    def _touches(self, triangle: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Whether any of a tile can be inside: each edge is asked at the tile's corner that suits it best."""
+        touches = np.ones(len(triangle), bool)
+        for a, b, c in self.planes[:3]:
+            a, b = a[triangle], b[triangle]
+            best = a * np.where(a > 0, high[:, 0], low[:, 0]) + b * np.where(b > 0, high[:, 1], low[:, 1])
+            touches &= best + c[triangle] >= 0
+        return touches
+
+    def _paint(self, triangle: np.ndarray, pixel: np.ndarray) -> None:
+        sample, triangle = self._samples_in(triangle, pixel)
+        x, y = self.samples.points[sample].T
+        for a, b, c in self.planes[:3]:
+            inside = a[triangle] * x + b[triangle] * y + c[triangle] >= 0
+            sample, triangle, x, y = sample[inside], triangle[inside], x[inside], y[inside]
+        height, scale = (a[triangle] * x + b[triangle] * y + c[triangle] for a, b, c in self.planes[3:])
+        depth = height / scale
+        seen = (depth >= self.view.near) & (depth <= self.view.far)
+        self._keep_nearest(sample[seen], depth[seen], triangle[seen])
+
+    def _samples_in(self, triangle: np.ndarray, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The samples in each pair's pixel, and the pair's triangle beside each."""
+        start = self.samples.start[pixel]
+        count = self.samples.start[pixel + 1] - start
+        which, rank = _counted(count)
+        return self.samples.order[start[which] + rank], triangle[which]
+
+    def _keep_nearest(self, sample: np.ndarray, depth: np.ndarray, triangle: np.ndarray) -> None:
+        hits = self.hits
+        before = hits.depth[sample]
+        np.minimum.at(hits.depth, sample, depth)
+        won = (depth == hits.depth[sample]) & (depth < before)
+        hits.triangle[sample[won]] = triangle[won] + self.first
+
+
+def _portions(tiles: np.ndarray) -> Iterator[slice]:
+    """Slices of the tile lists that hold about PAIRS tiles each."""
+    total = np.cumsum((tiles[:, 2] - tiles[:, 0] + 1) * (tiles[:, 3] - tiles[:, 1] + 1))
+    first = 0
+    while first < len(tiles):
+        done = total[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(total, done + PAIRS, side="right")))
+        yield slice(first, last)
+        first = last
+
+
+def _spread(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every tile of each box (m, 4): the box's number, x, y."""
+    columns = tiles[:, 2] - tiles[:, 0] + 1
+    which, rank = _counted(columns * (tiles[:, 3] - tiles[:, 1] + 1))
+    return which, tiles[which, 0] + rank % columns[which], tiles[which, 1] + rank // columns[which]
+
+
+def _counted(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(2, 0, 1) -> which (0, 0, 2), rank (0, 1, 0)."""
+    which = np.repeat(np.arange(len(count)), count)
+    return which, np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)

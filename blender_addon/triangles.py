@@ -1,0 +1,113 @@
+"""The evaluated scene becomes bodies of triangles: what a render would show, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+
+import bpy
+import numpy as np
+
+from .bodies import Body, Shape, Snapshot
+from .materials import opacity
+from .projection import View
+
+MESHED = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
+UNMESHED = {"CURVES": "hair", "VOLUME": "a volume", "POINTCLOUD": "a point cloud", "GREASEPENCIL": "Grease Pencil"}
+
+
+@dataclass
+class Reader:
+    """Reads one frame after the other.
+
+    subject: names of the objects that the mask shows; numbers: the number of each object, by name
+    """
+
+    view_layer: bpy.types.ViewLayer
+    subject: Collection[str]
+    with_normals: bool
+    note: Callable[[str], None]
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def snapshot(self, depsgraph: bpy.types.Depsgraph, view: View) -> Snapshot:
+        """All bodies of the evaluated scene."""
+        return Snapshot(view, tuple(self._bodies(depsgraph)))
+
+    def _bodies(self, depsgraph: bpy.types.Depsgraph) -> Iterator[Body]:
+        shapes: dict[tuple, Shape] = {}
+        count: Counter = Counter()
+        for instance in depsgraph.object_instances:
+            if not self._is_rendered(instance):
+                continue
+            shape = self._shape(instance.object, shapes)
+            if not len(shape.triangles):
+                continue
+            key = _key(instance)
+            count[key] += 1
+            yield self._body(instance, (*key, count[key]), shape)
+
+    def _is_rendered(self, instance: bpy.types.DepsgraphObjectInstance) -> bool:
+        shown = instance.object
+        if shown.type in UNMESHED and instance.show_self:
+            self.note(f"{shown.name} is {UNMESHED[shown.type]}, which is not captured.")
+        if shown.type not in MESHED or not instance.show_self:
+            return False
+        owner = _original(instance.parent if instance.is_instance else shown)
+        if owner.indirect_only_get(view_layer=self.view_layer):
+            return False
+        return shown.visible_camera and not shown.is_shadow_catcher
+
+    def _body(self, instance: bpy.types.DepsgraphObjectInstance, key: tuple, shape: Shape) -> Body:
+        shown = _original(instance.object)
+        owner = _original(instance.parent) if instance.is_instance else shown
+        number = self.numbers.setdefault(shown.name_full, len(self.numbers) + 1)
+        is_subject = shown.name_full in self.subject or owner.name_full in self.subject
+        is_holdout = shown.is_holdout or owner.holdout_get(view_layer=self.view_layer)
+        return Body(key, shown.name, number, shape, np.array(instance.matrix_world), is_subject, is_holdout)
+
+    def _shape(self, shown: bpy.types.Object, shapes: dict[tuple, Shape]) -> Shape:
+        """The object's mesh, read once for all objects that share it with the same materials."""
+        slots = tuple(slot.material for slot in shown.material_slots)
+        key = (shown.data.as_pointer(), *(m.as_pointer() if m else 0 for m in slots))
+        if key not in shapes:
+            mesh = shown.to_mesh()
+            threshold = self.view_layer.pass_alpha_threshold
+            seen = np.array([opacity(m, self.note) >= threshold for m in slots] or [True])
+            shapes[key] = _triangulated(mesh, seen, self.with_normals)
+            shown.to_mesh_clear()
+        return shapes[key]
+
+
+def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, with_normals: bool) -> Shape:
+    """The mesh's triangles whose material slot is seen."""
+    if mesh is None:
+        return Shape(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+    mesh.calc_loop_triangles()
+    points = _read(mesh.vertices, "co", (-1, 3), np.float32)
+    triangles = _read(mesh.loop_triangles, "vertices", (-1, 3), np.int32)
+    kept = slice(None)
+    if not seen.all():
+        slot = _read(mesh.loop_triangles, "material_index", (-1,), np.int32)
+        kept = seen[np.clip(slot, 0, len(seen) - 1)]
+    if not with_normals:
+        return Shape(points, triangles[kept])
+    corners = _read(mesh.loop_triangles, "loops", (-1, 3), np.int32)
+    normals = _read(mesh.corner_normals, "vector", (-1, 3), np.float32)
+    return Shape(points, triangles[kept], normals[corners[kept]])
+
+
+def _read(items: bpy.types.bpy_prop_collection, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    values = np.empty(len(items) * (3 if len(shape) == 2 else 1), dtype)
+    items.foreach_get(name, values)
+    return values.reshape(shape)
+
+
+def _key(instance: bpy.types.DepsgraphObjectInstance) -> tuple:
+    """Names the instance in every frame."""
+    parent = instance.parent.name_full if instance.is_instance else ""
+    return instance.object.name_full, parent, *instance.persistent_id
+
+
+def _original(item: bpy.types.Object) -> bpy.types.Object:
+    return item.original or item
