@@ -18,34 +18,37 @@ from torch import Tensor, nn
 
 from .memory import Memory
 
+ALONE, ANCHOR, FRAMES = "alone", "anchor", "frames"
+
 
 class CrossFrame:
-    """What all attention layers of the networks look at while a batch is denoised.
+    """What all attention layers of the networks look at just now.
 
     Attributes:
-        memory: the anchor's K and V; None: every frame attends to itself.
-        keeps: whether the batch is the anchor itself, whose K and V are kept.
+        memory: the anchor's K and V.
+        role: of the batch: `ALONE` attends to itself, `ANCHOR` does so and is kept, `FRAMES` attend to the anchor.
+        step: of the denoising.
     """
 
-    def __init__(self) -> None:
-        self.memory: Memory | None = None
-        self.keeps = False
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.role = ALONE
         self.step = 0
 
     def keys_values(self, layer: str, tokens: Tensor, attn: Any) -> tuple[Tensor, Tensor]:
-        """K and V (groups or batch, heads, n, d) for a layer's tokens (batch, n, c)."""
-        if self.memory is not None and not self.keeps:
+        """K and V (groups or batch, heads, n, d) for the tokens (batch, n, c) of a layer."""
+        if self.role == FRAMES:
             return self.memory.get(self.step, layer, tokens.device)
         pair = _heads(attn.to_k(tokens), attn), _heads(attn.to_v(tokens), attn)
-        if self.memory is not None:
+        if self.role == ANCHOR:
             self.memory.put(self.step, layer, pair)
         return pair
 
 
 @contextmanager
-def cross_frame(networks: list[nn.Module]) -> Iterator[CrossFrame]:
+def cross_frame(networks: list[nn.Module], memory: Memory) -> Iterator[CrossFrame]:
     """Lets every attention layer of the networks look across frames; un-patched at the end, come what may."""
-    state = CrossFrame()
+    state = CrossFrame(memory)
     layers = [(f"{n}.{name}", module) for n, net in enumerate(networks) for name, module in _attentions(net)]
     before = [layer.processor for _, layer in layers]
     try:
@@ -79,7 +82,9 @@ class _ToText:
     def __init__(self) -> None:
         self._text: Tensor | None = None
 
-    def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any
+    ) -> Tensor:
         if self._text is not encoder_hidden_states:
             self._text = encoder_hidden_states
             self._pair = _heads(attn.to_k(self._text), attn), _heads(attn.to_v(self._text), attn)
@@ -88,7 +93,7 @@ class _ToText:
 
 def _attend(attn: Any, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Attention of the tokens (groups·f, n, c) to keys and values (groups, heads, m, d)."""
-    groups, (batch, n, c) = keys.shape[0], tokens.shape
+    groups, (batch, n, _) = keys.shape[0], tokens.shape
     query = attn.to_q(tokens).reshape(groups, batch // groups * n, -1)  # -> (groups, f·n, heads·d)
     seen = F.scaled_dot_product_attention(_heads(query, attn), keys, values)
     seen = seen.transpose(1, 2).reshape(batch, n, -1)

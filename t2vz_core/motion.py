@@ -5,6 +5,8 @@ Khachatryan et al., https://arxiv.org/abs/2303.13439, section 3.3.1. x right, y 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,49 +16,57 @@ from .noise import DRAWS, keyed_noise, warp_noise
 from .passes import Source
 from .wire.job import Frame, JobSpec
 
-GRID = 512  # the strength's unit is 1/512 of the picture's shorter side
+GRID = 512  # the strength's unit is 1/512 of the picture's side
 
 
-def moved(spec: JobSpec, source: Source, frame: Frame, since: int, latent: Tensor) -> Tensor:
-    """W_k: the anchor's latent as frame k sees it; noise stays noise, and what came into view gets fresh noise.
+@dataclass(frozen=True)
+class Place:
+    """Where what a frame shows lay in the anchor.
 
-    Args:
+    Attributes:
         since: k − 1, how many frames of the shot lie between this one and its anchor.
-        latent: (1, c, h, w) of the anchor.
-
-    Returns:
-        (1, c, h, w).
+        cells: (h, w, 2) the place of each cell, centres at +0.5.
+        visible: (h, w) the part of each cell that was seen there, 0..1.
     """
-    h, w = latent.shape[-2:]
-    if spec.motion.mode == "none":
-        return latent
-    if spec.motion.is_faithful:
-        return published_warp(latent, since * spec.motion.strength[0], since * spec.motion.strength[1])
-    cells, visible = backward_map(spec, source, frame, since, h, w)
-    draws = keyed_noise(spec.sampling.seed, frame.number, (DRAWS, *latent.shape[1:]), "motion")
-    return warp_noise(latent[0], cells.to(latent), draws.to(latent), visible.to(latent.device))[None]
+
+    frame: Frame
+    since: int
+    cells: Tensor
+    visible: Tensor
 
 
-def backward_map(
-    spec: JobSpec, source: Source, frame: Frame, since: int, h: int, w: int
-) -> tuple[Tensor, Tensor]:
-    """T_k: the place (h, w, 2) in the anchor of each cell of the frame, and whether it was seen there (h, w) bool."""
+def place(spec: JobSpec, source: Source, frame: Frame, since: int, h: int, w: int) -> Place:
+    """T_k and V_k of a frame, from its map, its shift or the strength."""
     if spec.motion.mode == "map":
         map_px, visible = (torch.from_numpy(source.read(frame, name)) for name in ("map", "visible"))
-        cells, part = map_to_cells(map_px, visible, spec.shot.height_px // h)
-        return cells, part > 0.5
-    x, y = displacement(spec, frame, since, h)
-    return identity_map(h, w) + torch.tensor([x, y]), torch.ones(h, w, dtype=torch.bool)
+        return Place(frame, since, *map_to_cells(map_px, visible, spec.shot.height_px // h))
+    cells = identity_map(h, w) + torch.tensor(displacement(spec, frame, since, h))
+    is_inside = ((cells > 0) & (cells < torch.tensor([w, h]))).all(-1)
+    return Place(frame, since, cells, is_inside.float())
 
 
 def displacement(spec: JobSpec, frame: Frame, since: int, h: int) -> tuple[float, float]:
-    """δ^k in cells: the frame shows at p what the anchor has at p + δ. Equal in x and y at any size."""
+    """δ^k in cells: the frame shows at p what the anchor has at p + δ. Equal in x and y whatever the aspect."""
     shot, motion = spec.shot, spec.motion
     cell_px = shot.height_px / h
     if motion.mode == "strength":
-        unit_px = min(shot.width_px, shot.height_px) / GRID
-        return since * motion.strength[0] * unit_px / cell_px, since * motion.strength[1] * unit_px / cell_px
-    return -frame.shift_px[0] / cell_px, -frame.shift_px[1] / cell_px  # content goes right: look further left
+        cells_each = since * min(shot.width_px, shot.height_px) / GRID / cell_px
+        return motion.strength[0] * cells_each, motion.strength[1] * cells_each
+    if motion.mode == "translation":
+        return -frame.shift_px[0] / cell_px, -frame.shift_px[1] / cell_px  # content went right: look further left
+    return 0.0, 0.0
+
+
+def warp(spec: JobSpec, here: Place, latent: Tensor) -> Tensor:
+    """W_k: the anchor's latent (1, c, h, w) as frame k sees it.
+
+    Noise stays noise of unit variance, and where nothing was visible it is the frame's own.
+    """
+    if spec.motion.is_faithful:
+        return published_warp(latent, here.since * spec.motion.strength[0], here.since * spec.motion.strength[1])
+    draws = keyed_noise(spec.sampling.seed, here.frame.number, (DRAWS, *latent.shape[1:]), "warp")
+    was_seen = (here.visible > 0.5).to(latent.device)
+    return warp_noise(latent[0], here.cells.to(latent), draws.to(latent), was_seen)[None]
 
 
 def published_warp(latent: Tensor, x: float, y: float) -> Tensor:

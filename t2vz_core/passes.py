@@ -57,12 +57,6 @@ def pictures_to_tensor(pictures: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
-def tensor_to_picture(picture: Tensor) -> np.ndarray:
-    """(3, H, W) within -1..1 -> (H, W, 3) uint8."""
-    scaled = (picture.float() / 2 + 0.5).clamp(0, 1) * 255
-    return scaled.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-
-
 def _load(path: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False) if path.suffix == ".npy" else _load_picture(path)

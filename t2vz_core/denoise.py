@@ -1,0 +1,151 @@
+"""Frames on their way down the noise levels, as UNet and ControlNets see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .attention import ALONE, ANCHOR, FRAMES, CrossFrame
+from .control import conditions
+from .diffusion import Descent
+from .fault import Fault
+from .fusion import fuse, is_fused
+from .guidance import NOTHING, group_weights
+from .motion import Place
+from .noise import keyed_noise
+from .passes import Source, pictures_to_tensor
+from .prompts import Prompts
+from .wire.job import Control, Frame, JobSpec
+
+
+@dataclass
+class Batch:
+    """What steers some frames, made once for all their steps."""
+
+    frames: list[Frame]
+    controls: list[Tensor]  # one (f, 3, H, W) within 0..1 per ControlNet
+    source: Tensor | None  # (f, 4, h, w) latents of the source pictures, InstructPix2Pix
+
+
+@dataclass
+class Path:
+    """The anchor's way down: its latents (1, c, h, w) at every level, and x̂_0 at every step."""
+
+    batch: Batch
+    x: list[Tensor]
+    x0: list[Tensor] = field(default_factory=list)
+
+
+class Denoiser:
+    """Takes frames down the noise levels; `tick(frames)` is called after every step of as many frames."""
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        source: Source,
+        networks: Any,
+        descent: Descent,
+        attention: CrossFrame,
+        tick: Callable[[int], None],
+    ) -> None:
+        self._spec, self._source, self._networks = spec, source, networks
+        self._descent, self._attention, self._tick = descent, attention, tick
+        self._prompts = Prompts(spec, networks)
+
+    def anchor(self, frame: Frame, x: Tensor, kept_from: int) -> Path:
+        """The anchor's own way down, from level 0; its K and V are kept from the step `kept_from` on."""
+        path = Path(self._batch([frame]), [x])
+        step = self._descent.begin(0)
+        for i in range(len(self._descent)):
+            x0 = self._x0(path.batch, path.x[i], i, ANCHOR if i >= kept_from else ALONE)
+            path.x.append(step(path.x[i], x0, i, self._fresh(path.batch, x0, i)))
+            path.x0.append(x0)
+            self._tick(1)
+        return path
+
+    def frames(self, places: list[Place], x: Tensor, start: int, anchor: Path) -> Tensor:
+        """The frames' way down from level `start` to x_0 (f, c, h, w)."""
+        batch = self._batch([here.frame for here in places])
+        step = self._descent.begin(start)
+        for i in range(start, len(self._descent)):
+            x0 = self._beside_anchor(batch, x, i, anchor)
+            if is_fused(i, len(self._descent), self._spec.coherence.fusion):
+                x0 = torch.stack([_fused(*pair, anchor.x0[i][0]) for pair in zip(x0, places)])
+            x = step(x, x0, i, self._fresh(batch, x0, i))
+            self._tick(len(places))
+        return x
+
+    def _beside_anchor(self, batch: Batch, x: Tensor, i: int, anchor: Path) -> Tensor:
+        if self._spec.coherence.attention == "self":
+            return self._x0(batch, x, i, ALONE)
+        if not self._attention.memory.has(i):
+            self._x0(anchor.batch, anchor.x[i], i, ANCHOR)
+        return self._x0(batch, x, i, FRAMES)
+
+    def _x0(self, batch: Batch, x: Tensor, i: int, role: str) -> Tensor:
+        """x̂_0 (f, c, h, w) of the latents x at level i."""
+        weights = group_weights(self._spec.sampling, i, len(self._descent), self._networks.is_instruct)
+        groups = tuple(weights)
+        self._attention.step, self._attention.role = i, role
+        time = torch.tensor(self._descent.times[i], device=x.device)
+        text = self._prompts.condition(groups, batch.frames)
+        z = self._to_network(x).repeat(len(groups), 1, 1, 1)  # -> (groups·f, c, h, w)
+        more = self._residuals(batch, z, time, i, text)
+        if batch.source is not None:
+            z = torch.cat([z, torch.cat([batch.source * (group != NOTHING) for group in groups])], 1)
+        output = self._networks.unet(z, time, **text, **more, return_dict=False)[0].float()
+        guided = sum(weights[group] * part for group, part in zip(groups, output.chunk(len(groups))))
+        if not torch.isfinite(guided).all():
+            raise Fault(
+                f"The networks lost themselves at step {i + 1} (not a number) while making frame "
+                f"{batch.frames[0].number}: choose precision float32, or bfloat16 where the device has it."
+            )
+        return self._descent.x0(x, guided, i)
+
+    def _residuals(self, batch: Batch, z: Tensor, time: Tensor, i: int, text: dict[str, Any]) -> dict[str, Any]:
+        """What the ControlNets add to the UNet at this step."""
+        down: list[Tensor] = []
+        middle: Any = 0.0
+        for control, network, picture in zip(self._spec.controls, self._networks.controlnets, batch.controls):
+            if not is_active(control, i, len(self._descent)):
+                continue
+            picture = picture.repeat(len(z) // len(picture), 1, 1, 1)  # -> (groups·f, 3, H, W)
+            one, mid = network(
+                z, time, controlnet_cond=picture, conditioning_scale=control.scale, **text, return_dict=False
+            )
+            down = [a + b for a, b in zip(down, one)] if down else list(one)
+            middle = middle + mid
+        return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle} if down else {}
+
+    def _batch(self, frames: list[Frame]) -> Batch:
+        pictures = [conditions(self._spec, self._source, frame) for frame in frames]
+        controls = [self._to_network(pictures_to_tensor(list(one))) for one in zip(*pictures)]
+        source = None
+        if self._networks.is_instruct:
+            images = np.stack([self._source.read(frame, "image") for frame in frames])
+            source = self._networks.encode(images) / self._networks.latent_scale
+        return Batch(frames, controls, source)
+
+    def _fresh(self, batch: Batch, x: Tensor, i: int) -> Tensor | None:
+        """Noise of these frames for this step, where the solver takes any."""
+        if not self._descent.needs_noise:
+            return None
+        seed, shape = self._spec.sampling.seed, tuple(x.shape[1:])
+        return torch.stack([keyed_noise(seed, frame.number, shape, f"step {i}") for frame in batch.frames]).to(x)
+
+    def _to_network(self, x: Tensor) -> Tensor:
+        return x.to(self._networks.device, self._networks.dtype)
+
+
+def is_active(control: Control, step: int, steps: int) -> bool:
+    """Whether a ControlNet steers step 0..steps−1."""
+    return control.start * steps <= step and step + 1 <= control.end * steps
+
+
+def _fused(x0: Tensor, here: Place, anchor_x0: Tensor) -> Tensor:
+    return fuse(x0, anchor_x0, here.cells.to(x0), here.visible.to(x0))

@@ -1,0 +1,41 @@
+"""How far a whole job is, in frame-steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .scenes import Scene
+from .wire.job import Frame
+
+DECODING = 2  # a decoded frame costs about as much as this many of its steps
+
+
+class Tally:
+    """Counts steps of frames and decoded frames, and reports after each."""
+
+    def __init__(self, watch: Any, todo: list[Scene], anchor_steps: int, frame_steps: int) -> None:
+        self._watch, self._done = watch, 0
+        frames = sum(len(scene.frames) for scene in todo)
+        shown = frames + sum(scene.is_anchor_wanted for scene in todo)
+        self._total = len(todo) * anchor_steps + frames * frame_steps + shown * DECODING
+        self.steps(0)
+
+    def steps(self, frames: int) -> None:
+        """As many frames took one step down.
+
+        Raises:
+            Cancelled: the job must stop here.
+        """
+        self._done += frames
+        self._watch.progress("painting frames", self._done, self._total)
+
+    def decoded(
+        self, frames: Sequence[Frame], pictures: Iterable[np.ndarray]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Counts the frames as their pictures come."""
+        for frame, picture in zip(frames, pictures):
+            yield frame.number, picture
+            self.steps(DECODING)

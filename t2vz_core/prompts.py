@@ -1,0 +1,64 @@
+"""The text that each frame is denoised with, embedded once per job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .guidance import PROMPT
+from .wire.job import Frame, JobSpec
+
+
+class Prompts:
+    """Embeddings of a job's prompts; between two keys they travel in a straight line."""
+
+    def __init__(self, spec: JobSpec, networks: Any) -> None:
+        keys = [(key.number, key.text) for key in spec.prompt.keys]
+        first = spec.frames[0].number
+        if not keys or (spec.prompt.text and keys[0][0] > first):
+            keys.insert(0, (first, spec.prompt.text))
+        self._numbers = [number for number, _ in keys]
+        self._negative = len(keys)
+        embedded = networks.embed([*(text for _, text in keys), spec.prompt.negative], spec.prompt.clip_skip)
+        self._tokens, self._pooled = embedded.tokens, embedded.pooled
+        self._size_ids = networks.size_ids(spec.shot.height_px, spec.shot.width_px)
+        self._kept: dict[tuple[str, ...], Tensor] = {}
+
+    def condition(self, groups: tuple[str, ...], frames: list[Frame]) -> dict[str, Any]:
+        """The text arguments of UNet and ControlNets for a batch (groups·f, …).
+
+        Where nothing travels, the tokens are (groups, L, d), the same object every time: attention.py knows that
+        the frames of a group share them.
+        """
+        if len(self._numbers) > 1:
+            tokens = torch.cat([self._mixed(self._tokens, group, frames) for group in groups])
+        else:
+            shared = torch.cat([self._mixed(self._tokens, group, frames[:1]) for group in groups])
+            tokens = self._kept.setdefault(groups, shared)
+        if self._pooled is None:
+            return {"encoder_hidden_states": tokens}
+        pooled = torch.cat([self._mixed(self._pooled, group, frames) for group in groups])
+        size_ids = self._size_ids.expand(len(pooled), -1)
+        return {
+            "encoder_hidden_states": tokens,
+            "added_cond_kwargs": {"text_embeds": pooled, "time_ids": size_ids},
+        }
+
+    def _mixed(self, values: Tensor, group: str, frames: list[Frame]) -> Tensor:
+        """One row per frame of the embeddings of this group."""
+        if group != PROMPT:
+            return values[[self._negative] * len(frames)]
+        before, after, part = zip(*(self._between(frame.number) for frame in frames))
+        weight = torch.tensor(part, device=values.device, dtype=values.dtype).view(-1, *[1] * (values.ndim - 1))
+        return torch.lerp(values[list(before)], values[list(after)], weight)
+
+    def _between(self, number: int) -> tuple[int, int, float]:
+        """The keys before and after a frame, and how far it is from the one to the other."""
+        after = next((i for i, key in enumerate(self._numbers) if key > number), None)
+        if after == 0 or after is None:
+            only = 0 if after == 0 else len(self._numbers) - 1
+            return only, only, 0.0
+        before, end = self._numbers[after - 1], self._numbers[after]
+        return after - 1, after, (number - before) / (end - before)
