@@ -1,1 +1,17 @@
 """Text2Video-Zero in Blender: the order of registration."""
+
+from importlib import import_module
+
+ROOMS = ("preferences", "properties", "session", "operators", "panels", "batch")
+
+
+def register() -> None:
+    """Registers every room, those that others build on first."""
+    for room in ROOMS:
+        import_module(f".{room}", __package__).register()
+
+
+def unregister() -> None:
+    """Takes everything back, in the opposite order."""
+    for room in reversed(ROOMS):
+        import_module(f".{room}", __package__).unregister()

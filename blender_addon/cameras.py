@@ -10,7 +10,7 @@ from .projection import View, view_of
 FINE = 64  # parts of a pixel in which Blender, which wants whole numbers, is told the frame's size
 
 
-class CaptureError(Exception):
+class CaptureError(ValueError):
     """The scene cannot be captured; the message is one sentence for the artist."""
 
 

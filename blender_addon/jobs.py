@@ -6,17 +6,31 @@ import dataclasses
 import itertools
 import json
 import re
+import shutil
 import typing
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from t2vz_core.wire.job import Frame, JobSpec, Passes, frame_file, write_job
+from t2vz_core.wire import job as wire
+from t2vz_core.wire.job import Control, Frame, JobSpec, Passes, frame_file, write_job
 
 T = TypeVar("T")
 PASSES = tuple(field.name for field in dataclasses.fields(Passes))
+TEXT, INSTRUCT = "text", "instruct"
+MOTION_OF_SOURCE = {"none": "none", "strength": "strength", "geometry": "map"}  # all others: translation
+PARTS = {
+    "prompt": wire.Prompt,
+    "model": wire.Model,
+    "shot": wire.Shot,
+    "sampling": wire.Sampling,
+    "motion": wire.Motion,
+    "coherence": wire.Coherence,
+}
+PASSES_OF_CONTROL = {"edges": {"image"}, "segments": {"ids"}, "outline": {"depth", "normal", "ids"}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +66,51 @@ def _value_of(hint: Any, value: Any) -> Any:
     if typing.get_origin(hint) is tuple:
         return tuple(_value_of(typing.get_args(hint)[0], item) for item in value)
     return float(f"{value:.7g}") if hint is float else hint(value)
+
+
+def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec:
+    """The job that a scene's edited settings ask for, still without frames.
+
+    `aspect` is the width:height of the scene's render; `find` makes an absolute path of a model's name.
+    """
+    parts = {name: part_of(kind, getattr(settings, name)) for name, kind in PARTS.items()}
+    mode = MOTION_OF_SOURCE.get(settings.motion_source, "translation")
+    return JobSpec(
+        **{
+            **parts,
+            "model": _found(parts["model"], find),
+            "motion": dataclasses.replace(parts["motion"], mode=mode),
+            "shot": _shot(parts["shot"], settings, aspect),
+            "controls": tuple(dataclasses.replace(c, model=find(c.model)) for c in _controls(settings)),
+        }
+    )
+
+
+def passes_needed(spec: JobSpec, mode: str) -> set[str]:
+    """Names of the passes that this job reads from the scene; `visible` comes with `map`."""
+    needed = set().union(*(PASSES_OF_CONTROL.get(c.kind, {c.kind}) for c in spec.controls))
+    needed |= {"image"} if mode == INSTRUCT else set()
+    needed |= {"mask"} if spec.coherence.smoothing else set()
+    reads_map = spec.motion.mode == "map" or spec.coherence.fusion or spec.coherence.attention == "anchor+hidden"
+    return needed | ({"map"} if reads_map else set())
+
+
+def _found(model: wire.Model, find: Callable[[str], str]) -> wire.Model:
+    loras = tuple(dataclasses.replace(lora, path=find(lora.path)) for lora in model.loras)
+    return dataclasses.replace(model, base=find(model.base), loras=loras)
+
+
+def _shot(shot: wire.Shot, settings: Any, aspect: float) -> wire.Shot:
+    if not settings.follows_render:
+        return shot
+    width, height = picture_size(aspect, settings.side_px)
+    return dataclasses.replace(shot, width_px=width, height_px=height)
+
+
+def _controls(settings: Any) -> list[Control]:
+    own = [] if settings.mode in (TEXT, INSTRUCT) else [part_of(Control, settings.control)]
+    own = [dataclasses.replace(control, kind=settings.mode) for control in own]
+    return own + [part_of(Control, extra) for extra in settings.controls]
 
 
 def picture_size(aspect: float, side_px: int) -> tuple[int, int]:
@@ -102,7 +161,7 @@ def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
             paths[name] = f"passes/{name}/{arrays.number:04d}.npy"
             (folder / "passes" / name).mkdir(parents=True, exist_ok=True)
             np.save(folder / paths[name], array)
-    x, y = (float(value) for value in arrays.shift_px)
+    x, y = (round(float(value), 6) + 0.0 for value in arrays.shift_px)
     return Frame(int(arrays.number), bool(arrays.is_anchor), (x, y), Passes(**paths))
 
 
@@ -116,6 +175,14 @@ def finish(folder: Path, spec: JobSpec, frames: list[Frame]) -> JobSpec:
     whole = dataclasses.replace(spec, frames=tuple(frames))
     write_job(folder, whole)
     return whole
+
+
+def discard(folder: Path) -> None:
+    """Takes away what a capture that did not come to its end has written; a whole job is left alone."""
+    if not (folder / "job.json").exists():
+        shutil.rmtree(folder / "passes", ignore_errors=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def finished_frames(folder: Path, spec: JobSpec) -> list[tuple[int, Path]]:

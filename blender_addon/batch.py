@@ -1,0 +1,203 @@
+"""The command `blender -b scene.blend -c t2vz …`, which is also a function."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+
+from . import playback, properties, session
+from .generation import CANCELLED, FAILED, FINISHED, Generation, caption
+
+NAME = "t2vz"
+DONE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
+CODES = {FINISHED: DONE, FAILED: WRONG, CANCELLED: INTERRUPTED}
+POLL_S = 0.05
+
+
+def main(arguments: list[str]) -> int:
+    """Makes a video of the open .blend's scene.
+
+    Returns 0 done, 1 failed with one sentence on stderr, 2 wrong usage, 130 cancelled by SIGINT.
+    """
+    try:
+        asked = _parser().parse_args(arguments)
+    except SystemExit as leaving:
+        return int(leaving.code or DONE)
+    try:
+        return _perform(asked)
+    except (OSError, ValueError, RuntimeError) as error:
+        return _wrong(str(error))
+
+
+def _perform(asked: argparse.Namespace) -> int:
+    if not bpy.data.filepath:
+        return _wrong("No .blend file is open: name one that exists before -c, as in blender -b scene.blend -c t2vz …")
+    scene = bpy.data.scenes[asked.scene] if asked.scene else bpy.context.scene
+    apply(asked, scene.t2vz)
+    worker = None if asked.capture_only else session.engine()
+    generation = session.generation_of(scene, worker, asked.out and _empty_folder(asked.out))
+    code = carry_out(generation, scene)
+    if code == DONE and asked.save:
+        bpy.ops.wm.save_as_mainfile(filepath=str(asked.save.absolute()), check_existing=False)
+        _say(f"Saved {asked.save}")
+    return code
+
+
+def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
+    """Steps a generation to its end with progress on stderr, adds its strip, and returns the exit code."""
+    before = signal.signal(signal.SIGINT, lambda *_: generation.cancel())
+    try:
+        _follow(generation, Meter())
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # None: the handler was Blender's own
+        session.stop_engine()
+    if generation.end == FAILED:
+        return _wrong(generation.error + (f" Log: {generation.log}" if generation.log else ""))
+    if generation.end == CANCELLED:
+        _say("Cancelled; frames already done are kept.")
+    elif generation.frames_done:
+        playback.import_job(scene, generation.folder, generation.spec)
+    _say(str(generation.folder))
+    return CODES[generation.end or FAILED]
+
+
+def _follow(generation: Generation, show: Callable[[Generation], None]) -> None:
+    while generation.end is None:
+        generation.step()
+        show(generation)
+        if not generation.is_capturing:
+            time.sleep(POLL_S)
+
+
+class Meter:
+    """Shows how far a generation is: a line that moves in a terminal, one line per stage elsewhere."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._notes = 0
+        self._shown = ""
+        self._moves = sys.stderr.isatty()
+
+    def __call__(self, generation: Generation) -> None:
+        for note in generation.notes[self._notes :]:
+            self._line(note)
+        self._notes = len(generation.notes)
+        text = caption(generation)
+        if self._moves and text != self._shown:
+            sys.stderr.write(f"\r\033[K{text}")
+            sys.stderr.flush()
+        elif not self._moves and generation.stage != self._stage:
+            _say(text)
+        self._stage, self._shown = generation.stage, text
+
+    def _line(self, text: str) -> None:
+        _say(f"\r\033[K{text}" if self._moves else text)
+
+
+def apply(asked: argparse.Namespace, settings: properties.T2VZ_Settings) -> None:
+    """Puts what the command line says into the scene's settings.
+
+    Raises:
+        ValueError: a setting of --set that is not there or cannot have that value.
+    """
+    for path in SETTINGS:
+        value = getattr(asked, path.rpartition(".")[2])
+        if value is not None:
+            _put(settings, path, value)
+    if asked.frames:
+        settings.uses_scene_range = False
+        settings.first, settings.last = asked.frames
+    for text in asked.set:
+        path, _, value = text.partition("=")
+        _put(settings, path, value)
+
+
+def _put(settings: properties.T2VZ_Settings, path: str, value: object) -> None:
+    group, _, name = path.rpartition(".")
+    try:
+        owner = settings.path_resolve(group) if group else settings
+        kind = type(getattr(owner, name))
+        if isinstance(value, str) and kind is not str:
+            value = value.lower() in ("1", "true", "yes", "on") if kind is bool else kind(float(value))
+        setattr(owner, name, value)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"--set {path}: cannot be {value!r} ({error})") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "blender -b scene.blend -c t2vz",
+        description="Makes a styled video of the scene. What is not said here is as saved in the .blend.",
+    )
+    add = parser.add_argument
+    add("--prompt", dest="text", metavar="TEXT", help="what the frames show")
+    add("--negative", metavar="TEXT", help="what the frames must not show")
+    add("--frames", type=_range, metavar="A-B", help="frame range (default: the scene's)")
+    add("--every", type=int, metavar="N", help="make every n-th frame only and show it n frames long")
+    add("--mode", choices=[mode[0] for mode in properties.MODES], help="what the shapes in the picture follow")
+    add("--motion", dest="motion_source", choices=[source[0] for source in properties.SOURCES], help="what moves it")
+    add("--model", dest="base", metavar="MODEL", help="'demo', a folder, a .safetensors file or a name in your models")
+    add("--seed", type=int, metavar="N", help="chooses the noise")
+    add("--steps", type=int, metavar="N", help="denoising steps")
+    add("--guidance", type=float, metavar="X", help="how closely the prompt is followed")
+    add("--size", dest="side_px", type=int, metavar="PX", help="side of the square with as many pixels")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any other, as coherence.smoothing=0.6")
+    add("--scene", metavar="NAME", help="the scene to take (default: the one that was active)")
+    add("--out", type=Path, metavar="DIR", help="the job's folder, new or empty (default: a new one beside the .blend)")
+    add("--save", type=Path, metavar="FILE", help="save the .blend with its strip under this name")
+    add("--capture-only", action="store_true", help="write the job folder and make no frames")
+    return parser
+
+
+SETTINGS = (
+    "prompt.text",
+    "prompt.negative",
+    "every",
+    "mode",
+    "motion_source",
+    "model.base",
+    "sampling.seed",
+    "sampling.steps",
+    "sampling.guidance",
+    "side_px",
+)
+
+
+def _range(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range such as 1-16")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def _empty_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: choose a new folder, nothing is overwritten.")
+    return folder.absolute()
+
+
+def _wrong(text: str) -> int:
+    _say(text)
+    return WRONG
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def register() -> None:
+    """Makes the command known where Blender has commands; kept so that `unregister` can take it back."""
+    global _command
+    _command = bpy.utils.register_cli_command(NAME, main)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_cli_command(_command)

@@ -1,0 +1,135 @@
+"""One generation, from the scene's frames to finished pictures, a short step at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from t2vz_core.wire import events
+from t2vz_core.wire.job import JobSpec
+
+from . import jobs
+from .engine import Engine
+
+CAPTURING, STARTING = "capturing the scene", "starting the engine"
+FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
+
+
+class Generation:
+    """Captures a job's frames one by one, has the engine carry it out, and tells how far it is.
+
+    Without an engine it ends when the job folder is written. `end` is None while it goes on, then one of FINISHED,
+    FAILED, CANCELLED. Whoever drives it calls `step` a few
+    times a second; no step takes longer than one frame's capture.
+    """
+
+    def __init__(self, folder: Path, spec: JobSpec, engine: Engine | None, is_preview: bool = False) -> None:
+        self.folder, self.spec = folder, spec
+        self.stage, self.done, self.total = STARTING, 0, 1
+        self.left_s: float | None = None
+        self.frames_done = 0
+        self.notes: list[str] = []
+        self.error = ""
+        self.log = ""
+        self.end: str | None = None
+        self.is_preview = is_preview
+        self._engine = engine
+        self._arrays: Iterator[jobs.FrameArrays] | None = None
+        self._is_sent = False
+
+    def captures(self, arrays: Iterator[jobs.FrameArrays], total: int) -> Generation:
+        """Makes the job's frames out of `total` captured ones first; without this the folder holds a job already."""
+        self._arrays, self._frames, self._began = arrays, [], time.monotonic()
+        self.stage, self.done, self.total = CAPTURING, 0, total
+        return self
+
+    @property
+    def is_capturing(self) -> bool:
+        """Frames are still being read from the scene, which must not change under it."""
+        return self._arrays is not None
+
+    def step(self) -> None:
+        """Goes on a little; what goes wrong becomes `error`, a sentence."""
+        try:
+            if self._arrays is not None:
+                self._capture_one(self._arrays)
+            elif self.end is None and not self._is_sent:
+                self._send()
+            elif self.end is None:
+                for event in self._engine.poll():
+                    self._hear(event)
+        except (OSError, ValueError, RuntimeError) as error:
+            self.fail(str(error))
+
+    def cancel(self) -> None:
+        """Stops: capturing at once, generating within one denoising step."""
+        if self._is_sent:
+            self._engine.cancel()
+        elif self.end is None:
+            self._drop_capture()
+            self.end = CANCELLED
+
+    def fail(self, reason: str) -> None:
+        """Ends it with a sentence."""
+        self._drop_capture()
+        self.end, self.error = FAILED, reason
+
+    def _capture_one(self, arrays: Iterator[jobs.FrameArrays]) -> None:
+        frame = next(arrays, None)
+        if frame is not None:
+            self._frames.append(jobs.write_frame(self.folder, frame))
+            self.done = len(self._frames)
+            self.left_s = (time.monotonic() - self._began) / self.done * (self.total - self.done)
+            return
+        self.spec = jobs.finish(self.folder, self.spec, self._frames)
+        self._arrays = None
+        if self._engine is None:
+            self.end = FINISHED
+            return
+        self.stage, self.done, self.total, self.left_s = STARTING, 0, 1, None
+
+    def _drop_capture(self) -> None:
+        """Lets the capture put the scene back, and leaves no half-captured job behind."""
+        if self._arrays is not None:
+            arrays, self._arrays = self._arrays, None
+            close = getattr(arrays, "close", None)
+            if close:
+                close()
+            jobs.discard(self.folder)
+
+    def _send(self) -> None:
+        (self._engine.preview if self.is_preview else self._engine.run)(self.folder)
+        self._is_sent = True
+
+    def _hear(self, event: Any) -> None:
+        match event:
+            case events.Progress():
+                self.stage, self.done, self.total, self.left_s = event.stage, event.done, event.total, event.left_s
+            case events.Note():
+                self.notes.append(event.text)
+            case events.FrameDone():
+                self.frames_done += 1
+            case events.Finished():
+                self.end = FINISHED
+            case events.Failed():
+                self.end, self.error, self.log = FAILED, event.reason, event.log
+            case events.Cancelled():
+                self.end = CANCELLED
+
+
+def caption(generation: Generation) -> str:
+    """What is being done and how long it will take: `Denoising 12/50, 1 min 20 s left`."""
+    text = f"{generation.stage[:1].upper()}{generation.stage[1:]} {generation.done}/{generation.total}"
+    return text if generation.left_s is None else f"{text}, {duration(generation.left_s)} left"
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `1 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

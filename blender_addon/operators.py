@@ -1,0 +1,220 @@
+"""Buttons: each fetches, calls and reports."""
+
+import subprocess
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, IntProperty, StringProperty
+
+from t2vz_core.wire.job import read_job
+
+from . import batch, playback, preferences, session
+
+LISTS = ("prompt.keys", "model.loras", "controls")
+DOCTOR_TEXT = "T2VZ Engine"
+DOCTOR_S = 120
+
+
+def _refuse(operator: bpy.types.Operator, error: Exception) -> set[str]:
+    session.now.refusal = str(error)
+    session.redraw()
+    operator.report({"WARNING"}, str(error))
+    return {"CANCELLED"}
+
+
+class _WhenIdle:
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Only one generation at a time."""
+        return not session.now.is_busy
+
+
+class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
+    """Capture the frame range and make a styled video of it"""
+
+    bl_idname = "t2vz.generate"
+    bl_label = "Generate"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Begins, and leaves the rest to the timer; in background mode, where none runs, goes on to the end."""
+        try:
+            generation = session.generation_of(context.scene, session.engine())
+        except (OSError, ValueError) as error:
+            return _refuse(self, error)
+        if not bpy.app.background:
+            session.begin(generation, context.scene)
+            return {"FINISHED"}
+        return {"FINISHED"} if batch.carry_out(generation, context.scene) == batch.DONE else {"CANCELLED"}
+
+
+class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
+    """Make the frames that are still missing of the last job"""
+
+    bl_idname = "t2vz.resume"
+    bl_label = "Resume"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Takes the last job up again."""
+        try:
+            generation = session.resumed(session.now.generation.folder, session.engine())
+        except (OSError, ValueError) as error:
+            return _refuse(self, error)
+        session.begin(generation, context.scene)
+        return {"FINISHED"}
+
+
+class T2VZ_OT_cancel(bpy.types.Operator):
+    """Stop generating; frames already done are kept"""
+
+    bl_idname = "t2vz.cancel"
+    bl_label = "Cancel"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """While there is something to stop; at other times Esc means what it always means."""
+        return session.now.is_busy
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Asks for it; the end is shown when it has come."""
+        session.now.generation.cancel()
+        session.redraw()
+        return {"FINISHED"}
+
+
+class T2VZ_OT_import_frames(bpy.types.Operator):
+    """Put the finished frames of a job into the sequencer as one strip"""
+
+    bl_idname = "t2vz.import_frames"
+    bl_label = "Import Frames"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender's own convention
+
+    directory: StringProperty(name="Job", description="The job's folder", subtype="DIR_PATH")
+    scene: StringProperty(name="Scene", description="Whose sequencer; empty: the one shown", options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Lets the artist choose the job's folder."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Adds the strip."""
+        shown = getattr(context, "sequencer_scene", None) or context.scene
+        folder = Path(bpy.path.abspath(self.directory))
+        try:
+            playback.import_job(bpy.data.scenes.get(self.scene, shown), folder, read_job(folder))
+        except (OSError, ValueError) as error:
+            return _refuse(self, error)
+        return {"FINISHED"}
+
+
+class T2VZ_OT_open_folder(bpy.types.Operator):
+    """Show the folder of the last job"""
+
+    bl_idname = "t2vz.open_folder"
+    bl_label = "Open Folder"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Once there is one."""
+        return session.now.generation is not None
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """Opens the system's file browser."""
+        bpy.ops.wm.path_open(filepath=str(session.now.generation.folder))
+        return {"FINISHED"}
+
+
+class T2VZ_OT_test_engine(bpy.types.Operator):
+    """Ask the engine what it has and what it lacks; the answer is a text in the Text Editor"""
+
+    bl_idname = "t2vz.test_engine"
+    bl_label = "Test Engine"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Runs `t2vz_core doctor`."""
+        python = preferences.engine_python()
+        if python is None:
+            return _refuse(self, ValueError(preferences.NO_ENGINE))
+        context.window_manager.progress_begin(0, 1)
+        try:
+            answer = doctor(python)
+        except (OSError, subprocess.SubprocessError) as error:
+            return _refuse(self, error)
+        finally:
+            context.window_manager.progress_end()
+        text = bpy.data.texts.get(DOCTOR_TEXT) or bpy.data.texts.new(DOCTOR_TEXT)
+        text.from_string(answer)
+        self.report({"INFO"}, f"The engine answers: read the text “{DOCTOR_TEXT}” in the Text Editor")
+        return {"FINISHED"}
+
+
+def doctor(python: Path) -> str:
+    """The engine's page about itself.
+
+    Raises:
+        OSError, subprocess.SubprocessError: it cannot be started or says that it failed.
+    """
+    command = [python, "-I", "-m", "t2vz_core", "doctor"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DOCTOR_S)
+    return done.stdout + done.stderr
+
+
+class T2VZ_OT_add(bpy.types.Operator):
+    """Add a line to this list"""
+
+    bl_idname = "t2vz.add"
+    bl_label = "Add"
+    bl_options = {"UNDO", "INTERNAL"}  # noqa: RUF012 - Blender's own convention
+
+    place: EnumProperty(items=[(name, name, "") for name in LISTS])
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Adds one at the end."""
+        context.scene.t2vz.path_resolve(self.place).add()
+        return {"FINISHED"}
+
+
+class T2VZ_OT_remove(bpy.types.Operator):
+    """Remove this line"""
+
+    bl_idname = "t2vz.remove"
+    bl_label = "Remove"
+    bl_options = {"UNDO", "INTERNAL"}  # noqa: RUF012 - Blender's own convention
+
+    place: EnumProperty(items=[(name, name, "") for name in LISTS])
+    index: IntProperty()
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Removes the one with this index."""
+        context.scene.t2vz.path_resolve(self.place).remove(self.index)
+        return {"FINISHED"}
+
+
+CLASSES = (
+    T2VZ_OT_generate,
+    T2VZ_OT_resume,
+    T2VZ_OT_cancel,
+    T2VZ_OT_import_frames,
+    T2VZ_OT_open_folder,
+    T2VZ_OT_test_engine,
+    T2VZ_OT_add,
+    T2VZ_OT_remove,
+)
+_keys: list[tuple[bpy.types.KeyMap, bpy.types.KeyMapItem]] = []
+
+
+def register() -> None:
+    for kind in CLASSES:
+        bpy.utils.register_class(kind)
+    shortcuts = bpy.context.window_manager.keyconfigs.addon
+    if shortcuts:  # there is none in background mode
+        keymap = shortcuts.keymaps.new("Window", space_type="EMPTY")
+        _keys.append((keymap, keymap.keymap_items.new(T2VZ_OT_cancel.bl_idname, "ESC", "PRESS")))
+
+
+def unregister() -> None:
+    while _keys:
+        keymap, item = _keys.pop()
+        keymap.keymap_items.remove(item)
+    for kind in reversed(CLASSES):
+        bpy.utils.unregister_class(kind)

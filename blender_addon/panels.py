@@ -1,0 +1,212 @@
+"""The sidebar tab T2VZ in the 3D Viewport and in the Sequencer."""
+
+import textwrap
+from typing import Any
+
+import bpy
+
+from . import preferences, session
+from .generation import CANCELLED, caption
+from .jobs import INSTRUCT, TEXT
+
+TAB = "T2VZ"
+SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")
+LETTER_PX = 6.5
+MOST_NOTES = 3
+
+
+class Main:
+    """What is asked for most, and what is going on."""
+
+    bl_label = "Text2Video-Zero"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Prompt, frames, Generate, and the state of things."""
+        layout, settings = self.layout, context.scene.t2vz
+        layout.prop(settings.prompt, "text", text="", placeholder="Prompt")
+        layout.prop(settings.prompt, "negative", text="", placeholder="Negative prompt")
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(settings, "mode")
+        column.prop(settings.model, "base", text="Model")
+        column.prop(settings.sampling, "seed")
+        _draw_range(column, settings)
+        _draw_action(layout, context)
+
+
+def _draw_range(column: Any, settings: Any) -> None:
+    column.prop(settings, "uses_scene_range", text="Scene Range")
+    if not settings.uses_scene_range:
+        row = column.row(align=True, heading="Frames")
+        row.prop(settings, "first", text="")
+        row.prop(settings, "last", text="")
+
+
+def _draw_action(layout: Any, context: bpy.types.Context) -> None:
+    generation = session.now.generation
+    if session.now.is_busy:
+        row = layout.row(align=True)
+        row.progress(factor=generation.done / max(generation.total, 1), text=caption(generation))
+        row.operator("t2vz.cancel", text="", icon="X")
+    else:
+        row = layout.row()
+        row.scale_y = 1.4
+        row.operator("t2vz.generate", icon="RENDER_ANIMATION")
+    _draw_words(layout, context, session.now.error, "ERROR")
+    if generation is None:
+        return
+    for note in generation.notes[-MOST_NOTES:]:
+        _draw_words(layout, context, note, "INFO")
+    if not session.now.is_busy:
+        _draw_ended(layout, generation)
+
+
+def _draw_ended(layout: Any, generation: Any) -> None:
+    if generation.end == CANCELLED:
+        layout.label(text="Cancelled; finished frames are kept", icon="INFO")
+    row = layout.row(align=True)
+    if (generation.error or generation.end == CANCELLED) and (generation.folder / "job.json").exists():
+        row.operator("t2vz.resume")
+    row.operator("t2vz.open_folder")
+
+
+def _draw_words(layout: Any, context: bpy.types.Context, text: str, icon: str) -> None:
+    """A sentence in as many lines as the sidebar needs."""
+    if not text:
+        return
+    letters = context.region.width / (LETTER_PX * context.preferences.system.ui_scale)
+    box = layout.box().column(align=True)
+    box.alert = icon == "ERROR"
+    box.scale_y = 0.8
+    for i, line in enumerate(textwrap.wrap(text, max(16, int(letters) - 8))):
+        box.label(text=line, icon=icon if i == 0 else "BLANK1")
+
+
+class _Section:
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender's own convention
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """The section's fields, split into names and values."""
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
+        self.draw_fields(self.layout, context.scene.t2vz)
+
+
+class Shapes(_Section):
+    """How strongly the scene's shapes steer."""
+
+    bl_label = "Shapes"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Modes that have them."""
+        return context.scene.t2vz.mode != TEXT
+
+    def draw_fields(self, layout: Any, settings: Any) -> None:
+        """The mode's own control, and further ones."""
+        if settings.mode == INSTRUCT:
+            layout.prop(settings.sampling, "image_guidance")
+        else:
+            _draw_all(layout, settings.control, "model", "scale", "start", "end")
+        if settings.mode == "depth":
+            _draw_all(layout, settings.shot, "near", "far")
+        _draw_list(layout, settings, "controls", "Further Control", ("kind", "model", "scale", "start", "end"))
+
+
+class Motion(_Section):
+    """What moves the picture."""
+
+    bl_label = "Motion"
+
+    def draw_fields(self, layout: Any, settings: Any) -> None:
+        """The source, and what it needs."""
+        layout.prop(settings, "motion_source", text="Source")
+        if settings.motion_source in ("object", "both"):
+            layout.prop(settings, "motion_object")
+            chosen = settings.motion_object
+            if chosen and chosen.type == "ARMATURE":
+                layout.prop_search(settings, "motion_bone", chosen.pose, "bones")
+        if settings.motion_source == "strength":
+            layout.prop(settings.motion, "strength")
+        layout.prop(settings, "every")
+
+
+class Picture(_Section):
+    """How large, and how it is denoised."""
+
+    bl_label = "Picture"
+
+    def draw_fields(self, layout: Any, settings: Any) -> None:
+        """Size and sampling."""
+        layout.prop(settings, "follows_render")
+        if settings.follows_render:
+            layout.prop(settings, "side_px")
+        else:
+            _draw_all(layout, settings.shot, "width_px", "height_px")
+        _draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
+        layout.prop(settings, "output", placeholder=preferences.output_said())
+
+
+class Coherence(_Section):
+    """What ties the frames together."""
+
+    bl_label = "Coherence"
+
+    def draw_fields(self, layout: Any, settings: Any) -> None:
+        """Attention, background, fusion."""
+        _draw_all(layout, settings.coherence, "attention", "anchor_every", "fusion", "smoothing")
+        if settings.coherence.smoothing:
+            layout.prop(settings, "foreground")
+            layout.prop(settings.coherence, "keeps_variance")
+
+
+class Advanced(_Section):
+    """What is seldom touched."""
+
+    bl_label = "Advanced"
+
+    def draw_fields(self, layout: Any, settings: Any) -> None:
+        """Prompt keys, adapters, the levels of the method."""
+        _draw_list(layout, settings, "prompt.keys", "Prompt from Frame", ("number", "text"))
+        _draw_list(layout, settings, "model.loras", "LoRA", ("path", "weight"))
+        _draw_all(layout, settings.model, "precision", "allow_network", "allow_pickle")
+        _draw_all(layout, settings.prompt, "clip_skip")
+        _draw_all(layout, settings.sampling, "guidance_from", "guidance_to")
+        _draw_all(layout, settings.motion, "level_from", "level_to", "is_faithful")
+
+
+def _draw_all(layout: Any, group: Any, *names: str) -> None:
+    for name in names:
+        layout.prop(group, name)
+
+
+def _draw_list(layout: Any, settings: Any, place: str, title: str, names: tuple[str, ...]) -> None:
+    for index, item in enumerate(settings.path_resolve(place)):
+        box = layout.box()
+        row = box.row()
+        row.label(text=f"{title} {index + 1}")
+        gone = row.operator("t2vz.remove", text="", icon="X", emboss=False)
+        gone.place, gone.index = place, index
+        _draw_all(box, item, *names)
+    layout.operator("t2vz.add", text=title, icon="ADD").place = place
+
+
+def _in_space(section: type, space: str) -> type:
+    place = {"bl_space_type": space, "bl_region_type": "UI", "bl_category": TAB}
+    name = f"T2VZ_PT_{space.lower()}_{section.__name__.lower()}"
+    parent = {} if section is Main else {"bl_parent_id": f"T2VZ_PT_{space.lower()}_main"}
+    return type(name, (section, bpy.types.Panel), {"bl_idname": name, **place, **parent})
+
+
+SECTIONS = (Main, Shapes, Motion, Picture, Coherence, Advanced)
+CLASSES = tuple(_in_space(section, space) for space in SPACES for section in SECTIONS)
+
+
+def register() -> None:
+    for kind in CLASSES:
+        bpy.utils.register_class(kind)
+
+
+def unregister() -> None:
+    for kind in reversed(CLASSES):
+        bpy.utils.unregister_class(kind)

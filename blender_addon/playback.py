@@ -1,0 +1,94 @@
+"""Finished frames become one image strip in the sequencer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from t2vz_core.wire.job import JobSpec
+
+from . import jobs
+
+NAME_LENGTH = 40
+CHANNELS = 128
+PROVENANCE = "t2vz"
+
+
+def add_strip(
+    scene: bpy.types.Scene, name: str, frames: list[tuple[int, Path]], last: int, provenance: str = ""
+) -> Any:
+    """Adds one strip that shows each (frame number, picture) from its frame on until the next, the last until `last`.
+
+    It lies in the lowest channel that is free above everything else there. `provenance`, JSON, is kept in the
+    strip's property `t2vz`. Returns the strip.
+
+    Raises:
+        ValueError: there is no frame, or no free channel.
+    """
+    if not frames:
+        raise ValueError("There is no finished frame to put into the sequencer.")
+    first = frames[0][0]
+    files = _file_per_frame(frames, last)
+    strips = strips_of(scene)
+    channel = _free_channel(strips, first, first + len(files))
+    strip = strips.new_image(name, _path(frames[0][1]), channel, first)
+    for file in files[1:]:
+        strip.elements.append(file)
+    strip[PROVENANCE] = provenance
+    return strip
+
+
+def import_job(scene: bpy.types.Scene, folder: Path, spec: JobSpec) -> Any:
+    """Adds the strip of a job's finished frames; returns it.
+
+    Raises:
+        ValueError: there is no finished frame, or no free channel.
+    """
+    name = spec.prompt.text.strip()[:NAME_LENGTH] or folder.name
+    numbers = [frame.number for frame in spec.frames]
+    every = min((two - one for one, two in pairwise(numbers)), default=1)
+    frames = jobs.finished_frames(folder, spec)
+    last = frames[-1][0] + every - 1 if frames else 0
+    return add_strip(scene, name, frames, last, jobs.provenance(folder, spec))
+
+
+def strips_of(scene: bpy.types.Scene) -> Any:
+    """The scene's top-level strips; makes its sequencer where it has none."""
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences  # 4.4 renamed them, 5.0 dropped the old
+
+
+def span_of(strip: Any) -> tuple[int, int]:
+    """First frame of a strip and the frame after its last."""
+    if hasattr(strip, "left_handle"):  # 5.2; there the older names warn
+        return int(strip.left_handle), int(strip.right_handle)
+    return int(strip.frame_final_start), int(strip.frame_final_end)
+
+
+def _file_per_frame(frames: list[tuple[int, Path]], last: int) -> list[str]:
+    ends = [number for number, _ in frames[1:]] + [max(last, frames[-1][0]) + 1]
+    return [path.name for (number, path), end in zip(frames, ends) for _ in range(end - number)]
+
+
+def _free_channel(strips: Any, start: int, end: int) -> int:
+    spans = [(strip.channel, *span_of(strip)) for strip in strips]
+    taken = {channel for channel, one, two in spans if one < end and start < two}
+    above = max(taken, default=0) + 1
+    free = [above, *range(1, CHANNELS + 1)] if above <= CHANNELS else range(1, CHANNELS + 1)
+    for channel in free:
+        if channel not in taken:
+            return channel
+    raise ValueError(f"All {CHANNELS} channels of the sequencer are taken there: free one and import again.")
+
+
+def _path(path: Path) -> str:
+    """The path as the .blend should remember it: relative to it where it is saved."""
+    if not bpy.data.filepath:
+        return str(path)
+    try:
+        return bpy.path.relpath(str(path))
+    except ValueError:  # another drive
+        return str(path)

@@ -1,0 +1,132 @@
+"""Where the engine, the models and the jobs live."""
+
+import json
+import os
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+
+from t2vz_core.wire.job import DEMO_MODEL
+
+ENGINE_VARIABLE = "T2VZ_ENGINE"
+ENGINE_FILE = "engine.json"  # install.py writes it beside this module: {"python": "/…/bin/python"}
+DEFAULTS = {"output": "//t2vz"}
+PYTHON_IN = ("bin/python", "Scripts/python.exe")
+
+
+class T2VZ_Preferences(bpy.types.AddonPreferences):
+    """Folders outside any one .blend file."""
+
+    bl_idname = __package__
+
+    engine: StringProperty(
+        name="Engine",
+        description="Python of the engine's environment, or its folder; empty: the one install.py made",
+        subtype="FILE_PATH",
+    )
+    models: StringProperty(
+        name="Models", description="Folder in which your models lie, one folder or file each", subtype="DIR_PATH"
+    )
+    output: StringProperty(
+        name="Output",
+        description="Where jobs go unless a scene says otherwise; // is the .blend file's own folder",
+        subtype="DIR_PATH",
+        default=DEFAULTS["output"],
+    )
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Lays out the fields, and says whether an engine is there."""
+        layout = self.layout
+        layout.use_property_split = True
+        python = engine_python()
+        layout.prop(self, "engine", placeholder=str(python or ""))
+        layout.prop(self, "models")
+        layout.prop(self, "output")
+        if python is None:
+            row = layout.row()
+            row.alert = True
+            row.label(text=NO_ENGINE, icon="ERROR")
+        layout.operator("t2vz.test_engine")
+
+
+NO_ENGINE = "No engine found: run `python3 install.py engine`, or choose its Python above."
+
+
+def engine_python() -> Path | None:
+    """The Python that starts the engine: the preferences', T2VZ_ENGINE's or install.py's; None if none is there."""
+    for said in (_chosen("engine"), os.environ.get(ENGINE_VARIABLE, ""), _installed_engine()):
+        if said:
+            return _python_of(Path(said))
+    return None
+
+
+def _python_of(place: Path) -> Path | None:
+    # Not resolved: an environment's Python is a link, and knows its environment by the link's own place.
+    candidates = (place, *(place / part for part in PYTHON_IN))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _installed_engine() -> str:
+    try:
+        said = json.loads((Path(__file__).parent / ENGINE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return said.get("python", "")
+
+
+def models_found() -> list[str]:
+    """Names of the folders and .safetensors files in the models folder."""
+    home = _chosen("models")
+    if not home or not Path(home).is_dir():
+        return []
+    return sorted(p.name for p in Path(home).iterdir() if p.is_dir() or p.suffix == ".safetensors")
+
+
+def find_model(name: str) -> str:
+    """The absolute path of a model in the models folder or relative to the .blend; any other name as it is."""
+    if not name or name == DEMO_MODEL:
+        return name
+    home = _chosen("models")
+    if home and (Path(home) / name).exists():
+        return str(Path(home) / name)
+    return bpy.path.abspath(name) if name.startswith("//") else name
+
+
+def jobs_home(output: str) -> Path:
+    """The folder in which jobs are made: `output`, else the preferences'; without a saved .blend the add-on's own."""
+    chosen = output or output_said()
+    if chosen.startswith("//") and not bpy.data.filepath:
+        return own_folder("jobs")
+    return Path(bpy.path.abspath(chosen))
+
+
+def own_folder(name: str) -> Path:
+    """A folder of the add-on's own that survives updates; it is made."""
+    try:
+        return Path(bpy.utils.extension_path_user(__package__, path=name, create=True))
+    except ValueError:  # not installed as an extension
+        return Path(bpy.utils.user_resource("DATAFILES", path=f"t2vz/{name}", create=True))
+
+
+def output_said() -> str:
+    """The output folder of the preferences, as written there."""
+    return _said("output")
+
+
+def _said(field: str) -> str:
+    addon = bpy.context.preferences.addons.get(__package__)
+    return getattr(addon.preferences, field) if addon else DEFAULTS.get(field, "")
+
+
+def _chosen(field: str) -> str:
+    said = _said(field)
+    return bpy.path.abspath(said) if said else ""
+
+
+def register() -> None:
+    bpy.utils.register_class(T2VZ_Preferences)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(T2VZ_Preferences)

@@ -1,0 +1,182 @@
+"""The artist's knobs: the wire's own fields as Blender properties, plus those only a scene can have."""
+
+import dataclasses
+import typing
+from typing import Any
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from t2vz_core.wire import job as wire
+
+from . import jobs, preferences
+
+LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
+FILES = {"base", "model", "path"}  # text fields that may name a file or folder
+MODES = (
+    (jobs.TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
+    ("depth", "Depth", "The scene's depth gives the shapes"),
+    ("normal", "Normals", "The scene's surface directions give the shapes"),
+    ("pose", "Pose", "The scene's armatures give the poses"),
+    ("edges", "Edges", "The edges of the rendered frames give the shapes"),
+    ("outline", "Outline", "Silhouettes and creases of the scene's geometry give the shapes"),
+    ("segments", "Segments", "One flat colour for every object gives the shapes"),
+    (jobs.INSTRUCT, "Instruct", "The rendered frames, changed as the prompt says; needs an InstructPix2Pix model"),
+)
+SOURCES = (
+    ("camera", "Camera", "The movement of the whole picture"),
+    ("object", "Object", "The movement of one object or bone on screen"),
+    ("own", "Object Alone", "The movement of one object or bone, as if the camera stood still"),
+    ("both", "Camera + Object", "The movement of the picture and that of the object, added"),
+    ("geometry", "Geometry", "Where each point of each surface was in the first frame"),
+    ("strength", "By Hand", "So far per frame, as in the paper"),
+    ("none", "None", "Hold still"),
+)
+
+
+def _own_fields(kind: type) -> dict[str, Any]:
+    """Blender properties for a wire dataclass: names, defaults, ranges and meanings are the dataclass's own."""
+    hints = typing.get_type_hints(kind)
+    return {f.name: _property(hints[f.name], f) for f in dataclasses.fields(kind)}
+
+
+def _property(hint: Any, field: dataclasses.Field[Any]) -> Any:
+    meta = field.metadata
+    said = {"name": _title(field.name), "description": _sentence(meta.get("meaning", ""))}
+    if "options" in meta:
+        return EnumProperty(items=[(o, _option_title(o), "") for o in meta["options"]], default=field.default, **said)
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        if dataclasses.is_dataclass(item):
+            return CollectionProperty(type=GROUPS[item], **said)
+        size = len(field.default)
+        return FloatVectorProperty(size=size, default=field.default, min=meta["low"], max=meta["high"], **said)
+    return _scalar(hint, field, said)
+
+
+def _scalar(hint: type, field: dataclasses.Field[Any], said: dict[str, str]) -> Any:
+    if hint is bool:
+        return BoolProperty(default=field.default, **said)
+    if hint is str:
+        return _text(field, said)
+    low, high = field.metadata["low"], field.metadata["high"]
+    if hint is int:
+        return IntProperty(default=field.default, min=low, max=min(high, LARGEST_INT), **said)
+    return FloatProperty(default=field.default, min=low, max=high, **said)
+
+
+def _text(field: dataclasses.Field[Any], said: dict[str, str]) -> Any:
+    if field.name not in FILES:
+        return StringProperty(default=field.default, **said)
+    return StringProperty(default=field.default, search=_known_models, search_options={"SUGGESTION"}, **said)
+
+
+def _known_models(_group: Any, _context: Any, _typed: str) -> list[str]:
+    return [wire.DEMO_MODEL, *preferences.models_found()]
+
+
+def _title(name: str) -> str:
+    stem = name.removesuffix("_px").removeprefix("is_")
+    return stem.replace("_", " ").title()
+
+
+def _option_title(option: str) -> str:
+    return option if any(c.isdigit() for c in option) else option.capitalize()
+
+
+def _sentence(meaning: str) -> str:
+    return meaning[:1].upper() + meaning[1:]
+
+
+def _group(kind: type) -> type:
+    name = f"T2VZ_{kind.__name__}"
+    return type(name, (bpy.types.PropertyGroup,), {"__annotations__": _own_fields(kind), "__doc__": kind.__doc__})
+
+
+GROUPS: dict[type, type] = {}
+for _kind in (wire.PromptKey, wire.Lora, wire.Control, *jobs.PARTS.values()):  # what a group holds comes before it
+    GROUPS[_kind] = _group(_kind)
+
+
+def _whole_scene(settings: Any) -> tuple[int, int]:
+    scene = settings.id_data
+    return scene.frame_start, scene.frame_end
+
+
+class T2VZ_Settings(bpy.types.PropertyGroup):
+    """All that is asked of t2vz in this scene."""
+
+    prompt: PointerProperty(type=GROUPS[wire.Prompt])
+    model: PointerProperty(type=GROUPS[wire.Model])
+    shot: PointerProperty(type=GROUPS[wire.Shot])
+    sampling: PointerProperty(type=GROUPS[wire.Sampling])
+    motion: PointerProperty(type=GROUPS[wire.Motion])
+    coherence: PointerProperty(type=GROUPS[wire.Coherence])
+    control: PointerProperty(type=GROUPS[wire.Control])
+    controls: CollectionProperty(type=GROUPS[wire.Control])
+    mode: EnumProperty(name="Mode", description="What the shapes in the picture follow", items=MODES)
+    uses_scene_range: BoolProperty(name="Scene Range", description="Take the scene's frame range", default=True)
+    first: IntProperty(name="First", description="First frame", default=1)
+    last: IntProperty(name="Last", description="Last frame", default=16)
+    every: IntProperty(
+        name="Every", description="Make every n-th frame and show it n frames long", default=1, min=1, max=100
+    )
+    motion_source: EnumProperty(name="Motion", description="What moves the picture", items=SOURCES)
+    motion_object: PointerProperty(
+        name="Object", description="The object whose movement is followed", type=bpy.types.Object
+    )
+    motion_bone: StringProperty(name="Bone", description="The bone of it that is followed; none: the object itself")
+    foreground: PointerProperty(
+        name="Foreground",
+        description="The collection that moves on its own; all else is held still as background",
+        type=bpy.types.Collection,
+    )
+    follows_render: BoolProperty(
+        name="Render Aspect", description="Shape the picture like the scene's render", default=True
+    )
+    side_px: IntProperty(
+        name="Size",
+        description="Side of the square with as many pixels; what the model was trained at works best",
+        default=wire.Shot.width_px,
+        min=64,
+        max=2048,
+        subtype="PIXEL",
+    )
+    output: StringProperty(
+        name="Output",
+        description="Each job gets a folder of its own in here; empty: the output folder of the preferences",
+        subtype="DIR_PATH",
+    )
+
+    def frame_numbers(self) -> list[int]:
+        """The frames asked for.
+
+        Raises:
+            ValueError: the range ends before it begins.
+        """
+        first, last = _whole_scene(self) if self.uses_scene_range else (self.first, self.last)
+        return jobs.frame_numbers(first, last, self.every)
+
+
+CLASSES = (*GROUPS.values(), T2VZ_Settings)
+
+
+def register() -> None:
+    for kind in CLASSES:
+        bpy.utils.register_class(kind)
+    bpy.types.Scene.t2vz = PointerProperty(type=T2VZ_Settings)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.t2vz
+    for kind in reversed(CLASSES):
+        bpy.utils.unregister_class(kind)
