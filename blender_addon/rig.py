@@ -1,0 +1,181 @@
+"""The characters of a scene: where the joints of their armatures are on screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from . import skeleton
+from .projection import View, depths, is_inside, places
+from .skeleton import Bone, Skeleton
+
+PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is detected; "" leaves the joint out
+FACE_COS = -0.35  # what looks more than 110° away from the camera is on the far side of the head
+TOUCH = 0.25  # of the shoulders' width: clothes and walls that near to a joint do not hide it
+MOST_LAYERS = 64  # surfaces of the own body that a ray to a joint goes through
+
+
+def joints(depsgraph: bpy.types.Depsgraph, view: View) -> np.ndarray:
+    """Everybody on screen in the evaluated scene, the farthest first.
+
+    Returns:
+        (people, 18, 3) float32, COCO-18: x_px, y_px, 1 seen or 0 not. Not seen is what lies behind the camera, off the
+        screen, behind another object or, of the face, on the far side of the head.
+    """
+    people = []
+    for armature, transform in _characters(depsgraph):
+        mapping = mapping_of(armature)
+        if mapping is not None:
+            points, looks = skeleton.posed(*_pose(armature.evaluated_get(depsgraph), transform, mapping))
+            seen = _seen(depsgraph, view, armature, points, looks)
+            if seen.any():
+                person = np.column_stack([places(view, points), seen]) * seen[:, None]
+                people.append((depths(view, points[seen]).mean(), person))
+    people.sort(key=lambda person: -person[0])
+    return np.float32([person for _, person in people]).reshape(-1, 18, 3)
+
+
+def mapping_of(armature: bpy.types.Object) -> dict[str, str] | None:
+    """Joint -> bone of an armature: what its bone names tell, changed by what the artist set; None if no human."""
+    own = armature.get(PROPERTY)
+    own = dict(own) if own is not None else {}
+    found = _detected(tuple(armature.data.bones.keys()))
+    if found is None and not own:
+        return None
+    return {joint: bone for joint, bone in ({**(found or {}), **own}).items() if bone}
+
+
+def set_mapping(armature: bpy.types.Object, mapping: Mapping[str, str]) -> None:
+    """Keeps the artist's own mapping with the armature; an empty one returns to detection."""
+    if mapping:
+        armature[PROPERTY] = dict(mapping)
+    elif PROPERTY in armature:
+        del armature[PROPERTY]
+
+
+def save_preset(title: str, mapping: Mapping[str, str]) -> Path:
+    """Writes the mapping as a preset that is tried on every armature from now on."""
+    folder = preset_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{bpy.path.clean_name(title)}.json"
+    skeleton.write_preset(file, title, mapping)
+    _detected.cache_clear()
+    return file
+
+
+def preset_folder() -> Path:
+    """Where the artist's own rig presets lie."""
+    return Path(bpy.utils.user_resource("SCRIPTS", path="presets/t2vz/rigs"))
+
+
+@lru_cache(maxsize=64)  # every frame asks; reading the presets and names takes longer than the pose
+def _detected(bones: tuple[str, ...]) -> dict[str, str] | None:
+    found = skeleton.detected(bones, skeleton.read_presets(skeleton.PRESETS, preset_folder()))
+    return found and found[1]
+
+
+def _characters(depsgraph: bpy.types.Depsgraph) -> list[tuple[bpy.types.Object, np.ndarray]]:
+    """Armature and transform (4, 4) of each shown: through a body that it moves, or bare where it moves none.
+
+    The transform is the identity but for characters in instanced collections.
+    """
+    dressed, bare = {}, {}
+    for instance in depsgraph.object_instances:
+        thing = instance.object
+        armature = thing if thing.type == "ARMATURE" else mover(thing)
+        if armature is None or not instance.show_self or (thing.hide_render and thing != armature):
+            continue
+        key = (armature.original.as_pointer(), _instance_key(instance))
+        shown = bare if thing == armature else dressed
+        if key not in shown:
+            shown[key] = (armature.original, _transform(instance))
+    moved = {mover(thing) for thing in bpy.data.objects} if bare.keys() - dressed.keys() else set()
+    bare = {key: found for key, found in bare.items() if found[0] not in moved}
+    return list({**bare, **dressed}.values())
+
+
+def mover(thing: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature that moves an object: by a modifier, or as its parent or a parent's parent."""
+    for modifier in thing.modifiers:
+        if modifier.type == "ARMATURE" and modifier.object is not None:
+            return modifier.object
+    parent = thing.parent
+    while parent is not None and parent.type != "ARMATURE":
+        parent = parent.parent
+    return parent
+
+
+def _instance_key(instance: bpy.types.DepsgraphObjectInstance) -> tuple[int, ...]:
+    return (instance.parent.original.as_pointer(), *instance.persistent_id) if instance.is_instance else ()
+
+
+def _transform(instance: bpy.types.DepsgraphObjectInstance) -> np.ndarray:
+    if not instance.is_instance:
+        return np.eye(4)
+    return np.array(instance.matrix_world) @ np.linalg.inv(np.array(instance.object.matrix_world))
+
+
+def _pose(
+    armature: bpy.types.Object, transform: np.ndarray, mapping: Mapping[str, str]
+) -> tuple[Skeleton, dict[str, np.ndarray]]:
+    """The rig's joints, and each of its bones' matrices to the world, of an evaluated armature."""
+    names = [name for name in set(mapping.values()) if name in armature.pose.bones]
+    rest = {name: armature.data.bones[name] for name in names}
+    bones = {name: Bone(np.array(bone.matrix_local), bone.length) for name, bone in rest.items()}
+    to_world = transform @ np.array(armature.matrix_world)
+    return skeleton.skeleton_of(mapping, bones), {
+        name: to_world @ np.array(armature.pose.bones[name].matrix) for name in names
+    }
+
+
+def _seen(
+    depsgraph: bpy.types.Depsgraph, view: View, armature: bpy.types.Object, points: np.ndarray, looks: np.ndarray
+) -> np.ndarray:
+    """(18,) bool: which of these joints the camera sees."""
+    known = np.isfinite(points).all(1)
+    points = np.where(known[:, None], points, 0.0)
+    depth = depths(view, points)
+    seen = known & (depth > view.near) & (depth < view.far) & is_inside(view, places(view, points))
+    eyes = _eyes(view, points, depth)
+    towards = (eyes - points) / np.linalg.norm(eyes - points, axis=1, keepdims=True).clip(1e-12)
+    seen &= ~looks.any(1) | ((looks * towards).sum(1) >= FACE_COS)
+    width = np.linalg.norm(points[2] - points[5]) if known[[2, 5]].all() else 0.0
+    for joint in np.flatnonzero(seen):
+        start = eyes[joint] + (points[joint] - eyes[joint]) * (view.near / depth[joint])
+        seen[joint] = not _is_hidden(depsgraph, start, points[joint], armature, TOUCH * width)
+    return seen
+
+
+def _eyes(view: View, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """(n, 3): where the rays to the points start: the camera, or, orthographic, its plane."""
+    turn, shift = view.to_camera[:, :3], view.to_camera[:, 3]
+    if view.is_orthographic:
+        return points + depth[:, None] * turn[2]
+    return np.broadcast_to(-turn.T @ shift, points.shape)
+
+
+def _is_hidden(
+    depsgraph: bpy.types.Depsgraph, start: np.ndarray, end: np.ndarray, armature: bpy.types.Object, touch: float
+) -> bool:
+    """Whether anything but the character itself stands between two points, not nearer than `touch` to the end."""
+    start, end = Vector(start), Vector(end)
+    step = (end - start).length * 1e-5
+    for _ in range(MOST_LAYERS):
+        way = end - start
+        if way.length <= touch:
+            return False
+        is_hit, place, _, _, thing, _ = depsgraph.scene.ray_cast(
+            depsgraph, start, way.normalized(), distance=way.length - touch
+        )
+        if not is_hit:
+            return False
+        moved_by = mover(thing)
+        if not thing.hide_render and (moved_by is None or moved_by.original != armature):
+            return True
+        start = place + way.normalized() * step
+    return False

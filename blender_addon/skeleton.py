@@ -1,0 +1,209 @@
+"""Bone names to COCO-18 joints, and where those joints are in a pose.
+
+Presets are data: rigs/*.json, one file per kind of rig. A preset names, for each joint, the bones whose head may be
+that joint, without side and in any spelling: "upper_arm" stands for upper_arm.L, LeftUpperArm and upperarm_l alike.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+JOINTS = (
+    "nose", "neck",
+    "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+    "right_eye", "left_eye", "right_ear", "left_ear",
+)  # fmt: skip
+SIDED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+HEAD = "head"  # a bone the mapping names beside the joints: it carries the face
+MAPPED = (JOINTS[0], *JOINTS[2:], HEAD)  # the neck lies half-way between the shoulders
+LIMBS = JOINTS[2:14]
+FEWEST_LIMBS = 8  # of 12; with less it is no human
+PRESETS = Path(__file__).parent / "rigs"
+
+# Where the face is when no bone says so: left, forward, up from the head bone's head, in head heights; and whither it
+# looks. Measured on Rigify's human, whose head is 0.39 torsos high.
+_FACE = {
+    "nose": ((0.0, 0.86, 0.32), (0.0, 1.0, 0.0)),
+    "right_eye": ((-0.26, 0.48, 0.57), (-0.5, 0.87, 0.0)),
+    "left_eye": ((0.26, 0.48, 0.57), (0.5, 0.87, 0.0)),
+    "right_ear": ((-0.53, 0.03, 0.45), (-1.0, 0.0, 0.0)),
+    "left_ear": ((0.53, 0.03, 0.45), (1.0, 0.0, 0.0)),
+}
+_EYE_HEIGHT = 0.57
+_HEADS_PER_TORSO = 0.39
+_LEFT, _RIGHT = ("l", "left", "左"), ("r", "right", "右")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How one kind of rig names its bones."""
+
+    title: str
+    joints: dict[str, tuple[str, ...]]  # joint, without or with side -> names, the best first
+    prefix: str = ""  # a regular expression; what it matches before a name is not looked at
+
+
+@dataclass(frozen=True)
+class Bone:
+    """A bone at rest: its matrix (4, 4) in armature space, y along it, and its length."""
+
+    rest: np.ndarray
+    length: float
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joints fixed to bones.
+
+    places: joint -> (bone, (4,) homogeneous point in the bone's own space)
+    looks:  joint of the face -> (4,) homogeneous direction in the head bone's space
+    """
+
+    places: dict[str, tuple[str, np.ndarray]]
+    head: str | None
+    looks: dict[str, np.ndarray]
+
+
+def read_presets(*folders: Path) -> list[Preset]:
+    """The presets of the folders' JSON files, by name, the general one last.
+
+    Raises:
+        ValueError: a file that is no preset, by its path.
+    """
+    files = sorted((file for folder in folders for file in folder.glob("*.json")), key=lambda file: file.stem)
+    return sorted((_read_preset(file) for file in files), key=lambda preset: preset.title == "Left/Right names")
+
+
+def _read_preset(file: Path) -> Preset:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+        joints = {joint: tuple(names) for joint, names in value["joints"].items()}
+        re.compile(value.get("prefix", ""))
+        unknown = set(joints) - set(MAPPED) - set(SIDED)
+        if unknown:
+            raise ValueError(f"there is no joint {min(unknown)!r}")
+        return Preset(value["title"], joints, value.get("prefix", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, re.error) as error:
+        raise ValueError(f"{file} is no rig preset: {error}.") from error
+
+
+def write_preset(file: Path, title: str, mapping: Mapping[str, str]) -> None:
+    """Saves a mapping made by hand as a preset that `read_presets` finds."""
+    value = {"title": title, "joints": {joint: [bone] for joint, bone in mapping.items()}}
+    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def mapping_of(preset: Preset, bones: Iterable[str]) -> dict[str, str]:
+    """Joint (and "head") -> bone for all that the preset finds among these bone names."""
+    bones = list(bones)
+    alike = {_spelled(bone, preset.prefix): bone for bone in reversed(bones)}
+    mapping = {}
+    for joint in MAPPED:
+        side, _, part = joint.rpartition("_")
+        exact = [name for name in preset.joints.get(joint, ()) if name in bones]
+        spelled = (_spelled(name, preset.prefix) for name in preset.joints.get(joint, preset.joints.get(part, ())))
+        found = exact + [alike.get((own or side[:1], word)) for own, word in spelled]
+        if any(found):
+            mapping[joint] = next(filter(None, found))
+    return mapping
+
+
+def detected(bones: Iterable[str], presets: Iterable[Preset]) -> tuple[Preset, dict[str, str]] | None:
+    """The preset that finds the most joints, with its mapping; None if the bones are no human's."""
+    bones = list(bones)
+    tries = [(preset, mapping_of(preset, bones)) for preset in presets]
+    tries = [(preset, mapping) for preset, mapping in tries if sum(j in mapping for j in LIMBS) >= FEWEST_LIMBS]
+    return max(tries, key=lambda found: sum(joint in found[1] for joint in LIMBS), default=None)
+
+
+@lru_cache(maxsize=1 << 14)  # a rig's bones are looked at for every frame and preset
+def _spelled(name: str, prefix: str) -> tuple[str, str]:
+    """The side, l, r or nothing, and the rest of a bone's name, both free of how they are spelled."""
+    name = re.sub(rf"^(?:{prefix})", "", name.rpartition(":")[2]) if prefix else name.rpartition(":")[2]
+    parts = re.findall(r"左|右|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z左右]+", name)
+    parts = [part.lower() for part in parts]
+    glued = re.match(r"(left|right)(?=.)", parts[0]) if parts else None
+    if glued:
+        parts[:1] = [glued.group(), parts[0][glued.end() :]]
+    side = next(("l" if part in _LEFT else "r" for part in parts if part in _LEFT + _RIGHT), "")
+    return side, "".join(part for part in parts if part not in _LEFT + _RIGHT)
+
+
+def skeleton_of(mapping: Mapping[str, str], bones: Mapping[str, Bone]) -> Skeleton:
+    """The joints of a rig at rest: heads of the mapped bones, and a face made up where the rig has none."""
+    places = {joint: (bone, _HERE) for joint, bone in mapping.items() if bone in bones and joint != HEAD}
+    for side in ("right", "left"):
+        for outer, inner in ((f"{side}_wrist", f"{side}_elbow"), (f"{side}_ankle", f"{side}_knee")):
+            if outer not in places and inner in places:  # rigs without hands or feet
+                bone = places[inner][0]
+                places[outer] = (bone, np.array([0, bones[bone].length, 0, 1.0]))
+    head, axes = mapping.get(HEAD), _axes(places, bones)
+    if head not in bones or axes is None:
+        return Skeleton(places, None, {})
+    to_head = np.linalg.inv(bones[head].rest)
+    height = _head_height(head, axes, places, bones)
+    looks = {}
+    for joint, (place, look) in _FACE.items():
+        point = bones[head].rest[:3, 3] + height * (axes @ place)
+        places.setdefault(joint, (head, to_head @ np.append(point, 1.0)))
+        looks[joint] = to_head @ np.append(axes @ look, 0.0)
+    return Skeleton(places, head, looks)
+
+
+_HERE = np.array([0, 0, 0, 1.0])
+
+
+def _axes(places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str, Bone]) -> np.ndarray | None:
+    """The body's left, forward and up in armature space as columns (3, 3); None without shoulders and hips."""
+    trunk = [f"{side}_{part}" for part in ("shoulder", "hip") for side in ("right", "left")]
+    if any(joint not in places for joint in trunk):
+        return None
+    right_shoulder, left_shoulder, right_hip, left_hip = (_at_rest(places[joint], bones) for joint in trunk)
+    up = (right_shoulder + left_shoulder - right_hip - left_hip) / 2
+    left = left_shoulder - right_shoulder + left_hip - right_hip
+    left = left - up * (left @ up) / (up @ up)
+    forward = np.cross(left, up)
+    return np.stack([axis / np.linalg.norm(axis) for axis in (left, forward, up)], axis=1)
+
+
+def _head_height(head: str, axes: np.ndarray, places: Mapping, bones: Mapping[str, Bone]) -> float:
+    origin = bones[head].rest[:3, 3]
+    if "left_eye" in places and "right_eye" in places:
+        eyes = (_at_rest(places["left_eye"], bones) + _at_rest(places["right_eye"], bones)) / 2
+        return max(float((eyes - origin) @ axes[:, 2]) / _EYE_HEIGHT, 1e-6)
+    shoulder, hip = (_at_rest(places[f"left_{part}"], bones) for part in ("shoulder", "hip"))
+    torso = float((shoulder - hip) @ axes[:, 2])
+    along = float(bones[head].rest[:3, 1] @ axes[:, 2]) * bones[head].length
+    # Imported rigs have tails that mean nothing: only a sensible one tells how high the head is.
+    return along if 0.25 * torso < along < torso else _HEADS_PER_TORSO * torso
+
+
+def _at_rest(place: tuple[str, np.ndarray], bones: Mapping[str, Bone]) -> np.ndarray:
+    return (bones[place[0]].rest @ place[1])[:3]
+
+
+def posed(skeleton: Skeleton, matrices: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Joints and looks of a pose.
+
+    Args:
+        matrices: (4, 4) of each bone from its own space to the space wanted.
+
+    Returns:
+        joints (18, 3), NaN where the rig has none; and looks (18, 3), unit vectors for the face, else 0.
+    """
+    joints, looks = np.full((18, 3), np.nan), np.zeros((18, 3))
+    for joint, (bone, point) in skeleton.places.items():
+        joints[JOINTS.index(joint)] = (matrices[bone] @ point)[:3]
+    joints[1] = (joints[2] + joints[5]) / 2
+    for joint, direction in skeleton.looks.items():
+        look = (matrices[skeleton.head] @ direction)[:3]
+        looks[JOINTS.index(joint)] = look / max(np.linalg.norm(look), 1e-12)
+    return joints, looks
