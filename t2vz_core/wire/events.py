@@ -129,7 +129,7 @@ def event_from_json(value: Any) -> Any:
     if not isinstance(value, dict):
         raise WireError("event: must be an object")
     rest = {key: item for key, item in value.items() if key != "event"}
-    kind = _KINDS.get(value.get("event"))
+    kind = _KINDS.get(str(value.get("event")))
     if kind is None:
         raise WireError(f"event: unknown event {value.get('event')!r}")
     return from_json(kind, rest, kind.__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from .events import event_from_json, event_to_json
 from .parse import WireError
@@ -16,7 +16,7 @@ LONGEST_LINE_BYTES = 1 << 20
 class Lines:
     """Events in, events out; `send` may be called from several threads."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
+    def __init__(self, reader: IO[bytes], writer: IO[bytes]) -> None:
         self._reader, self._writer = reader, writer
         self._lock = threading.Lock()
 
