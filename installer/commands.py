@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     test = _command(commands, "test", _test, "install all that the tests need and run every test that can run here")
     engine = _command(commands, "engine", _engine, "make the engine's Python environment and nothing else")
     extension = _command(commands, "extension", _extension, "build the zip that Blender installs")
-    for command in (test, engine):
+    for command in (test, engine, extension):
         command.add_argument(
             "--env", type=Path, default=ROOT / ".venv", metavar="DIR", help="the engine's environment (default: .venv)"
         )
@@ -79,6 +79,6 @@ def _engine(asked: argparse.Namespace) -> int:
 
 
 def _extension(asked: argparse.Namespace) -> int:
-    build_extension(asked.out)
+    build_extension(asked.out, provide_engine(asked.env).python if asked.env.exists() else None)
     say("In Blender: Edit > Preferences > Get Extensions > Install from Disk, and choose this zip.")
     return 0

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from pathlib import Path
 
-from .console import say
+from .blenders import Blender
+from .console import Stop, say
+from .process import last_line, run
 from .wheel import ROOT, built_wheel
 
 ADDON = ROOT / "blender_addon"
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the same sources make the same zip
 
 
-def build_extension(folder: Path) -> Path:
-    """Writes t2vz-<version>.zip into `folder` and returns its path."""
+def build_extension(folder: Path, engine: Path | None = None) -> Path:
+    """Writes t2vz-<version>.zip into `folder` and returns its path; the add-on will look for its engine's Python there.
+
+    The checkout's manifest names neither wheel nor built version: both are written into the copy alone.
+    """
     wheel = built_wheel()
     version = wheel.name.split("-")[1]
     folder.mkdir(parents=True, exist_ok=True)
@@ -24,6 +30,8 @@ def build_extension(folder: Path) -> Path:
         for path in sorted(ADDON.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 _add(archive, path.relative_to(ADDON).as_posix(), _content(path, wheel.name))
+        if engine:
+            _add(archive, "engine.json", json.dumps({"python": str(engine)}).encode())
         _add(archive, "LICENSE", (ROOT / "LICENSE").read_bytes())
         _add(archive, f"wheels/{wheel.name}", wheel.read_bytes())
     part.replace(target)
@@ -49,3 +57,17 @@ def stamped_manifest(text: str, wheel: str) -> str:
     if count != 1:
         raise ValueError("blender_manifest.toml: must have one version line")
     return stamped
+
+
+def install_extension(blender: Blender, extension: Path, profile: Path) -> str:
+    """Has Blender check the zip and install it into `profile`, a folder of its own; returns the module's name.
+
+    Raises:
+        Stop: Blender does not take it.
+    """
+    for words in (["validate"], ["install-file", "-r", "user_default", "--enable"]):
+        command = [blender.program, "--command", "extension", *words, extension]
+        done = run(command, {"BLENDER_USER_RESOURCES": profile}, limit_s=120)
+        if done.returncode:
+            raise Stop(f"Blender {blender.version} does not take {extension.name}: {last_line(done)}")
+    return "bl_ext.user_default.t2vz"

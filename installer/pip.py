@@ -9,7 +9,7 @@ from subprocess import PIPE, STDOUT
 from typing import TextIO
 
 from .console import Bar, Stop, say
-from .process import child, output_of
+from .process import child
 
 # From 24.1 on a download's progress can be read by a program.
 _PIP = "pip>=24.1,<27"
@@ -19,9 +19,7 @@ _QUIET = ("--no-input", "--disable-pip-version-check")
 
 def renew(python: Path, log: Path) -> None:
     """Replaces the pip that came with Python by one whose downloads can be followed."""
-    said = output_of([python, "-m", "pip", "install", *_QUIET, "--quiet", _PIP], timeout_s=300)
-    if said is None:
-        _run([python, "-m", "pip", "install", *_QUIET, _PIP], log)
+    _run([python, "-m", "pip", "install", *_QUIET, _PIP], log)
 
 
 def install(python: Path, arguments: Sequence[str], log: Path) -> None:
@@ -59,7 +57,8 @@ def _follow(lines: Iterable[str], log: TextIO) -> list[str]:
         if fetched := re.match(r"\s*(?:Downloading|Processing) (\S+)", line):
             name = fetched[1].rpartition("/")[2].split("-")[0]
         elif line.startswith("Installing collected packages: "):
-            say(f"  unpacking {line.count(',') + 1} packages")
+            if "," in line:
+                say(f"  unpacking {line.count(',') + 1} packages")
         elif line.startswith("ERROR: "):
             errors.append(line[7:].strip().rstrip("."))
     return errors

@@ -42,18 +42,37 @@ def end(process: subprocess.Popen[str], patience_s: float = 5.0) -> None:
         process.stdout.close()
 
 
-def output_of(command: Sequence[str | Path], timeout_s: float = 60.0, cwd: Path | None = None) -> str | None:
-    """What a short command prints; None where it cannot run or fails."""
+def run(
+    command: Sequence[str | Path],
+    more: Mapping[str, str | Path] | None = None,
+    cwd: Path | None = None,
+    limit_s: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """A short command that has ended, with what it said; one that cannot start or takes too long counts as failed."""
+    words = [str(part) for part in command]
     try:
-        done = subprocess.run(
-            [str(part) for part in command],
-            env=clean_environment(),
+        return subprocess.run(
+            words,
+            env=clean_environment(more),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=timeout_s,
+            encoding="utf-8",
+            errors="replace",
+            timeout=limit_s,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(words, 127, "", str(error))
+
+
+def output_of(command: Sequence[str | Path]) -> str | None:
+    """What a short command prints; None where it cannot run or fails."""
+    done = run(command)
+    return done.stdout if done.returncode == 0 else None
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The last thing an ended command said, which is where the reason of a failure stands."""
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return lines[-1].strip() if lines else f"it ended with {done.returncode}"

@@ -14,7 +14,7 @@ from .blenders import BPY_VERSIONS, Blender, bpy_maker, bpy_wheel, installed_ble
 from .console import Stop, say
 from .engine import provide_engine, requirements
 from .environment import Environment
-from .extension import build_extension
+from .extension import build_extension, install_extension
 from .process import child, clean_environment
 from .wheel import BUILD, ROOT
 
@@ -88,6 +88,15 @@ def _in_blender(engine: Environment, named: Path | None) -> Iterator[Result]:
     name, site = f"Blender {blender.version}", _site(engine, blender)
     start = [blender.program, "-b", "--factory-startup", "--python-exit-code", "1"]
     yield _blender_suite(name, [*start, "-P", _RUN, "--", f"--site={site}"], engine)
+    with tempfile.TemporaryDirectory(prefix="t2vz-") as profile:
+        try:
+            module = install_extension(blender, build_extension(BUILD / "extension"), Path(profile))
+        except Stop as reason:
+            yield Result(f"{name}, installed zip", failed=1, remark=str(reason))
+            return
+        start.remove("--factory-startup")
+        run = [*start, "-P", _RUN, "--", f"--site={site}", f"--installed={module}"]
+        yield _blender_suite(f"{name}, installed zip", run, engine, Path(profile))
 
 
 def _site(engine: Environment, blender: Blender) -> Path:
@@ -100,10 +109,12 @@ def _site(engine: Environment, blender: Blender) -> Path:
     return site
 
 
-def _blender_suite(name: str, command: Sequence[str | Path], engine: Environment) -> Result:
-    with tempfile.TemporaryDirectory(prefix="t2vz-") as profile:
-        more = {"BLENDER_USER_RESOURCES": profile, "T2VZ_ENGINE": engine.python}
-        return _pytest(name, [*command, "tests/blender"], more)
+def _blender_suite(
+    name: str, command: Sequence[str | Path], engine: Environment, profile: Path | None = None
+) -> Result:
+    with tempfile.TemporaryDirectory(prefix="t2vz-") as fresh:
+        more = {"BLENDER_USER_RESOURCES": profile or fresh, "T2VZ_ENGINE": engine.python}
+        return _pytest(name, [*command, _IN_BLENDER], more)
 
 
 def _pytest(name: str, command: Sequence[str | Path], more: dict[str, str | Path] | None = None) -> Result:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .console import Stop, say
 from .environment import Environment
-from .process import output_of
+from .process import last_line, output_of, run
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"
@@ -63,6 +63,9 @@ def _build(version: str, wheel: Path) -> None:
     text = re.sub(r'__version__ = "[^"]+"', f'__version__ = "{version}"', code.read_text(encoding="utf-8"))
     code.write_text(text, encoding="utf-8")
     command = [builder.python, "-m", "hatchling", "build", "-t", "wheel", "-d", made]
-    if output_of(command, timeout_s=300, cwd=staged) is None:
-        raise Stop(f"The wheel could not be built; try: cd {staged} && {' '.join(map(str, command))}")
+    done = run(command, cwd=staged, limit_s=300)
+    if done.returncode:
+        raise Stop(f"The wheel could not be built in {staged}: {last_line(done)}")
+    for older in BUILD.glob("t2vz_core-*.whl"):
+        older.unlink()
     (made / wheel.name).replace(wheel)
