@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 
 from . import playback, properties, session
-from .generation import CANCELLED, FAILED, FINISHED, Generation, caption
+from .generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
 
 NAME = "t2vz"
 DONE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _perform(asked)
     except (OSError, ValueError, RuntimeError) as error:
-        return _wrong(str(error))
+        return _wrong(sentence(error))
 
 
 def _perform(asked: argparse.Namespace) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,10 @@ class Generation:
         self.end: str | None = None
         self.is_preview = is_preview
         self._engine = engine
-        self._arrays: Iterator[jobs.FrameArrays] | None = None
+        self._arrays: Generator[jobs.FrameArrays] | None = None
         self._is_sent = False
 
-    def captures(self, arrays: Iterator[jobs.FrameArrays], total: int) -> Generation:
+    def captures(self, arrays: Generator[jobs.FrameArrays], total: int) -> Generation:
         """Makes the job's frames out of `total` captured ones first; without this the folder holds a job already."""
         self._arrays, self._frames, self._began = arrays, [], time.monotonic()
         self.stage, self.done, self.total = CAPTURING, 0, total
@@ -61,7 +62,7 @@ class Generation:
                 for event in self._engine.poll():
                     self._hear(event)
         except (OSError, ValueError, RuntimeError) as error:
-            self.fail(str(error))
+            self.fail(sentence(error))
 
     def cancel(self) -> None:
         """Stops: capturing at once, generating within one denoising step."""
@@ -76,7 +77,7 @@ class Generation:
         self._drop_capture()
         self.end, self.error = FAILED, reason
 
-    def _capture_one(self, arrays: Iterator[jobs.FrameArrays]) -> None:
+    def _capture_one(self, arrays: Generator[jobs.FrameArrays]) -> None:
         frame = next(arrays, None)
         if frame is not None:
             self._frames.append(jobs.write_frame(self.folder, frame))
@@ -94,9 +95,7 @@ class Generation:
         """Lets the capture put the scene back, and leaves no half-captured job behind."""
         if self._arrays is not None:
             arrays, self._arrays = self._arrays, None
-            close = getattr(arrays, "close", None)
-            if close:
-                close()
+            arrays.close()
             jobs.discard(self.folder)
 
     def _send(self) -> None:
@@ -117,6 +116,18 @@ class Generation:
                 self.end, self.error, self.log = FAILED, event.reason, event.log
             case events.Cancelled():
                 self.end = CANCELLED
+
+
+def sentence(error: Exception) -> str:
+    """What the artist reads about an error; the disk's own words are not enough."""
+    if not isinstance(error, OSError):
+        return str(error)
+    where = error.filename or "the job folder"
+    if error.errno == errno.ENOSPC:
+        return f"The disk is full ({where}): make room, or choose another output folder, and generate again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where} cannot be written: choose another output folder or change its permissions."
+    return f"{where}: {error.strerror or error}."
 
 
 def caption(generation: Generation) -> str:

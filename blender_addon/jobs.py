@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 import json
 import re
@@ -160,9 +161,16 @@ def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
         if (array := getattr(arrays, name)) is not None:
             paths[name] = f"passes/{name}/{arrays.number:04d}.npy"
             (folder / "passes" / name).mkdir(parents=True, exist_ok=True)
-            np.save(folder / paths[name], array)
+            (folder / paths[name]).write_bytes(_npy(array))
     x, y = (round(float(value), 6) + 0.0 for value in arrays.shift_px)
     return Frame(int(arrays.number), bool(arrays.is_anchor), (x, y), Passes(**paths))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    # Not saved by numpy itself: on a full disk it does not say that the disk is full.
+    body = io.BytesIO()
+    np.save(body, array)
+    return body.getvalue()
 
 
 def finish(folder: Path, spec: JobSpec, frames: list[Frame]) -> JobSpec:

@@ -9,6 +9,7 @@ from bpy.props import EnumProperty, IntProperty, StringProperty
 from t2vz_core.wire.job import read_job
 
 from . import batch, playback, preferences, session
+from .generation import sentence
 
 LISTS = ("prompt.keys", "model.loras", "controls")
 DOCTOR_TEXT = "T2VZ Engine"
@@ -16,9 +17,9 @@ DOCTOR_S = 120
 
 
 def _refuse(operator: bpy.types.Operator, error: Exception) -> set[str]:
-    session.now.refusal = str(error)
+    session.now.refusal = sentence(error)
     session.redraw()
-    operator.report({"WARNING"}, str(error))
+    operator.report({"WARNING"}, session.now.refusal)
     return {"CANCELLED"}
 
 

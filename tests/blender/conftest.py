@@ -1,0 +1,29 @@
+"""The add-on registered in this Blender, and a scene to work in."""
+
+import bpy
+import pytest
+
+import blender_addon
+
+
+@pytest.fixture(scope="session", autouse=True)
+def registered():
+    """The add-on, registered while the tests run: some bpy modules hang at exit on a panel that stays registered."""
+    is_installed = hasattr(bpy.types.Scene, "t2vz")
+    if not is_installed:
+        blender_addon.register()
+    yield
+    if not is_installed:
+        blender_addon.unregister()
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """Blender's own startup scene (a cube, a camera, a light), three frames, 64 px, saved as tmp_path/scene.blend."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, 3
+    scene.render.resolution_x = scene.render.resolution_y = 64
+    scene.t2vz.side_px = 64
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    return scene

@@ -1,0 +1,108 @@
+"""The add-on comes and goes, and its knobs are the wire's."""
+
+import dataclasses
+import os
+import tomllib
+from pathlib import Path
+
+import bpy
+import pytest
+
+import blender_addon
+from blender_addon import jobs, preferences, properties
+from t2vz_core.wire.job import Control, JobSpec
+
+HERE = Path(blender_addon.__file__).parent
+
+
+def test_nothing_stays_behind_when_it_goes():
+    names = [kind.__name__ for room in ("operators", "panels", "properties") for kind in _room(room).CLASSES]
+    handlers = len(bpy.app.handlers.load_pre)
+    blender_addon.unregister()
+    try:
+        assert not hasattr(bpy.types.Scene, "t2vz")
+        assert not [name for name in names if hasattr(bpy.types, name)]
+        assert len(bpy.app.handlers.load_pre) == handlers - 1
+    finally:
+        blender_addon.register()
+    assert [name for name in names if hasattr(bpy.types, name)]
+
+
+def _room(name):
+    return __import__("importlib").import_module(f"{blender_addon.__name__}.{name}")
+
+
+def test_fresh_settings_ask_for_the_wires_defaults(scene):
+    scene.t2vz.follows_render = False
+    spec = jobs.spec_of(scene.t2vz, 1.0, lambda name: name)
+    assert spec == JobSpec()
+
+
+@pytest.mark.parametrize("kind", properties.GROUPS)
+def test_every_number_of_the_wire_keeps_its_range_and_meaning(kind):
+    shown = properties.GROUPS[kind].bl_rna.properties
+    for field in dataclasses.fields(kind):
+        assert field.name in shown, f"{kind.__name__}.{field.name}"
+        if "low" in field.metadata and "high" in field.metadata:
+            known = shown[field.name]
+            assert known.hard_min == pytest.approx(field.metadata["low"])
+            assert known.hard_max == pytest.approx(min(field.metadata["high"], properties.LARGEST_INT))
+            assert known.description.lower() == field.metadata["meaning"].lower()
+
+
+def test_typed_decimals_reach_the_job_as_they_were_typed(scene):
+    scene.t2vz.sampling.guidance = 0.6
+    scene.t2vz.motion.strength = (-3.3, 4)
+    spec = jobs.spec_of(scene.t2vz, 1.0, str)
+    assert spec.sampling.guidance == 0.6 and spec.motion.strength == (-3.3, 4.0)
+
+
+def test_a_mode_becomes_a_control_and_further_ones_follow(scene):
+    settings = scene.t2vz
+    settings.mode = "depth"
+    settings.control.scale = 0.5
+    settings.controls.add().kind = "pose"
+    spec = jobs.spec_of(settings, 1.0, str)
+    assert spec.controls == (Control("depth", scale=0.5), Control("pose"))
+    assert jobs.passes_needed(spec, settings.mode) == {"depth", "pose"}
+
+
+@pytest.mark.parametrize(("source", "mode"), [("camera", "translation"), ("geometry", "map"), ("none", "none")])
+def test_a_motion_source_becomes_the_jobs_motion_mode(scene, source, mode):
+    scene.t2vz.motion_source = source
+    assert jobs.spec_of(scene.t2vz, 1.0, str).motion.mode == mode
+
+
+def test_the_scene_range_is_taken_unless_another_is_set(scene):
+    assert scene.t2vz.frame_numbers() == [1, 2, 3]
+    scene.t2vz.uses_scene_range = False
+    scene.t2vz.first, scene.t2vz.last, scene.t2vz.every = 10, 20, 5
+    assert scene.t2vz.frame_numbers() == [10, 15, 20]
+
+
+def test_the_engines_python_is_found_in_its_environments_folder(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    monkeypatch.setenv(preferences.ENGINE_VARIABLE, str(tmp_path))
+    assert preferences.engine_python() == tmp_path / "bin" / "python"
+    monkeypatch.setenv(preferences.ENGINE_VARIABLE, str(tmp_path / "gone"))
+    assert preferences.engine_python() is None
+
+
+def test_jobs_go_beside_the_blend_and_elsewhere_where_the_scene_says_so(scene, tmp_path):
+    assert preferences.jobs_home("") == tmp_path / "t2vz"
+    assert preferences.jobs_home(str(tmp_path / "ä b")) == tmp_path / "ä b"
+
+
+def test_jobs_of_an_unsaved_file_go_to_the_addons_own_folder(scene):
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    home = preferences.jobs_home("")
+    assert home.is_dir() and os.access(home, os.W_OK)
+
+
+def test_the_manifest_names_no_wheel_and_leaves_the_version_to_the_build():
+    manifest = tomllib.loads((HERE / "blender_manifest.toml").read_text(encoding="utf-8"))
+    is_installed = (HERE / "wheels").exists()
+    assert ("wheels" in manifest) == is_installed
+    assert (manifest["version"] == "0.0.0") != is_installed
+    assert manifest["id"] == "t2vz" and set(manifest["permissions"]) == {"files"}
