@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -32,12 +32,13 @@ _FORMER_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "
 class Checkpoint:
     """The parts of a model by their diffusers names ("unet", "text_encoder_2", "scheduler", …).
 
-    `weights(part)` reads one part's tensors, on the CPU, under diffusers' names.
+    `weights(part, names)` reads the tensors of one part, those of `names` at least, where it has them; on the CPU,
+    under diffusers' names.
     """
 
     path: Path
     configs: dict[str, Config]
-    weights: Callable[[str], dict[str, Tensor]]
+    weights: Callable[[str, Iterable[str]], dict[str, Tensor]]
     tokenizers: Callable[[], list[CLIPTokenizer]]
 
     @property
@@ -51,8 +52,8 @@ class Checkpoint:
         Raises:
             ModelError: weights are missing, broken or of another network.
         """
-        network, what = _empty(part, self.configs[part]), f"{self.path}: its {part}"
-        weights = _fitting(network, self.weights(part), what)
+        network, what = empty_network(part, self.configs[part]), f"{self.path}: its {part}"
+        weights = _fitting(network, self.weights(part, network.state_dict()), what)
         for key in weights:  # one by one, so that the file's copy of each can go
             weights[key] = weights[key].to(device, dtype)
         return _filled(network, weights, what)
@@ -78,7 +79,7 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
     return Checkpoint(
         folder,
         configs,
-        lambda part: _read_all(files[part], allow_pickle),
+        lambda part, _: _read_all(files[part], allow_pickle),
         lambda: [_tokenizer(folder / name) for name in ("tokenizer", "tokenizer_2") if (folder / name).is_dir()],
     )
 
@@ -93,7 +94,7 @@ def open_controlnet_folder(folder: Path, prefers_half: bool = False, allow_pickl
     if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
         raise ModelError(f"{folder}: is a {config['_class_name']}, not a ControlNet; choose a ControlNet's folder.")
     files = weight_files(folder, prefers_half, allow_pickle)
-    return Checkpoint(folder, {"controlnet": config}, lambda _: _read_all(files, allow_pickle), list)
+    return Checkpoint(folder, {"controlnet": config}, lambda *_: _read_all(files, allow_pickle), list)
 
 
 def family(config: Config) -> str:
@@ -131,7 +132,7 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
         raise ModelError(f"{folder}: holds no CLIP tokenizer ({error}); copy or download the model again.") from error
 
 
-def _empty(part: str, config: Config) -> Module:
+def empty_network(part: str, config: Config) -> Module:
     """The network without memory for its weights."""
     import torch
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from .checkpoints import Checkpoint, family, open_controlnet_folder, open_folder
+from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
+from .original import open_controlnet_file, open_file
 from .places import find, models_found
 from .text import Embedding, Text
 from .weights import ModelError
@@ -116,15 +117,17 @@ def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Net
         ModelError: one sentence with the path of what cannot be loaded.
     """
     place = chosen_device(device)
-    prefers_half = place.type != "cpu"
     path = find(model.base, "stable-diffusion", model.allow_network, model.allow_pickle)
-    checkpoint = open_folder(path, prefers_half, model.allow_pickle)
+    if path.is_dir():
+        checkpoint = open_folder(path, place.type != "cpu", model.allow_pickle)
+    else:
+        checkpoint = open_file(path, model.allow_pickle)
     dtype = chosen_dtype(model.precision, place, checkpoint.family)
     encoders = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
     return Networks(
         checkpoint.family,
         checkpoint.build("unet", place, dtype),
-        checkpoint.build("vae", place, vae_dtype(checkpoint.configs["vae"], dtype)),
+        checkpoint.build("vae", place, vae_dtype(checkpoint, dtype)),
         tuple(_controlnet(control, model, checkpoint).build("controlnet", place, dtype) for control in controls),
         Text(
             checkpoint.tokenizers(),
@@ -161,18 +164,19 @@ def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dty
     return torch.bfloat16 if has_bfloat16 else torch.float32
 
 
-def vae_dtype(config: dict[str, Any], dtype: torch.dtype) -> torch.dtype:
-    """The VAE's number format: float32 in place of float16 where its configuration says that it overflows."""
-    return torch.float32 if dtype == torch.float16 and config.get("force_upcast", True) else dtype
+def vae_dtype(checkpoint: Checkpoint, dtype: torch.dtype) -> torch.dtype:
+    """The VAE's number format: SDXL's overflows in float16, unless its configuration says that it was repaired."""
+    overflows = checkpoint.family == "sdxl" and checkpoint.configs["vae"].get("force_upcast", True)
+    return torch.float32 if overflows and dtype == torch.float16 else dtype
 
 
 def _controlnet(control: Control, model: Model, base: Checkpoint) -> Checkpoint:
     path = find(control.model, f"controlnet-{control.kind}", model.allow_network, model.allow_pickle)
-    checkpoint = open_controlnet_folder(path, allow_pickle=model.allow_pickle)
-    config, unet = checkpoint.configs["controlnet"], base.configs["unet"]
-    if config["cross_attention_dim"] != unet["cross_attention_dim"]:
-        raise ModelError(
-            f"{path}: is a ControlNet for {family(config)}, but {base.path} is {base.family}; "
-            "choose one made for that model."
-        )
+    unet = base.configs["unet"]
+    if path.is_dir():
+        checkpoint = open_controlnet_folder(path, allow_pickle=model.allow_pickle)
+    else:
+        checkpoint = open_controlnet_file(path, unet, model.allow_pickle)
+    if checkpoint.configs["controlnet"]["cross_attention_dim"] != unet["cross_attention_dim"]:
+        raise ModelError(f"{path}: was not made for models like {base.path} ({base.family}); choose one that was.")
     return checkpoint

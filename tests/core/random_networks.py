@@ -72,7 +72,7 @@ def write_model(folder: Path, family: str = "sd1", seed: int = 0) -> Path:
 
 
 def write_controlnet(folder: Path, family: str = "sd1", seed: int = 1) -> Path:
-    """Writes a ControlNet for `family` whose outputs are not zero, as they would be untrained, and returns its folder."""
+    """Writes a ControlNet for `family` whose outputs are not zero, though untrained; returns its folder."""
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
     torch.manual_seed(seed)
@@ -112,13 +112,13 @@ def write_text_encoder(folder: Path, family: str, has_projection: bool = False) 
         hidden_act="gelu" if family == "sd2" or has_projection else "quick_gelu",
     )  # fmt: skip
     (CLIPTextModelWithProjection if has_projection else CLIPTextModel)(config).save_pretrained(folder)
-    weights = load_file(folder / "model.safetensors")  # newer transformers leave the prefix out; published files have it
+    weights = load_file(folder / "model.safetensors")  # published files have the prefix, new ones may not
     renamed = {k if k.startswith("text_") else f"text_model.{k}": v for k, v in weights.items()}
     save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def write_tokenizer(folder: Path, pads_with_end: bool = True) -> None:
-    """Writes a CLIP tokenizer of all bytes and a few words; it pads with its end token or, like SD 2 and SDXL, with "!"."""
+    """Writes a CLIP tokenizer of all bytes and a few words, padding with its end token or with "!"."""
     vocab, merges = vocabulary()
     write_json(folder / "vocab.json", vocab)
     (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")

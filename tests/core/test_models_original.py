@@ -1,0 +1,136 @@
+"""Single files in the original layout: the same networks, found without any network."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from t2vz_core import original
+from t2vz_core.checkpoints import empty_network
+from t2vz_core.models import load
+from t2vz_core.weights import read_config
+from t2vz_core.wire.job import Control, Model
+from tests.core import original_layout
+from tests.core.random_networks import write_controlnet, write_model
+
+FAMILIES = ("sd1", "sd2", "sdxl", "instruct")
+PARAMETERS = {  # of the published models
+    "sd1": {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480},
+    "sd2": {"unet": 865_910_724, "vae": 83_653_863, "text_encoder": 340_387_840},
+    "sdxl": {
+        "unet": 2_567_463_684,
+        "vae": 83_653_863,
+        "text_encoder": 123_060_480,
+        "text_encoder_2": 694_659_840,
+    },
+}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def single(request, tmp_path_factory):
+    """A family, its networks from a folder, and a single file of the same weights."""
+    folder = write_model(tmp_path_factory.mktemp(request.param), request.param)
+    networks = load(Model(str(folder)), (), "cpu")
+    parts = {"unet": networks.unet, "vae": networks.vae, "text_encoder": networks.text.encoders[0]}
+    if networks.family == "sdxl":
+        parts["text_encoder_2"] = networks.text.encoders[1]
+    configs = {part: read_config(folder / part / "config.json") for part in parts}
+    weights = original_layout.model_weights({p: (parts[p], configs[p]) for p in parts}, networks.family)
+    return networks, configs, original_layout.write(folder / "single.safetensors", weights)
+
+
+@pytest.fixture
+def tiny_configs(single, tmp_path, monkeypatch):
+    """Has the shipped configurations speak of the tiny networks."""
+    networks, configs, _ = single
+    shutil.copy(original.CONFIGS / "clip_merges.txt.gz", tmp_path)
+    scheduler = read_config(original.CONFIGS / f"{networks.family}.json")["scheduler"]
+    (tmp_path / f"{networks.family}.json").write_text(json.dumps({**configs, "scheduler": scheduler}))
+    monkeypatch.setattr(original, "CONFIGS", tmp_path)
+
+
+def equal(ours, theirs):
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.usefixtures("tiny_configs")
+def test_a_single_file_gives_the_networks_it_was_written_from(single):
+    truth, _, path = single
+    networks = load(Model(str(path)), (), "cpu")
+    assert (networks.family, networks.is_instruct) == (truth.family, truth.is_instruct)
+    pairs = [(networks.unet, truth.unet), (networks.vae, truth.vae), *zip(networks.text.encoders, truth.text.encoders)]
+    assert all(equal(ours.state_dict(), theirs.state_dict()) for ours, theirs in pairs)
+
+
+def test_diffusers_reads_the_same_from_these_files(single):
+    from diffusers.loaders import single_file_utils as theirs
+    from safetensors.torch import load_file
+
+    networks, configs, path = single
+    file = load_file(path)
+    assert equal(theirs.convert_ldm_unet_checkpoint(file, configs["unet"]), networks.unet.state_dict())
+    assert equal(theirs.convert_ldm_vae_checkpoint(file, configs["vae"]), networks.vae.state_dict())
+    for i, encoder in enumerate(networks.text.encoders):
+        if networks.family == "sd2" or i == 1:
+            prefix = "cond_stage_model.model." if networks.family == "sd2" else "conditioner.embedders.1.model."
+            converted = theirs.convert_open_clip_checkpoint(encoder, file, prefix)
+        else:
+            converted = theirs.convert_ldm_clip_checkpoint(file)
+        bare = {key.removeprefix("text_model."): weight for key, weight in converted.items()}
+        assert equal(bare, {key.removeprefix("text_model."): w for key, w in encoder.state_dict().items()})
+
+
+@pytest.mark.parametrize("family", PARAMETERS)
+def test_the_shipped_configurations_are_those_of_the_published_models(family):
+    configs = read_config(original.CONFIGS / f"{family}.json")
+    counts = {part: sum(p.numel() for p in empty_network(part, configs[part]).parameters()) for part in PARAMETERS[family]}
+    assert counts == PARAMETERS[family]
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("sd1", "model.diffusion_model.output_blocks.11.0.skip_connection.weight"),
+        ("sd1", "model.diffusion_model.output_blocks.8.2.conv.weight"),
+        ("sd1", "first_stage_model.decoder.up.3.upsample.conv.weight"),
+        ("sd1", "cond_stage_model.transformer.text_model.encoder.layers.11.mlp.fc2.weight"),
+        ("sd2", "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight"),
+        ("sd2", "cond_stage_model.model.transformer.resblocks.22.attn.in_proj_weight"),
+        ("sdxl", "model.diffusion_model.label_emb.0.2.bias"),
+        ("sdxl", "model.diffusion_model.middle_block.1.transformer_blocks.9.ff.net.0.proj.weight"),
+        ("sdxl", "conditioner.embedders.1.model.transformer.resblocks.9.mlp.c_proj.bias"),
+        ("sdxl", "conditioner.embedders.1.model.text_projection"),
+    ],
+)
+def test_published_names_are_asked_for(family, name):
+    configs = read_config(original.CONFIGS / f"{family}.json")
+    parts = {part: (empty_network(part, configs[part]), configs[part]) for part in PARAMETERS[family]}
+    assert name in original_layout.model_weights(parts, family)
+
+
+@pytest.mark.parametrize("prefix", ["control_model.", "", None])
+def test_a_controlnet_is_read_from_a_single_file(tmp_path, prefix):
+    folder = write_model(tmp_path / "model")
+    truth = load(Model(str(folder)), (Control(model=str(write_controlnet(tmp_path / "control"))),), "cpu")
+    weights = truth.controlnets[0].state_dict()
+    if prefix is not None:
+        weights = original_layout.part_weights("controlnet", weights, {}, prefix)
+    path = original_layout.write(tmp_path / "depth.safetensors", weights)
+    networks = load(Model(str(folder)), (Control(model=str(path)),), "cpu")
+    assert equal(networks.controlnets[0].state_dict(), truth.controlnets[0].state_dict())
+
+
+def test_a_v_prediction_file_says_so_in_its_metadata_or_beside_it(tmp_path):
+    contents = original.Contents({}, {"modelspec.prediction_type": "v"}, lambda _: None)
+    assert original._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": "v_prediction"}
+    (tmp_path / "b.yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
+    contents = original.Contents({}, {}, lambda _: None)
+    assert original._prediction(tmp_path / "b.safetensors", contents) == {"prediction_type": "v_prediction"}
+    assert original._prediction(tmp_path / "c.safetensors", contents) == {}
+
+
+def test_the_shipped_tokenizer_numbers_tokens_as_clip_does():
+    tokenizer = original.tokenizer(pads_with_end=False)
+    assert tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert (len(tokenizer), tokenizer.pad_token_id) == (49408, 0)
