@@ -25,10 +25,13 @@ def provide_engine(folder: Path, *extras: str) -> Environment:
     """
     environment, build = Environment(folder), torch_build()
     wanted = [item for extra in ("engine", *extras) for item in requirements(extra)]
-    things = [*wanted, f"torch build {build}"]
+    torch = [next(item for item in wanted if item.startswith("torch==")), f"torch build {build}"]
+    things = [*wanted, *torch]
     if not environment.holds(things):
+        has_torch = environment.holds(torch)
         with environment.change(things):
-            _install_torch(environment, next(item for item in wanted if item.startswith("torch==")), build)
+            if not has_torch:
+                _install_torch(environment, torch[0], build)
             say("Installing the engine's libraries")
             environment.install(*wanted)
     environment.provide_wheel(built_wheel())

@@ -96,7 +96,7 @@ def _in_blender(engine: Environment, named: Path | None) -> Iterator[Result]:
             return
         start.remove("--factory-startup")
         run = [*start, "-P", _RUN, "--", f"--site={site}", f"--installed={module}"]
-        yield _blender_suite(f"{name}, installed zip", run, engine, Path(profile))
+        yield _blender_suite(f"{name}, installed zip", run, engine, profile)
 
 
 def _site(engine: Environment, blender: Blender) -> Path:
@@ -109,9 +109,7 @@ def _site(engine: Environment, blender: Blender) -> Path:
     return site
 
 
-def _blender_suite(
-    name: str, command: Sequence[str | Path], engine: Environment, profile: Path | None = None
-) -> Result:
+def _blender_suite(name: str, command: Sequence[str | Path], engine: Environment, profile: str = "") -> Result:
     with tempfile.TemporaryDirectory(prefix="t2vz-") as fresh:
         more = {"BLENDER_USER_RESOURCES": profile or fresh, "T2VZ_ENGINE": engine.python}
         return _pytest(name, [*command, _IN_BLENDER], more)
