@@ -1,8 +1,9 @@
 """Every frame attends to the anchor: softmax(Q^k (K^1)ᵀ/√d) V^1 in place of self-attention.
 
 Khachatryan et al., https://arxiv.org/abs/2303.13439, section 3.3.2. K and V are projected of the anchor alone, and
-the frames of a batch are folded into the length of the query, which is exact and saves memory and time. Text
-attention stays what it is; its K and V, the same for all frames and steps, are projected once.
+the frames of a batch are folded into the length of the query, which is exact and saves memory and time. What a
+frame shows and the anchor did not may be added to the keys (as in FRESCO, https://arxiv.org/abs/2403.12962), so that
+new content does not have to be made of the old. Text attention stays what it is; its K and V are projected once.
 
 A batch is laid out group by group (groups of guidance), the frames of a group side by side.
 """
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,12 +30,15 @@ class CrossFrame:
         memory: the anchor's K and V.
         role: of the batch: `ALONE` attends to itself, `ANCHOR` does so and is kept, `FRAMES` attend to the anchor.
         step: of the denoising.
+        hidden: of the frames, (f, h, w), 0..1: how much of each latent cell the anchor did not show; where it is more
+            than half, the frame attends to itself too. None: to the anchor only.
     """
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
         self.role = ALONE
         self.step = 0
+        self.hidden: Tensor | None = None
 
     def keys_values(self, layer: str, tokens: Tensor, attn: Any) -> tuple[Tensor, Tensor]:
         """K and V (groups or batch, heads, n, d) for the tokens (batch, n, c) of a layer."""
@@ -73,6 +78,10 @@ class _ToAnchor:
 
     def __call__(self, attn: Any, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
         keys, values = self._state.keys_values(self._layer, hidden_states, attn)
+        if self._state.role == FRAMES and self._state.hidden is not None:
+            new = tokens_of(self._state.hidden, hidden_states.shape[1])
+            if new.any():
+                return _attend_new(attn, hidden_states, keys, values, new)
         return _attend(attn, hidden_states, keys, values)
 
 
@@ -91,13 +100,40 @@ class _ToText:
         return _attend(attn, hidden_states, *self._pair)
 
 
-def _attend(attn: Any, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def _attend(attn: Any, tokens: Tensor, keys: Tensor, values: Tensor, slice_at: int = 0) -> Tensor:
     """Attention of the tokens (groups·f, n, c) to keys and values (groups, heads, m, d)."""
     groups, (batch, n, _) = keys.shape[0], tokens.shape
-    query = attn.to_q(tokens).reshape(groups, batch // groups * n, -1)  # -> (groups, f·n, heads·d)
-    seen = F.scaled_dot_product_attention(_heads(query, attn), keys, values)
+    query = _heads(attn.to_q(tokens).reshape(groups, batch // groups * n, -1), attn)  # -> (groups, heads, f·n, d)
+    parts = query.split(slice_at or query.shape[2], dim=2)
+    seen = torch.cat([F.scaled_dot_product_attention(part, keys, values) for part in parts], dim=2)
     seen = seen.transpose(1, 2).reshape(batch, n, -1)
     return attn.to_out[1](attn.to_out[0](seen))
+
+
+def tokens_of(hidden: Tensor, count: int) -> Tensor:
+    """Which tokens (f, count) of a layer are more than half hidden, by the cells' hidden part (f, h, w).
+
+    A layer's tokens are the cells, halved any number of times, rounded up.
+    """
+    h, w = hidden.shape[1:]
+    while h * w > count:
+        h, w = (h + 1) // 2, (w + 1) // 2
+    return F.adaptive_avg_pool2d(hidden.float(), (h, w)).flatten(1) > 0.5
+
+
+def _attend_new(attn: Any, tokens: Tensor, keys: Tensor, values: Tensor, new: Tensor) -> Tensor:
+    """As `_attend`, each frame attending also to those of its own tokens that are `new` (f, n)."""
+    frames, most = len(new), int(new.sum(1).max())
+    chosen = new.long().argsort(dim=1, descending=True, stable=True)[:, :most]  # -> (f, most); the shorter are padded
+    is_used = new.gather(1, chosen)
+    is_used = torch.cat([is_used.new_ones(frames, keys.shape[2]), is_used], 1)  # -> (f, n + most)
+    own = tokens.unflatten(0, (-1, frames))  # -> (groups, f, n, c)
+    own = own.gather(2, chosen[None, :, :, None].expand(len(own), -1, -1, own.shape[3])).flatten(0, 1)
+    keys = torch.cat([keys.repeat_interleave(frames, 0), _heads(attn.to_k(own), attn)], 2)
+    values = torch.cat([values.repeat_interleave(frames, 0), _heads(attn.to_v(own), attn)], 2)
+    mask = is_used[:, None, None].repeat(len(tokens) // frames, 1, 1, 1)  # -> (groups·f, 1, 1, n + most)
+    seen = F.scaled_dot_product_attention(_heads(attn.to_q(tokens), attn), keys, values, attn_mask=mask)
+    return attn.to_out[1](attn.to_out[0](seen.transpose(1, 2).flatten(2)))
 
 
 def _heads(tokens: Tensor, attn: Any) -> Tensor:

@@ -72,6 +72,7 @@ class Denoiser:
         """The frames' way down from level `start` to x_0 (f, c, h, w)."""
         batch = self._batch([here.frame for here in places])
         step = self._descent.begin(start)
+        self._attention.hidden = self._hidden(places)
         for i in range(start, len(self._descent)):
             x0 = self._beside_anchor(batch, x, i, anchor)
             if is_fused(i, len(self._descent), self._spec.coherence.fusion):
@@ -79,6 +80,12 @@ class Denoiser:
             x = step(x, x0, i, self._fresh(batch, x0, i))
             self._tick(len(places))
         return x
+
+    def _hidden(self, places: list[Place]) -> Tensor | None:
+        """How much of each cell (f, h, w) the anchor did not show, where attention is to know it."""
+        if self._spec.coherence.attention != "anchor+hidden":
+            return None
+        return torch.stack([1 - here.visible for here in places]).to(self._networks.device)
 
     def _beside_anchor(self, batch: Batch, x: Tensor, i: int, anchor: Path) -> Tensor:
         if self._spec.coherence.attention == "self":

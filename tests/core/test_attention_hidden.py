@@ -1,0 +1,82 @@
+"""Frames attend to the anchor and, where they show what it did not, to themselves."""
+
+import torch
+from diffusers.models.attention_processor import Attention
+from torch import nn
+
+from t2vz_core.attention import ANCHOR, FRAMES, CrossFrame, cross_frame, tokens_of
+
+GROUPS, N, WIDTH = 2, 16, 8
+
+
+class _Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.block = nn.ModuleDict({"attn1": Attention(WIDTH, heads=2, dim_head=4)})
+
+    def forward(self, tokens: torch.Tensor, keys: torch.Tensor | None = None) -> torch.Tensor:
+        return self.block["attn1"](tokens, keys)
+
+
+class _Kept(dict):
+    """A memory without limits."""
+
+    def put(self, step: int, layer: str, pair: tuple) -> None:
+        self[step, layer] = pair
+
+    def get(self, step: int, layer: str, device: torch.device) -> tuple:
+        return self[step, layer]
+
+
+def _after_anchor(network: nn.Module, anchor: torch.Tensor, frames: torch.Tensor, hidden) -> torch.Tensor:
+    with torch.no_grad(), cross_frame([network], _Kept()) as state:
+        state.role = ANCHOR
+        network(anchor)
+        return _frames(network, state, frames, hidden)
+
+
+def _frames(network: nn.Module, state: CrossFrame, frames: torch.Tensor, hidden) -> torch.Tensor:
+    state.role, state.hidden = FRAMES, hidden
+    return network(frames)
+
+
+def _inputs(count: int = 3) -> tuple[nn.Module, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A network, the anchor (groups, n, c), frames (groups·f, n, c) and what is hidden (f, 4, 4)."""
+    torch.manual_seed(1)
+    hidden = torch.zeros(count, 4, 4)
+    hidden[1, :, 3], hidden[2, 0, :2] = 1, 1
+    return _Network(), torch.randn(GROUPS, N, WIDTH), torch.randn(GROUPS * count, N, WIDTH), hidden
+
+
+def test_the_keys_are_the_anchor_s_tokens_and_the_frame_s_own_hidden_ones():
+    network, anchor, frames, hidden = _inputs()
+    seen = _after_anchor(network, anchor, frames, hidden)
+    for group in range(GROUPS):
+        for k in range(3):
+            frame = frames[group * 3 + k][None]
+            keys = torch.cat([anchor[group][None], frame[:, hidden[k].flatten() > 0.5]], 1)
+            with torch.no_grad():
+                assert torch.allclose(seen[group * 3 + k], network(frame, keys)[0], atol=1e-6)
+
+
+def test_where_nothing_is_hidden_only_the_anchor_is_attended_to():
+    network, anchor, frames, hidden = _inputs()
+    only_anchor = _after_anchor(network, anchor, frames, None)
+    assert torch.equal(_after_anchor(network, anchor, frames, torch.zeros_like(hidden)), only_anchor)
+    assert torch.allclose(_after_anchor(network, anchor, frames, hidden)[0], only_anchor[0], atol=1e-6)
+
+
+def test_a_frame_does_not_depend_on_what_is_hidden_in_its_neighbours():
+    network, anchor, frames, hidden = _inputs()
+    together = _after_anchor(network, anchor, frames, hidden)
+    alone = _after_anchor(network, anchor, frames[2::3], hidden[2:])
+    assert torch.allclose(together[2::3], alone, atol=1e-6)
+
+
+def test_tokens_of_coarser_layers_are_hidden_when_more_than_half_of_their_cells_are():
+    hidden = torch.zeros(1, 6, 10)
+    hidden[0, :, 7:] = 1
+    assert tokens_of(hidden, 60)[0].reshape(6, 10)[0].tolist() == [False] * 7 + [True] * 3
+    assert tokens_of(hidden, 15)[0].reshape(3, 5)[0].tolist() == [False, False, False, False, True]
+    assert tokens_of(hidden, 6).shape == (1, 6)  # 6 × 10, 3 × 5, 2 × 3: odd sides are rounded up
