@@ -16,6 +16,7 @@ from .wheel import ROOT
 
 OLDEST = (4, 2)
 BPY_VERSIONS = ("4.2.23", "4.5.15", "5.0.1")
+DEMO_BPY = "5.0.1"
 BPY_PYTHON = (3, 11)
 # What bpy links to and a bare Debian or Ubuntu lacks: library -> package.
 _PACKAGES = {

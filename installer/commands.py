@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from .console import Stop, say
+from .demo import run_demo
 from .engine import provide_engine
 from .extension import build_extension
 from .suites import run_suites
@@ -42,20 +43,30 @@ def _parser() -> argparse.ArgumentParser:
         "install.py", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    demo = _command(
+        commands, "demo", _demo, "make a short film, from an empty scene to the .mp4, with the embedded model"
+    )
     test = _command(commands, "test", _test, "install all that the tests need and run every test that can run here")
     engine = _command(commands, "engine", _engine, "make the engine's Python environment and nothing else")
     extension = _command(commands, "extension", _extension, "build the zip that Blender installs")
-    for command in (test, engine, extension):
+    for command in (demo, test, engine, extension):
         command.add_argument(
             "--env", type=Path, default=ROOT / ".venv", metavar="DIR", help="the engine's environment (default: .venv)"
         )
-    for command in (test,):
+    for command in (demo, test):
         command.add_argument(
             "--blender",
             type=Path,
             metavar="PATH",
             help="the Blender to use, 4.2 or newer (default: T2VZ_BLENDER, then `blender` on PATH)",
         )
+    demo.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "demo",
+        metavar="DIR",
+        help="where all that it makes goes (default: demo); an earlier demo in there is replaced",
+    )
     extension.add_argument(
         "--out", type=Path, default=ROOT / "dist", metavar="DIR", help="where the zip goes (default: dist)"
     )
@@ -66,6 +77,11 @@ def _command(commands: argparse._SubParsersAction, name: str, act: object, meani
     parser = commands.add_parser(name, help=meaning, description=f"{meaning[0].upper()}{meaning[1:]}.")
     parser.set_defaults(act=act)
     return parser
+
+
+def _demo(asked: argparse.Namespace) -> int:
+    run_demo(asked.out, asked.env, asked.blender)
+    return 0
 
 
 def _test(asked: argparse.Namespace) -> int:
