@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.nn import Module
 
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
+from .loras import merge
 from .original import open_controlnet_file, open_file
 from .places import find, models_found
 from .text import Embedding, Text
 from .weights import ModelError
-from .wire.job import Control, Model
+from .wire.job import Control, Lora, Model
 
 __all__ = ["ModelError", "Networks", "load", "models_found"]
 
@@ -27,7 +28,7 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Networks:
-    """A model ready to work; `controlnets` are in the order of the job's controls."""
+    """A model ready to work; `controlnets` are in the order of the job's controls, `notes` are for the artist."""
 
     family: str
     unet: Any
@@ -37,6 +38,7 @@ class Networks:
     scheduler_config: dict[str, Any]
     device: torch.device
     dtype: torch.dtype
+    notes: tuple[str, ...] = ()
     is_offloading: bool = False
 
     @property
@@ -123,20 +125,21 @@ def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Net
     else:
         checkpoint = open_file(path, model.allow_pickle)
     dtype = chosen_dtype(model.precision, place, checkpoint.family)
-    encoders = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
+    unet = checkpoint.build("unet", place, dtype)
+    names = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
+    encoders = {part: checkpoint.build(part, place, dtype) for part in names}
+    notes = [_merged(lora, {"unet": unet, **encoders}) for lora in model.loras]
+    zeroes_empty = checkpoint.configs["text"].get("force_zeros_for_empty_prompt", False)
     return Networks(
         checkpoint.family,
-        checkpoint.build("unet", place, dtype),
+        unet,
         checkpoint.build("vae", place, vae_dtype(checkpoint, dtype)),
         tuple(_controlnet(control, model, checkpoint).build("controlnet", place, dtype) for control in controls),
-        Text(
-            checkpoint.tokenizers(),
-            [checkpoint.build(part, place, dtype) for part in encoders],
-            checkpoint.configs["text"].get("force_zeros_for_empty_prompt", False),
-        ),
+        Text(checkpoint.tokenizers(), [*encoders.values()], zeroes_empty),
         checkpoint.configs["scheduler"],
         place,
         dtype,
+        tuple(note for note in notes if note),
     )
 
 
@@ -168,6 +171,10 @@ def vae_dtype(checkpoint: Checkpoint, dtype: torch.dtype) -> torch.dtype:
     """The VAE's number format: SDXL's overflows in float16, unless its configuration says that it was repaired."""
     overflows = checkpoint.family == "sdxl" and checkpoint.configs["vae"].get("force_upcast", True)
     return torch.float32 if overflows and dtype == torch.float16 else dtype
+
+
+def _merged(lora: Lora, parts: dict[str, Module]) -> str:
+    return merge(find(lora.path, "lora"), lora.weight, parts)
 
 
 def _controlnet(control: Control, model: Model, base: Checkpoint) -> Checkpoint:

@@ -1,0 +1,129 @@
+"""LoRA files in every dialect, merged as W + weight · α/r · B A."""
+
+import pytest
+import torch
+
+from t2vz_core.models import ModelError, load
+from t2vz_core.original_names import original
+from t2vz_core.wire.job import Lora, Model
+from tests.core.original_layout import write
+from tests.core.random_networks import write_model
+
+UNET_LAYER = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+CONVOLUTION = "up_blocks.1.resnets.0.conv1"
+TEXT_LAYER = "encoder.layers.0.self_attn.q_proj"
+RANK, ALPHA = 2, 1.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def plain(folder):
+    return load(Model(str(folder)), (), "cpu")
+
+
+@pytest.fixture(scope="module")
+def matrices(plain):
+    """Per layer: A, B and the change W' − W at weight 1."""
+    torch.manual_seed(0)
+    found = {}
+    for name in (UNET_LAYER, CONVOLUTION, TEXT_LAYER):
+        weight = layer(plain, name)
+        down = torch.randn(RANK, *weight.shape[1:])
+        up = torch.randn(weight.shape[0], RANK, *[1] * (weight.ndim - 2))
+        change = torch.einsum("or,r...->o...", up.flatten(1), down) * ALPHA / RANK
+        found[name] = (down, up, change)
+    return found
+
+
+def layer(networks, name):
+    network = networks.text.encoders[0] if name == TEXT_LAYER else networks.unet
+    return network.get_submodule(name).weight
+
+
+def kohya(name):
+    part = "lora_te_text_model_" if name == TEXT_LAYER else "lora_unet_"
+    return part + name.replace(".", "_")
+
+
+def kohya_original(name):
+    if name == TEXT_LAYER:
+        return kohya(name)
+    config = {"layers_per_block": 2, "up_block_types": ()}
+    return "lora_unet_" + original("unet", name + ".weight", config).removesuffix(".weight").replace(".", "_")
+
+
+def diffusers(name):
+    return ("text_encoder.text_model." if name == TEXT_LAYER else "unet.") + name
+
+
+DIALECTS = {
+    "kohya": (kohya, ".lora_down.weight", ".lora_up.weight"),
+    "kohya, original block names": (kohya_original, ".lora_down.weight", ".lora_up.weight"),
+    "diffusers": (diffusers, ".lora.down.weight", ".lora.up.weight"),
+    "PEFT": (diffusers, ".lora_A.weight", ".lora_B.weight"),
+}
+
+
+def write_lora(path, matrices, dialect):
+    name_of, down_end, up_end = DIALECTS[dialect]
+    weights = {}
+    for name, (down, up, _) in matrices.items():
+        weights |= {name_of(name) + down_end: down, name_of(name) + up_end: up}
+        weights[name_of(name) + ".alpha"] = torch.tensor(ALPHA)
+    return write(path, weights)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_each_dialect_changes_the_weights_it_names(tmp_path, folder, plain, matrices, dialect):
+    path = write_lora(tmp_path / "lora.safetensors", matrices, dialect)
+    networks = load(Model(str(folder), (Lora(str(path), 0.5),)), (), "cpu")
+    for name, (_, _, change) in matrices.items():
+        torch.testing.assert_close(layer(networks, name), layer(plain, name) + 0.5 * change)
+    assert networks.notes == ()
+    untouched = "mid_block.attentions.0.proj_in"
+    assert torch.equal(layer(networks, untouched), layer(plain, untouched))
+
+
+def test_several_loras_add_up(tmp_path, folder, plain, matrices):
+    path = write_lora(tmp_path / "lora.safetensors", matrices, "kohya")
+    networks = load(Model(str(folder), (Lora(str(path), 0.5), Lora(str(path), -2.0))), (), "cpu")
+    change = matrices[UNET_LAYER][2]
+    torch.testing.assert_close(layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) - 1.5 * change)
+
+
+def test_alpha_is_the_rank_where_the_file_says_nothing(tmp_path, folder, plain, matrices):
+    down, up, change = matrices[UNET_LAYER]
+    names = diffusers(UNET_LAYER)
+    path = write(tmp_path / "a.safetensors", {f"{names}.lora_A.weight": down, f"{names}.lora_B.weight": up})
+    networks = load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
+    torch.testing.assert_close(layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) + change * RANK / ALPHA)
+
+
+def test_layers_without_a_place_are_noted(tmp_path, folder, matrices):
+    down, up, _ = matrices[UNET_LAYER]
+    weights = {f"{diffusers(name)}.lora_{which}.weight": matrix.clone()
+               for name in (UNET_LAYER, "down_blocks.7.nowhere")
+               for which, matrix in (("A", down), ("B", up))}  # fmt: skip
+    networks = load(Model(str(folder), (Lora(str(write(tmp_path / "a.safetensors", weights))),)), (), "cpu")
+    assert networks.notes == ("a.safetensors: 1 of its 2 layers have no place in this model.",)
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        ({"model.weight": torch.zeros(2, 2)}, "is no LoRA"),
+        ({"unet.x.lora_A.weight": torch.zeros(2, 4), "unet.x.lora_B.weight": torch.zeros(4, 2)}, "not made for this"),
+        ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 99),
+          f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(99, 2)}, "another family"),
+        ({"lora_unet_x.hada_w1_a": torch.zeros(1)}, "is a LoHa"),
+    ],
+)  # fmt: skip
+def test_a_lora_that_cannot_be_added_gets_a_sentence(tmp_path, folder, weights, sentence):
+    path = write(tmp_path / "bad.safetensors", weights)
+    with pytest.raises(ModelError, match=sentence) as caught:
+        load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
+    assert str(path) in str(caught.value)
