@@ -6,6 +6,7 @@ import argparse
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
 def _perform(asked: argparse.Namespace) -> int:
     if not bpy.data.filepath:
         return _wrong("No .blend file is open: name one that exists before -c, as in blender -b scene.blend -c t2vz …")
-    scene = bpy.data.scenes[asked.scene] if asked.scene else bpy.context.scene
+    scene = _scene_named(asked.scene) if asked.scene else bpy.context.scene
     apply(asked, scene.t2vz)
     worker = None if asked.capture_only else session.engine()
     generation = session.generation_of(scene, worker, asked.out and _empty_folder(asked.out))
@@ -52,9 +53,10 @@ def _perform(asked: argparse.Namespace) -> int:
 
 def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
     """Steps a generation to its end with progress on stderr, adds its strip, and returns the exit code."""
-    before = signal.signal(signal.SIGINT, lambda *_: generation.cancel())
+    interrupted = threading.Event()  # a signal comes in the midst of a step, and must wait for its end
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     try:
-        _follow(generation, Meter())
+        _follow(generation, interrupted, Meter())
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # None: the handler was Blender's own
         session.stop_engine()
@@ -68,8 +70,17 @@ def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
     return CODES[generation.end or FAILED]
 
 
-def _follow(generation: Generation, show: Callable[[Generation], None]) -> None:
+def _scene_named(name: str) -> bpy.types.Scene:
+    scene = bpy.data.scenes.get(name)
+    if scene is None:
+        raise ValueError(f"There is no scene {name!r} in {bpy.data.filepath}.")
+    return scene
+
+
+def _follow(generation: Generation, interrupted: threading.Event, show: Callable[[Generation], None]) -> None:
     while generation.end is None:
+        if interrupted.is_set():
+            generation.cancel()
         generation.step()
         show(generation)
         if not generation.is_capturing:

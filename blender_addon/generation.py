@@ -132,7 +132,8 @@ def sentence(error: Exception) -> str:
 
 def caption(generation: Generation) -> str:
     """What is being done and how long it will take: `Denoising 12/50, 1 min 20 s left`."""
-    text = f"{generation.stage[:1].upper()}{generation.stage[1:]} {generation.done}/{generation.total}"
+    text = generation.stage[:1].upper() + generation.stage[1:]
+    text += f" {generation.done}/{generation.total}" if generation.total > 1 else "…"
     return text if generation.left_s is None else f"{text}, {duration(generation.left_s)} left"
 
 

@@ -116,10 +116,11 @@ def resumed(folder: Path, worker: Engine) -> Generation:
 def begin(generation: Generation, scene: bpy.types.Scene) -> None:
     """Drives a generation in the background of the user interface; its strip will go into this scene."""
     now.generation, now.scene_name, now.refusal = generation, scene.name, ""
-    bpy.app.timers.register(_tick, persistent=True)
+    bpy.app.timers.register(tick, persistent=True)
 
 
-def _tick() -> float | None:
+def tick() -> float | None:
+    """Goes on a little; returns the seconds until it wants to be called again, None at the end."""
     generation = now.generation
     if generation is None:
         return None
@@ -200,8 +201,8 @@ def register() -> None:
 def unregister() -> None:
     for name, handler in HANDLERS:
         getattr(bpy.app.handlers, name).remove(handler)
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
     if now.is_busy:
         now.generation.cancel()
     stop_engine()

@@ -1,9 +1,16 @@
 """The add-on registered in this Blender, and a scene to work in."""
 
+import os
+import sys
+from pathlib import Path
+
 import bpy
 import pytest
 
 import blender_addon
+from blender_addon import preferences, session
+
+PAINTER = Path(__file__).with_name("painter.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,3 +34,20 @@ def scene(tmp_path):
     scene.t2vz.side_px = 64
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     return scene
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    """Puts tests/blender/painter.py in the engine's place; call it to set its delay and its early death."""
+    python = os.environ.get(preferences.ENGINE_VARIABLE) or sys.executable
+    monkeypatch.setenv(preferences.ENGINE_VARIABLE, python)
+
+    def paints(delay_s=0.0, dies_after=0):
+        session.stop_engine()
+        command = [preferences.engine_python(), PAINTER, str(delay_s), str(dies_after)]
+        monkeypatch.setattr(session, "worker_command", lambda _python: command)
+
+    paints()
+    yield paints
+    session.stop_engine()
+    session.now.generation, session.now.refusal = None, ""

@@ -1,0 +1,152 @@
+"""The command: what it makes, and what it answers when it cannot."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+
+import bpy
+import numpy as np
+import pytest
+
+import blender_addon
+from blender_addon import batch, playback, session
+from t2vz_core.wire.job import read_job
+
+SMALL = ["--size", "64", "--mode", "depth"]
+
+
+def test_it_captures_generates_imports_and_saves(scene, painter, tmp_path):
+    out, saved = tmp_path / "out", tmp_path / "made.blend"
+    words = ["--prompt", "a “red” ball\n🎈", "--negative", "fog", "--seed", "7", "--steps", "3", *SMALL]
+    assert batch.main([*words, "--frames", "2-4", "--out", str(out), "--save", str(saved)]) == batch.DONE
+    spec = read_job(out)
+    assert (spec.prompt.text, spec.prompt.negative) == ("a “red” ball\n🎈", "fog")
+    assert (spec.sampling.seed, spec.sampling.steps) == (7, 3)
+    assert np.isinf(np.load(out / "passes/depth/0002.npy")).any()
+    bpy.ops.wm.open_mainfile(filepath=str(saved))
+    (strip,) = playback.strips_of(bpy.context.scene)
+    assert len(strip.elements) == 3 and playback.span_of(strip) == (2, 5)
+
+
+def test_without_words_it_takes_what_the_blend_says(scene, painter, tmp_path):
+    scene.t2vz.prompt.text = "A snowy hill"
+    assert batch.main([]) == batch.DONE
+    (folder,) = (tmp_path / "t2vz").iterdir()
+    assert folder.name.endswith("-a-snowy-hill")
+    assert [frame.number for frame in read_job(folder).frames] == [1, 2, 3]
+
+
+def test_capture_only_writes_the_job_and_starts_no_engine(scene, monkeypatch, tmp_path):
+    monkeypatch.setattr(session, "engine", lambda: pytest.fail("an engine was asked for"))
+    assert batch.main(["--capture-only", *SMALL, "--out", str(tmp_path / "out")]) == batch.DONE
+    assert len(read_job(tmp_path / "out").frames) == 3
+    assert not playback.strips_of(scene)
+
+
+def test_any_setting_can_be_set_by_its_name(scene, tmp_path):
+    words = ["--set", "coherence.fusion=0.25", "--set", "motion.is_faithful=yes", "--set", "shot.width_px=128"]
+    words += ["--set", "follows_render=no", "--capture-only", "--out", str(tmp_path / "out")]
+    assert batch.main(words) == batch.DONE
+    spec = read_job(tmp_path / "out")
+    assert spec.coherence.fusion == 0.25 and spec.motion.is_faithful and spec.shot.width_px == 128
+
+
+@pytest.mark.parametrize("words", [["--frames", "4-x"], ["--nonsense"], ["--mode", "magic"], ["--seed", "a"]])
+def test_wrong_usage_is_2(scene, words):
+    assert batch.main(words) == batch.USAGE
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--frames", "5-1"], "ends (1) before it begins (5)"),
+        (["--set", "sampling.speed=9"], "--set sampling.speed"),
+        (["--scene", "Nowhere"], "no scene 'Nowhere'"),
+        (["--motion", "object"], "Choose the object"),
+    ],
+)
+def test_what_cannot_be_made_is_1_and_a_sentence(scene, capsys, words, said):
+    assert batch.main([*words, "--capture-only"]) == batch.WRONG
+    assert said in capsys.readouterr().err
+
+
+def test_a_blend_that_is_not_there_is_an_error_though_blender_goes_on(capsys):
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    assert batch.main(["--capture-only"]) == batch.WRONG
+    assert "No .blend file is open" in capsys.readouterr().err
+
+
+def test_a_scene_without_a_camera_is_a_sentence_and_leaves_no_folder(scene, capsys, tmp_path):
+    scene.camera = None
+    assert batch.main(["--capture-only", "--out", str(tmp_path / "out")]) == batch.WRONG
+    assert "camera" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_overwritten(scene, capsys, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    assert batch.main(["--capture-only", "--out", str(tmp_path)]) == batch.WRONG
+    assert "not empty" in capsys.readouterr().err
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_worker_that_dies_is_1_and_a_sentence_and_its_frames_stay(scene, painter, capsys, tmp_path):
+    painter(dies_after=2)
+    assert batch.main([*SMALL, "--out", str(tmp_path / "out")]) == batch.WRONG
+    assert "stopped by itself" in capsys.readouterr().err
+    assert (tmp_path / "out/frames/0002.png").is_file()
+
+
+def test_no_engine_is_1_and_a_sentence(scene, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("T2VZ_ENGINE", str(tmp_path / "gone"))
+    assert batch.main([*SMALL, "--out", str(tmp_path / "out")]) == batch.WRONG
+    assert "install.py engine" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_sigint_cancels_with_130_and_keeps_finished_frames(scene, painter, tmp_path):
+    painter(delay_s=0.5)
+    threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    code = batch.main([*SMALL, "--frames", "1-40", "--out", str(tmp_path / "out")])
+    assert code == batch.INTERRUPTED
+    assert len(list((tmp_path / "out").glob("frames/*.png"))) < 40
+
+
+def test_the_prompt_may_be_very_long(scene, tmp_path):
+    prompt = "“a hill”, " * 2000
+    assert batch.main(["--prompt", prompt, "--capture-only", "--out", str(tmp_path / "out")]) == batch.DONE
+    assert read_job(tmp_path / "out").prompt.text == prompt
+
+
+@pytest.mark.skipif(not blender_addon.__name__.startswith("bl_ext"), reason="only an installed add-on has its command")
+class TestOnTheCommandLine:
+    """blender -b FILE -c t2vz …, each in a Blender of its own."""
+
+    def answer(self, *words):
+        command = [bpy.app.binary_path, "-b", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+
+    def test_the_command_writes_a_job(self, scene, tmp_path):
+        made = self.answer(bpy.data.filepath, "-c", "t2vz", "--capture-only", *SMALL, "--out", tmp_path / "ä b")
+        assert made.returncode == 0, made.stderr
+        assert len(read_job(tmp_path / "ä b").frames) == 3
+
+    def test_a_missing_blend_is_1(self, tmp_path):
+        made = self.answer(tmp_path / "gone.blend", "-c", "t2vz", "--capture-only")
+        assert made.returncode == 1 and "No .blend file is open" in made.stderr
+
+    def test_wrong_usage_is_2(self, scene):
+        assert self.answer(bpy.data.filepath, "-c", "t2vz", "--frames", "x").returncode == 2
+
+
+def test_a_read_only_output_folder_is_a_sentence(scene, capsys, tmp_path):
+    if os.geteuid() == 0:
+        shutil.copy(bpy.data.filepath, tmp_path / "file")  # nothing is read-only to root: a file stands in the way
+        target = tmp_path / "file" / "out"
+    else:
+        tmp_path.chmod(0o500)
+        target = tmp_path / "out"
+    assert batch.main(["--capture-only", "--out", str(target)]) == batch.WRONG
+    assert str(tmp_path) in capsys.readouterr().err

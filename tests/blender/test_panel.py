@@ -1,0 +1,200 @@
+"""The panel draws what there is to choose and to know; its buttons drive a generation."""
+
+import time
+from types import SimpleNamespace
+
+import bpy
+import pytest
+
+from blender_addon import panels, playback, preferences, properties, session
+
+
+class Layout:
+    """Stands in for a UILayout: keeps what was drawn, and refuses properties and operators that are not there."""
+
+    def __init__(self, drawn=None):
+        self.drawn = [] if drawn is None else drawn
+
+    def column(self, **_):
+        return Layout(self.drawn)
+
+    row = box = column
+
+    def prop(self, owner, name, **_):
+        assert name in owner.bl_rna.properties, name
+        self.drawn.append(name)
+
+    def prop_search(self, owner, name, where, listed, **_):
+        assert hasattr(where, listed)
+        self.prop(owner, name)
+
+    def operator(self, name, **_):
+        group, _, action = name.partition(".")
+        assert action in dir(getattr(bpy.ops, group)), name
+        self.drawn.append(name)
+        return SimpleNamespace()
+
+    def label(self, text="", **_):
+        self.drawn.append(text)
+
+    def progress(self, factor, text):
+        assert 0 <= factor <= 1
+        self.drawn.append(text)
+
+
+def drawn(section):
+    """What a section of the panel shows now."""
+    layout = Layout()
+    context = SimpleNamespace(
+        scene=bpy.context.scene,
+        region=SimpleNamespace(width=300),
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
+    )
+    panel = SimpleNamespace(layout=layout, draw_fields=lambda *words: section.draw_fields(None, *words))
+    section.draw(panel, context)
+    return layout.drawn
+
+
+def generate(scene):
+    session.begin(session.generation_of(scene, session.engine()), scene)
+
+
+def until(is_so, limit_s=20.0):
+    """Calls the timer as Blender would."""
+    last = time.monotonic() + limit_s
+    while not is_so():
+        assert time.monotonic() < last, "waited in vain"
+        session.tick()
+        time.sleep(0.02)
+
+
+def to_the_end():
+    until(lambda: not session.now.is_busy)
+    return session.now.generation
+
+
+def test_the_panel_is_in_the_viewport_and_in_the_sequencer():
+    tabs = {(kind.bl_space_type, kind.bl_category) for kind in panels.CLASSES}
+    assert tabs == {("VIEW_3D", "T2VZ"), ("SEQUENCE_EDITOR", "T2VZ")}
+    assert all(issubclass(kind, bpy.types.Panel) and kind.is_registered for kind in panels.CLASSES)
+
+
+@pytest.mark.parametrize("mode", [mode[0] for mode in properties.MODES])
+@pytest.mark.parametrize("source", [source[0] for source in properties.SOURCES])
+def test_every_section_draws_in_every_mode(scene, mode, source):
+    scene.t2vz.mode, scene.t2vz.motion_source = mode, source
+    for place in ("prompt.keys", "model.loras", "controls"):
+        bpy.ops.t2vz.add(place=place)
+    shown = [name for section in panels.SECTIONS for name in drawn(section)]
+    assert {"text", "negative", "mode", "base", "seed", "t2vz.generate"} <= set(shown)
+
+
+def test_a_list_grows_and_shrinks(scene):
+    for _ in range(2):
+        bpy.ops.t2vz.add(place="prompt.keys")
+    scene.t2vz.prompt.keys[1].text = "kept"
+    bpy.ops.t2vz.remove(place="prompt.keys", index=0)
+    assert [key.text for key in scene.t2vz.prompt.keys] == ["kept"]
+
+
+def test_an_idle_panel_offers_to_generate_and_not_to_cancel(scene, painter):
+    assert "t2vz.generate" in drawn(panels.Main) and "t2vz.cancel" not in drawn(panels.Main)
+    assert bpy.ops.t2vz.generate.poll() and not bpy.ops.t2vz.cancel.poll()
+
+
+def test_a_busy_panel_shows_stage_step_and_time_left_and_offers_to_cancel(scene, painter):
+    painter(delay_s=0.3)
+    generate(scene)
+    until(lambda: session.now.generation.stage == "denoising")
+    assert "Denoising 0/3, 1 s left" in drawn(panels.Main)
+    assert "t2vz.cancel" in drawn(panels.Main) and "t2vz.generate" not in drawn(panels.Main)
+    assert not bpy.ops.t2vz.generate.poll() and bpy.ops.t2vz.cancel.poll()
+    session.now.generation.cancel()
+    to_the_end()
+
+
+def test_a_finished_generation_leaves_one_strip_and_the_frame_where_it_was(scene, painter):
+    scene.frame_set(2)
+    generate(scene)
+    assert to_the_end().end == "finished"
+    (strip,) = playback.strips_of(bpy.context.scene)
+    assert len(strip.elements) == 3
+    assert scene.frame_current == 2
+
+
+def test_while_it_captures_the_scene_stays_at_its_frame(scene, painter):
+    scene.frame_set(2)
+    generate(scene)
+    while session.now.generation.is_capturing:
+        session.tick()
+        assert scene.frame_current == 2
+    to_the_end()
+
+
+def test_cancel_ends_it_without_a_strip_and_resume_makes_the_rest(scene, painter):
+    painter(delay_s=0.5)
+    generate(scene)
+    until(lambda: session.now.generation.frames_done)
+    bpy.ops.t2vz.cancel()
+    stopped = to_the_end()
+    assert stopped.end == "cancelled" and not playback.strips_of(scene)
+    assert "t2vz.resume" in drawn(panels.Main)
+    painter()
+    bpy.ops.t2vz.resume()
+    assert to_the_end().folder == stopped.folder
+    assert len(playback.strips_of(scene)) == 1
+
+
+def test_a_failure_stays_in_the_panel_as_a_sentence(scene, painter):
+    painter(dies_after=1)
+    generate(scene)
+    assert to_the_end().end == "failed"
+    assert "stopped by itself" in " ".join(drawn(panels.Main))
+    painter()
+    generate(scene)
+    assert to_the_end().end == "finished"
+    assert "stopped" not in " ".join(drawn(panels.Main))
+
+
+def test_no_engine_is_a_sentence_in_the_panel(scene, painter, monkeypatch, tmp_path):
+    monkeypatch.setenv(preferences.ENGINE_VARIABLE, str(tmp_path / "gone"))
+    assert bpy.ops.t2vz.generate() == {"CANCELLED"}
+    assert "install.py engine" in " ".join(drawn(panels.Main))
+
+
+def test_another_file_ends_a_capture_with_a_sentence(scene, painter, tmp_path):
+    generate(scene)
+    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+    assert to_the_end().end == "failed"
+    assert "Another file was opened" in session.now.error
+
+
+def test_another_file_does_not_get_the_strip_of_the_first(scene, painter):
+    painter(delay_s=0.3)
+    generate(scene)
+    until(lambda: not session.now.generation.is_capturing)
+    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+    generation = to_the_end()
+    assert generation.end == "finished" and not playback.strips_of(bpy.context.scene)
+    assert "Import Frames" in generation.notes[-1]
+
+
+def test_undo_ends_a_capture_with_a_sentence(scene, painter):
+    bpy.ops.ed.undo_push(message="before")
+    generate(scene)
+    bpy.ops.ed.undo_push(message="after")
+    bpy.ops.ed.undo()
+    assert to_the_end().end == "failed" and "Undo" in session.now.error
+
+
+def test_what_nobody_foresaw_is_a_sentence_too(scene, painter, monkeypatch):
+    generate(scene)
+    monkeypatch.setattr(session.now.generation, "step", lambda: 1 / 0)
+    assert to_the_end().end == "failed"
+    assert "ZeroDivisionError" in session.now.error
+
+
+def test_generate_without_a_window_goes_on_to_its_end(scene, painter):
+    scene.t2vz.prompt.text = "a hill"
+    assert bpy.ops.t2vz.generate() == {"FINISHED"}
+    assert [strip.name for strip in playback.strips_of(scene)] == ["a hill"]
