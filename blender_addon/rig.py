@@ -93,7 +93,7 @@ def _characters(depsgraph: bpy.types.Depsgraph) -> list[tuple[bpy.types.Object, 
         key = (armature.original.as_pointer(), _instance_key(instance))
         shown = bare if thing == armature else dressed
         if key not in shown:
-            shown[key] = (armature.original, _transform(instance))
+            shown[key] = (armature.original, _transform(instance, depsgraph))
     moved = {mover(thing) for thing in bpy.data.objects} if bare.keys() - dressed.keys() else set()
     bare = {key: found for key, found in bare.items() if found[0] not in moved}
     return list({**bare, **dressed}.values())
@@ -114,10 +114,12 @@ def _instance_key(instance: bpy.types.DepsgraphObjectInstance) -> tuple[int, ...
     return (instance.parent.original.as_pointer(), *instance.persistent_id) if instance.is_instance else ()
 
 
-def _transform(instance: bpy.types.DepsgraphObjectInstance) -> np.ndarray:
+def _transform(instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
     if not instance.is_instance:
         return np.eye(4)
-    return np.array(instance.matrix_world) @ np.linalg.inv(np.array(instance.object.matrix_world))
+    # `instance.object` is a copy that stands where the instance does.
+    source = instance.object.original.evaluated_get(depsgraph)
+    return np.array(instance.matrix_world) @ np.linalg.inv(np.array(source.matrix_world))
 
 
 def _pose(

@@ -121,7 +121,7 @@ def detected(bones: Iterable[str], presets: Iterable[Preset]) -> tuple[Preset, d
     bones = list(bones)
     tries = [(preset, mapping_of(preset, bones)) for preset in presets]
     tries = [(preset, mapping) for preset, mapping in tries if sum(j in mapping for j in LIMBS) >= FEWEST_LIMBS]
-    return max(tries, key=lambda found: sum(joint in found[1] for joint in LIMBS), default=None)
+    return max(tries, key=lambda found: sum(joint in found[1] for joint in (*LIMBS, HEAD)), default=None)
 
 
 @lru_cache(maxsize=1 << 14)  # a rig's bones are looked at for every frame and preset
