@@ -32,6 +32,7 @@ class CrossFrame:
         step: of the denoising.
         hidden: of the frames, (f, h, w), 0..1: how much of each latent cell the anchor did not show; where it is more
             than half, the frame attends to itself too. None: to the anchor only.
+        slice: queries that are looked up at once; 0: all of them.
     """
 
     def __init__(self, memory: Memory) -> None:
@@ -39,6 +40,11 @@ class CrossFrame:
         self.role = ALONE
         self.step = 0
         self.hidden: Tensor | None = None
+        self.slice = 0
+
+    def slice_queries(self) -> None:
+        """Trades time for memory, where the device has no attention kernel that spares it."""
+        self.slice = 1024
 
     def keys_values(self, layer: str, tokens: Tensor, attn: Any) -> tuple[Tensor, Tensor]:
         """K and V (groups or batch, heads, n, d) for the tokens (batch, n, c) of a layer."""
@@ -82,7 +88,7 @@ class _ToAnchor:
             new = tokens_of(self._state.hidden, hidden_states.shape[1])
             if new.any():
                 return _attend_new(attn, hidden_states, keys, values, new)
-        return _attend(attn, hidden_states, keys, values)
+        return _attend(attn, hidden_states, keys, values, self._state.slice)
 
 
 class _ToText:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from .attention import ALONE, ANCHOR, FRAMES, CrossFrame
 from .control import conditions
 from .diffusion import Descent
 from .fault import Fault
-from .fusion import fuse, is_fused
+from .fusion import carry, fuse, is_fused
 from .guidance import NOTHING, group_weights
-from .motion import Place
+from .motion import Place, place
 from .noise import keyed_noise
 from .passes import Source, pictures_to_tensor
 from .prompts import Prompts
@@ -34,11 +34,11 @@ class Batch:
 
 @dataclass
 class Path:
-    """The anchor's way down: its latents (1, c, h, w) at every level, and x̂_0 at every step."""
+    """The anchor's way down: its latents (1, c, h, w) at every level, and its picture (H, W, 3) if fusion needs it."""
 
     batch: Batch
     x: list[Tensor]
-    x0: list[Tensor] = field(default_factory=list)
+    picture: np.ndarray | None = None
 
 
 class Denoiser:
@@ -56,6 +56,7 @@ class Denoiser:
         self._spec, self._source, self._networks = spec, source, networks
         self._descent, self._attention, self._tick = descent, attention, tick
         self._prompts = Prompts(spec, networks)
+        self.device = networks.device
 
     def anchor(self, frame: Frame, x: Tensor, kept_from: int) -> Path:
         """The anchor's own way down, from level 0; its K and V are kept from the step `kept_from` on."""
@@ -64,8 +65,9 @@ class Denoiser:
         for i in range(len(self._descent)):
             x0 = self._x0(path.batch, path.x[i], i, ANCHOR if i >= kept_from else ALONE)
             path.x.append(step(path.x[i], x0, i, self._fresh(path.batch, x0, i)))
-            path.x0.append(x0)
             self._tick(1)
+        if self._spec.coherence.fusion:
+            path.picture = next(iter(self._networks.decode(path.x[-1])))
         return path
 
     def frames(self, places: list[Place], x: Tensor, start: int, anchor: Path) -> Tensor:
@@ -73,10 +75,11 @@ class Denoiser:
         batch = self._batch([here.frame for here in places])
         step = self._descent.begin(start)
         self._attention.hidden = self._hidden(places)
+        carried, visible = self._carried(places, anchor), torch.stack([here.visible for here in places])[:, None].to(x)
         for i in range(start, len(self._descent)):
             x0 = self._beside_anchor(batch, x, i, anchor)
-            if is_fused(i, len(self._descent), self._spec.coherence.fusion):
-                x0 = torch.stack([_fused(*pair, anchor.x0[i][0]) for pair in zip(x0, places)])
+            if carried is not None and is_fused(i, len(self._descent), self._spec.coherence.fusion):
+                x0 = fuse(x0, carried, visible)
             x = step(x, x0, i, self._fresh(batch, x0, i))
             self._tick(len(places))
         return x
@@ -86,6 +89,15 @@ class Denoiser:
         if self._spec.coherence.attention != "anchor+hidden":
             return None
         return torch.stack([1 - here.visible for here in places]).to(self._networks.device)
+
+    def _carried(self, places: list[Place], anchor: Path) -> Tensor | None:
+        """Latents (f, c, h, w) of the anchor's picture moved to each frame, where it is fused in."""
+        if anchor.picture is None:
+            return None
+        size = self._spec.shot.height_px, self._spec.shot.width_px
+        there = [place(self._spec, self._source, here.frame, here.since, *size) for here in places]
+        pictures = np.stack([carry(anchor.picture, each.cells, each.visible) for each in there])
+        return self._networks.encode(pictures).float()
 
     def _beside_anchor(self, batch: Batch, x: Tensor, i: int, anchor: Path) -> Tensor:
         if self._spec.coherence.attention == "self":
@@ -152,7 +164,3 @@ class Denoiser:
 def is_active(control: Control, step: int, steps: int) -> bool:
     """Whether a ControlNet steers step 0..steps−1."""
     return control.start * steps <= step and step + 1 <= control.end * steps
-
-
-def _fused(x0: Tensor, here: Place, anchor_x0: Tensor) -> Tensor:
-    return fuse(x0, anchor_x0, here.cells.to(x0), here.visible.to(x0))

@@ -6,31 +6,33 @@ levels between which the frames part from it; W_k warps along the motion.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .attention import cross_frame
+from .attention import CrossFrame, cross_frame
 from .background import demand_masks, shared_background, smooth
-from .chunks import chunks
-from .denoise import Denoiser, Path
+from .denoise import Denoiser
 from .diffusion import Descent
 from .geometry import mask_to_cells
 from .memory import Memory
+from .models import Networks
 from .motion import Place, place, warp
 from .noise import keyed_noise
 from .passes import Source
 from .progress import Tally
-from .scenes import scenes
+from .room import Room
+from .scenes import Scene, scenes
 from .wire.job import Frame, JobSpec
 
 
 @torch.inference_mode()
 def generate(
-    spec: JobSpec, source: Source, networks: Any, numbers: list[int], watch: Any, chunk: int = 0
+    spec: JobSpec, source: Source, networks: Networks, numbers: Sequence[int], watch: Any, chunk: int = 0
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Makes the frames `numbers` of a job, each as soon as it is done.
 
@@ -39,54 +41,79 @@ def generate(
 
     Yields:
         (scene frame number, (H, W, 3) uint8 sRGB), in the order of the shot.
+
+    Raises:
+        Fault: a pass is missing, the memory does not suffice or the networks fail, in one sentence.
     """
     demand_masks(spec)
     descent = Descent(spec.sampling, networks.scheduler_config)
-    T, T_ = noise_levels(spec, descent, watch)
-    c, h, w = 4, spec.shot.height_px // 8, spec.shot.width_px // 8
+    levels = noise_levels(spec, descent, watch.note)
     todo = list(scenes(spec.frames, numbers))
-    tally = Tally(watch, todo, len(descent), len(descent) - T)
+    tally = Tally(watch, todo, len(descent), len(descent) - levels[0])
     for scene in todo:
-        with cross_frame([networks.unet, *networks.controlnets], Memory()) as attention:
+        memory = Memory(len(descent) - levels[0])
+        with cross_frame([networks.unet, *networks.controlnets], memory) as attention:
             denoiser = Denoiser(spec, source, networks, descent, attention, tally.steps)
-
-            # One frame from pure noise, x^1 ~ N(0, I), all the way down by itself.
-            noise = keyed_noise(spec.sampling.seed, scene.anchor.number, (c, h, w))[None].to(networks.device)
-            x1 = denoiser.anchor(scene.anchor, noise, kept_from=T if scene.frames else len(descent))
-            if scene.is_anchor_wanted:
-                yield from tally.decoded([scene.anchor], networks.decode(x1.x[-1]))
-
-            for frames in chunks(scene.frames, chunk, networks):
-                places = [place(spec, source, frame, scene.since[frame.number], h, w) for frame in frames]
-                # Motion dynamics and background smoothing, 3.3.1 and 3.3.3: x_T^k of x_T′^1.
-                x_T = torch.cat([start(spec, source, descent, T, T_, here, scene.anchor, x1) for here in places])
-                # Cross-frame attention, 3.3.2, from T down to 0.
-                x_0 = denoiser.frames(places, x_T, T, x1)
-                yield from tally.decoded(frames, networks.decode(x_0))
+            room = Room(networks.device, chunk, watch.note, _reliefs(networks, memory, attention))
+            for frames, x_0 in _latents(spec, source, scene, descent, levels, denoiser, room):
+                for frame, x in zip(frames, x_0):
+                    yield frame.number, room.attempt(partial(_picture, networks, x))
+                    tally.decoded()
 
 
-def start(
-    spec: JobSpec, source: Source, descent: Descent, T: int, T_: int, here: Place, anchor: Frame, x1: Path
+def _latents(
+    spec: JobSpec,
+    source: Source,
+    scene: Scene,
+    descent: Descent,
+    levels: tuple[int, int],
+    denoiser: Denoiser,
+    room: Room,
+) -> Iterator[tuple[list[Frame], Tensor]]:
+    """x_0 (f, 4, h, w) of the frames of a scene, some at a time."""
+    T, T_ = levels
+    h, w = spec.shot.height_px // 8, spec.shot.width_px // 8
+
+    def noise(frame: Frame) -> Tensor:
+        return keyed_noise(spec.sampling.seed, frame.number, (4, h, w))[None].to(denoiser.device)
+
+    # The anchor: pure noise, x^1 ~ N(0, I), all the way down, seeing only itself.
+    x1 = room.measured(partial(denoiser.anchor, scene.anchor, noise(scene.anchor), T if scene.frames else len(descent)))
+    if scene.is_anchor_wanted:
+        yield [scene.anchor], x1.x[-1]
+
+    def x_T(here: Place) -> Tensor:
+        if spec.motion.mode == "none":
+            x = x1.x[T]  # every frame from the anchor's noise, as the paper does with ControlNet
+        else:
+            # Motion dynamics, 3.3.1: the anchor's latent at T′ moves, then DDPM forward up to T.
+            x = descent.up(warp(spec, here, x1.x[T_]), T_, T, noise(here.frame), spec.motion.is_faithful)
+        if not spec.coherence.smoothing:
+            return x
+        # Background smoothing, 3.3.3. Both terms are nearly noise; what they share of it is √A.
+        shared = (descent.alpha_bar[T] / descent.alpha_bar[T_]).sqrt().item()
+        return smoothed(spec, source, here, scene.anchor, x, warp(spec, here, x1.x[T]), shared)
+
+    def x_0(frames: list[Frame]) -> Tensor:
+        places = [place(spec, source, frame, scene.since[frame.number], h, w) for frame in frames]
+        # Cross-frame attention, 3.3.2, all the way down from T.
+        return denoiser.frames(places, torch.cat([x_T(here) for here in places]), T, x1)
+
+    yield from room.chunked(scene.frames, x_0)
+
+
+def smoothed(
+    spec: JobSpec, source: Source, here: Place, anchor: Frame, x: Tensor, moved: Tensor, shared: float
 ) -> Tensor:
-    """x_T^k (1, c, h, w): the anchor's latent at T′ moved along the motion and noised back up to T."""
-    if spec.motion.mode == "none":
-        x = x1.x[T]  # all frames from one noise, as the paper does with ControlNet
-    else:
-        fresh = keyed_noise(spec.sampling.seed, here.frame.number, tuple(x1.x[0].shape[1:]))[None].to(x1.x[0])
-        x = descent.up(warp(spec, here, x1.x[T_]), T_, T, fresh, spec.motion.is_faithful)
-    if not spec.coherence.smoothing:
-        return x
-    masks = (mask_to_cells(torch.from_numpy(source.read(f, "mask").copy())) for f in (here.frame, anchor))
-    background = shared_background(*masks, here.cells, here.visible).to(x)
-    # Both terms are nearly noise: what x_T^k has of the anchor is √A of it.
-    shared = (descent.alpha_bar[T] / descent.alpha_bar[T_]).sqrt().item()
-    moved = warp(spec, here, x1.x[T])
+    """x^k with its background drawn towards the moved anchor; `shared` is the correlation of the two."""
+    foregrounds = (mask_to_cells(torch.from_numpy(source.read(frame, "mask"))) for frame in (here.frame, anchor))
+    background = shared_background(*foregrounds, here.cells, here.visible).to(x)
     correlation = shared if spec.coherence.keeps_variance else None
     return smooth(x[0], moved[0], background, spec.coherence.smoothing, correlation)[None]
 
 
-def noise_levels(spec: JobSpec, descent: Descent, watch: Any) -> tuple[int, int]:
-    """The steps whose noise levels are nearest to T and T′; without motion, frames part at the very beginning."""
+def noise_levels(spec: JobSpec, descent: Descent, note: Callable[[str], None]) -> tuple[int, int]:
+    """The steps with the noise levels nearest to T and T′; without motion, frames part at the very beginning."""
     motion = spec.motion
     if motion.mode == "none":
         return 0, 0
@@ -94,8 +121,22 @@ def noise_levels(spec: JobSpec, descent: Descent, watch: Any) -> tuple[int, int]
     T_ = max(descent.nearest(motion.level_from), T + 1)
     times = [*descent.times, 0]
     if (times[T], times[T_]) != (motion.level_to, motion.level_from):
-        watch.note(
+        note(
             f"With {len(descent)} steps the noise levels nearest to T = {motion.level_to} and "
             f"T′ = {motion.level_from} are {times[T]:.0f} and {times[T_]:.0f}; these are used."
         )
     return T, T_
+
+
+def _picture(networks: Networks, x: Tensor) -> np.ndarray:
+    """The picture (H, W, 3) uint8 of a latent (4, h, w)."""
+    return next(networks.decode(x[None]))
+
+
+def _reliefs(networks: Networks, memory: Memory, attention: CrossFrame) -> list[tuple[str, Callable[[], Any]]]:
+    """What can be given up for memory, the cheapest first."""
+    return [
+        ("the anchor is denoised again beside the other frames", memory.shrink),
+        ("attention is looked up in slices", attention.slice_queries),
+        ("pictures are decoded in tiles", networks.vae.enable_tiling),
+    ]

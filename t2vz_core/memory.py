@@ -1,41 +1,67 @@
-"""The anchor's keys and values of every step and layer, where there is room for them."""
+"""The anchor's keys and values of every step and layer, kept where there is room for them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from .room import free_bytes, free_host_bytes
+
 DEVICE, HOST, ONE_STEP = "device", "host", "one step"
+SHARE = 0.5  # of the free memory that may be taken
 
 Pair = tuple[Tensor, Tensor]
 
 
 class Memory:
-    """Keeps pairs on the device they come from, in the host's (page-locked) memory, or of one step only.
+    """Keeps pairs on their device, in the host's (page-locked) memory, or of one step only.
 
-    Of one step only, the anchor's pass is made again beside the frames: slow, but it fits anywhere.
+    Of one step only, the anchor's pass is made again beside the frames: slower, but it fits anywhere. Which of
+    them is chosen by the size of the first step's pairs.
     """
 
-    def __init__(self, place: str = DEVICE) -> None:
+    def __init__(self, steps: int, place: str | None = None) -> None:
         self.place = place
-        self._step = -1
-        self._pairs: dict[tuple[int, str], Pair] = {}
+        self._count = steps
+        self._steps: dict[int, dict[str, Pair]] = {}
 
     def has(self, step: int) -> bool:
         """Whether the pairs of this step are kept."""
-        return any(known == step for known, _ in self._pairs)
+        return step in self._steps
 
     def put(self, step: int, layer: str, pair: Pair) -> None:
         """Keeps what a layer made at a step."""
-        if self.place == ONE_STEP and step != self._step:
-            self._pairs.clear()
-        self._step = step
-        self._pairs[step, layer] = (_to_host(pair[0]), _to_host(pair[1])) if self.place == HOST else pair
+        if step not in self._steps:
+            self._begin(step)
+        self._steps[step][layer] = (_to_host(pair[0]), _to_host(pair[1])) if self.place == HOST else pair
 
     def get(self, step: int, layer: str, device: torch.device) -> Pair:
         """What was kept, on `device`."""
-        keys, values = self._pairs[step, layer]
+        keys, values = self._steps[step][layer]
         return keys.to(device, non_blocking=True), values.to(device, non_blocking=True)
+
+    def shrink(self) -> bool:
+        """Keeps one step only from now on; False where that is so already."""
+        if self.place == ONE_STEP:
+            return False
+        self.place = ONE_STEP
+        self._steps.clear()
+        return True
+
+    def _begin(self, step: int) -> None:
+        if self.place is None and self._steps:
+            self.place = self._chosen_place()
+        if self.place == ONE_STEP:
+            self._steps.clear()
+        self._steps[step] = {}
+
+    def _chosen_place(self) -> str:
+        pairs = [pair for layers in self._steps.values() for pair in layers.values()]
+        needed = sum(tensor.nbytes for pair in pairs for tensor in pair) // len(self._steps) * self._count
+        device = pairs[0][0].device
+        if needed <= SHARE * free_bytes(device):
+            return DEVICE
+        return HOST if device.type != "cpu" and needed <= SHARE * free_host_bytes() else ONE_STEP
 
 
 def _to_host(tensor: Tensor) -> Tensor:

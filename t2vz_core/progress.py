@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from .scenes import Scene
-from .wire.job import Frame
 
 DECODING = 2  # a decoded frame costs about as much as this many of its steps
 
@@ -29,13 +25,9 @@ class Tally:
         Raises:
             Cancelled: the job must stop here.
         """
-        self._done += frames
+        self._done = min(self._done + frames, self._total)  # steps made again for want of memory would exceed it
         self._watch.progress("painting frames", self._done, self._total)
 
-    def decoded(
-        self, frames: Sequence[Frame], pictures: Iterable[np.ndarray]
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """Counts the frames as their pictures come."""
-        for frame, picture in zip(frames, pictures):
-            yield frame.number, picture
-            self.steps(DECODING)
+    def decoded(self) -> None:
+        """One frame was decoded."""
+        self.steps(DECODING)

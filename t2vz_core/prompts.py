@@ -35,8 +35,7 @@ class Prompts:
         if len(self._numbers) > 1:
             tokens = torch.cat([self._mixed(self._tokens, group, frames) for group in groups])
         else:
-            shared = torch.cat([self._mixed(self._tokens, group, frames[:1]) for group in groups])
-            tokens = self._kept.setdefault(groups, shared)
+            tokens = self._shared(groups, frames[:1])
         if self._pooled is None:
             return {"encoder_hidden_states": tokens}
         pooled = torch.cat([self._mixed(self._pooled, group, frames) for group in groups])
@@ -45,6 +44,11 @@ class Prompts:
             "encoder_hidden_states": tokens,
             "added_cond_kwargs": {"text_embeds": pooled, "time_ids": size_ids},
         }
+
+    def _shared(self, groups: tuple[str, ...], any_frame: list[Frame]) -> Tensor:
+        if groups not in self._kept:
+            self._kept[groups] = torch.cat([self._mixed(self._tokens, group, any_frame) for group in groups])
+        return self._kept[groups]
 
     def _mixed(self, values: Tensor, group: str, frames: list[Frame]) -> Tensor:
         """One row per frame of the embeddings of this group."""

@@ -1,0 +1,138 @@
+"""How much memory there is, and what is given up when it is not enough."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import psutil
+import torch
+
+from .fault import Fault
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+ON_CPU = 4  # larger chunks are no faster there
+LARGEST = 16  # beyond it a GPU is busy anyway, and the first frames come later
+SHARE = 0.7  # of the free memory that a chunk may take
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory of the device that can still be taken."""
+    if device.type == "cuda":
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + idle
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    return free_host_bytes()
+
+
+def free_host_bytes() -> int:
+    """Memory of the computer that can still be taken without swapping."""
+    return psutil.virtual_memory().available
+
+
+class Room:
+    """Does work in chunks, and in smaller ones, or more frugally, when memory runs out.
+
+    Args:
+        reliefs: (sentence, action) each; tried in turn when one frame at a time is still too much. An action
+            returns False where it has nothing left to give.
+        chunk: frames at once; 0: by memory.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        chunk: int,
+        note: Callable[[str], None],
+        reliefs: Sequence[tuple[str, Callable[[], Any]]],
+    ) -> None:
+        self._device, self._chunk, self._note = device, chunk, note
+        self._reliefs = list(reliefs)
+        self._frame_bytes = 0
+
+    def measured(self, work: Callable[[], T]) -> T:
+        """Does one frame's work and remembers how much memory it took."""
+        if self._device.type != "cuda":
+            return self.attempt(work)
+        torch.cuda.reset_peak_memory_stats(self._device)
+        before = torch.cuda.memory_allocated(self._device)
+        made = self.attempt(work)
+        self._frame_bytes = torch.cuda.max_memory_allocated(self._device) - before
+        return made
+
+    def chunked(self, items: Sequence[Item], work: Callable[[list[Item]], T]) -> Iterator[tuple[list[Item], T]]:
+        """Does the work chunk by chunk; a chunk that does not fit is halved.
+
+        Yields:
+            the items of a chunk and what was made of them.
+
+        Raises:
+            Fault: not even one item fits.
+        """
+        rest, size = list(items), self._chunk or self._size()
+        while rest:
+            todo = partial(work, rest[:size])
+            made = _or_none(todo) if size > 1 else self.attempt(todo)
+            if made is None:
+                size = self._chunk = size // 2
+                self._note(f"Memory ran out: going on with {size} frame{'s' * (size > 1)} at a time.")
+                continue
+            yield rest[:size], made
+            rest = rest[size:]
+
+    def attempt(self, work: Callable[[], T]) -> T:
+        """Does the work, giving up one comfort after the other until it fits.
+
+        Raises:
+            Fault: it does not fit.
+        """
+        while (made := _or_none(work)) is None:
+            if not self._relieved():
+                raise Fault("There is not enough memory for a single frame: lower the picture size.")
+        return made
+
+    def _relieved(self) -> bool:
+        while self._reliefs:
+            sentence, action = self._reliefs.pop(0)
+            if action() is not False:
+                self._note(f"Memory ran out: {sentence}.")
+                _tidy()
+                return True
+        return False
+
+    def _size(self) -> int:
+        if not self._frame_bytes:
+            return ON_CPU
+        return max(1, min(LARGEST, int(SHARE * free_bytes(self._device) / self._frame_bytes)))
+
+
+def _or_none(work: Callable[[], T]) -> T | None:
+    """What the work makes, or None when memory ran out; by then nothing of it is held any more."""
+    try:
+        return work()
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    _tidy()
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out; torch has no class of its own for the CPU's and Apple's."""
+    said = str(error).lower()
+    return (
+        isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        or "out of memory" in said
+        or "defaultcpuallocator" in said
+    )
+
+
+def _tidy() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
