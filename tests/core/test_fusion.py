@@ -1,25 +1,41 @@
-"""What the anchor will show is put where a frame shows the same points, and nowhere else."""
+"""What the anchor shows is put where a frame shows the same points, and nowhere else."""
 
+import numpy as np
 import torch
 
-from t2vz_core.fusion import fuse, is_fused
+from t2vz_core.fusion import carry, fuse, is_fused
 from t2vz_core.geometry import identity_map
 
 
 def test_seen_cells_take_the_anchor_and_hidden_cells_keep_their_own():
-    clean, anchor = torch.randn(4, 8, 8), torch.randn(4, 8, 8)
-    visible = torch.zeros(8, 8)
-    visible[:, :4], visible[:, 4] = 1, 0.5
-    fused = fuse(clean, anchor, identity_map(8, 8), visible)
-    assert torch.allclose(fused[:, :, :4], anchor[:, :, :4], atol=1e-5)
-    assert torch.equal(fused[:, :, 5:], clean[:, :, 5:])
-    assert torch.allclose(fused[:, :, 4], (anchor[:, :, 4] + clean[:, :, 4]) / 2, atol=1e-5)
+    clean, carried = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)
+    visible = torch.zeros(2, 1, 8, 8)
+    visible[..., :4], visible[..., 4] = 1, 0.5
+    fused = fuse(clean, carried, visible)
+    assert torch.equal(fused[..., :4], carried[..., :4])
+    assert torch.equal(fused[..., 5:], clean[..., 5:])
+    assert torch.allclose(fused[..., 4], (carried[..., 4] + clean[..., 4]) / 2)
 
 
-def test_the_anchor_is_moved_along_the_map():
-    anchor = torch.randn(4, 8, 8)
-    fused = fuse(torch.zeros(4, 8, 8), anchor, identity_map(8, 8) + torch.tensor([2.0, 0.0]), torch.ones(8, 8))
-    assert torch.allclose(fused[:, :, :6], anchor[:, :, 2:], atol=1e-5)
+def test_the_anchor_s_picture_moves_along_the_map():
+    picture = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
+    moved = carry(picture, identity_map(16, 24) + torch.tensor([3.0, 0.0]), torch.ones(16, 24))
+    assert np.array_equal(moved[:, :21], picture[:, 3:])
+
+
+def test_what_was_hidden_is_filled_from_around_it():
+    picture = np.full((17, 23, 3), 200, np.uint8)
+    picture[:, :8] = 40
+    picture[5:9, 14:19] = 0
+    visible = torch.ones(17, 23)
+    visible[5:9, 14:19] = 0
+    filled = carry(picture, identity_map(17, 23), visible)
+    assert (filled[5:9, 14:19] > 150).all() and np.array_equal(filled[:, :8], picture[:, :8])
+
+
+def test_a_frame_that_shows_nothing_of_the_anchor_is_still_a_picture():
+    filled = carry(np.full((9, 5, 3), 90, np.uint8), identity_map(9, 5), torch.zeros(9, 5))
+    assert filled.shape == (9, 5, 3) and filled.dtype == np.uint8
 
 
 def test_only_the_first_part_of_the_steps_is_fused():
