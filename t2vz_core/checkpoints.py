@@ -65,22 +65,23 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
     Raises:
         ModelError: a part is missing or of a kind this engine does not know.
     """
-    kind = read_config(folder / "model_index.json").get("_class_name", "")
-    parts = ["unet", "vae", "text_encoder"]
-    if (folder / "text_encoder_2").is_dir():
-        parts.append("text_encoder_2")
+    if not (folder / "model_index.json").is_file():
+        raise ModelError(f"{folder}: has no model_index.json; choose a folder that has one, or a .safetensors file.")
+    index = read_config(folder / "model_index.json")
     if not (folder / "unet").is_dir():
-        raise ModelError(f"{folder}: is a {kind or 'model without a UNet'}; this engine reads {KNOWN}.")
+        kind = index.get("_class_name", "model")
+        raise ModelError(f"{folder}: is a {kind}, which has no UNet; this engine reads {KNOWN}.")
+    parts = ["unet", "vae", "text_encoder", *(["text_encoder_2"] if (folder / "text_encoder_2").is_dir() else [])]
     configs = {part: read_config(folder / part / "config.json") for part in parts}
     configs["scheduler"] = read_config(folder / "scheduler/scheduler_config.json")
-    configs["text"] = read_config(folder / "model_index.json")
+    configs["text"] = index
     check_unet(configs["unet"], folder)
     files = {part: weight_files(folder / part, prefers_half, allow_pickle) for part in parts}
     return Checkpoint(
         folder,
         configs,
         lambda part, _: _read_all(files[part], allow_pickle),
-        lambda: [_tokenizer(folder / name) for name in ("tokenizer", "tokenizer_2") if (folder / name).is_dir()],
+        lambda: [_tokenizer(folder / part.replace("text_encoder", "tokenizer")) for part in parts if "text" in part],
     )
 
 
@@ -126,10 +127,12 @@ def _read_all(files: list[Path], allow_pickle: bool) -> dict[str, Tensor]:
 def _tokenizer(folder: Path) -> CLIPTokenizer:
     from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
+    if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
+        raise ModelError(f"{folder}: holds no CLIP tokenizer; copy or download the model again.")
     try:
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exception on a broken file
-        raise ModelError(f"{folder}: holds no CLIP tokenizer ({error}); copy or download the model again.") from error
+        raise ModelError(f"{folder}: its CLIP tokenizer is broken ({error}); copy or download the model again.") from error
 
 
 def empty_network(part: str, config: Config) -> Module:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import Conv2d, Linear, Module
 
@@ -56,7 +55,7 @@ def merge(path: Path, weight: float, parts: dict[str, Module]) -> str:
         raise ModelError(f"{path}: is no LoRA; none of its {len(matrices)} weights has a LoRA's name.")
     strange = sorted(pairs.keys() - layers.keys())
     if len(strange) == len(pairs):
-        raise ModelError(f"{path}: was not made for this model; it changes {strange[0]} and the like, which it has not.")
+        raise ModelError(f"{path}: was not made for this model, which has no {strange[0]} and the like.")
     for name, (down, up, alpha) in pairs.items():
         if name in layers:
             if alpha is None:

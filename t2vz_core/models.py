@@ -13,17 +13,20 @@ from torch import Tensor
 from torch.nn import Module
 
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
+from .devices import chosen_device, chosen_dtype, vae_dtype
 from .loras import merge
 from .original import open_controlnet_file, open_file
 from .places import find, models_found
+from .room import free_bytes
 from .text import Embedding, Text
 from .weights import ModelError
-from .wire.job import Control, Lora, Model
+from .wire.job import Control, Model
 
 __all__ = ["ModelError", "Networks", "load", "models_found"]
 
 INSTRUCT_CHANNELS = 8
 CPU = torch.device("cpu")
+SHARE = 0.5  # of the memory that is free beside the UNet; the rest is for the work
 
 
 @dataclass
@@ -58,7 +61,7 @@ class Networks:
         Raises:
             ModelError: the text encoder has not that many layers to skip.
         """
-        with self.at_work(*self.text.encoders):
+        with self._at_work(*self.text.encoders):
             return self.text.embed(texts, clip_skip)
 
     def size_ids(self, height_px: int, width_px: int) -> Tensor:
@@ -71,7 +74,7 @@ class Networks:
 
         InstructPix2Pix is conditioned on the codes themselves: divide by `latent_scale`.
         """
-        with self.at_work(self.vae):
+        with self._at_work(self.vae):
             return torch.cat([self._encoded(image) for image in images])
 
     def _encoded(self, image: np.ndarray) -> Tensor:
@@ -86,7 +89,7 @@ class Networks:
         Raises:
             ModelError: an image is not a number, in float32 too.
         """
-        with self.at_work(self.vae):
+        with self._at_work(self.vae):
             for latent in latents:
                 yield self._decoded(latent[None])
 
@@ -100,16 +103,36 @@ class Networks:
         levels = (image.permute(1, 2, 0).float() / 2 + 0.5).clamp(0, 1) * 255
         return levels.round().to(torch.uint8).cpu().numpy()
 
+    def settle(self) -> None:
+        """Brings text encoders and VAE to the device; where they would fill it, they rest on the CPU instead."""
+        resting = (*self.text.encoders, self.vae)
+        size = sum(weight.nbytes for module in resting for weight in module.parameters())
+        self.is_offloading = self.device.type == "cuda" and size > SHARE * free_bytes(self.device)
+        if not self.is_offloading:
+            _move(resting, self.device)
+
+    def offload(self) -> bool:
+        """Lets text encoders and VAE rest on the CPU, and the others while these work; False where that is no gain."""
+        if self.is_offloading or self.device.type == "cpu":
+            return False
+        self.is_offloading = True
+        _move((*self.text.encoders, self.vae), CPU)
+        return True
+
     @contextmanager
-    def at_work(self, *modules: Module) -> Iterator[None]:
-        """Keeps these networks on the device meanwhile; when offloading, sends them back to the CPU after."""
-        for module in modules if self.is_offloading else ():
-            module.to(self.device)
+    def _at_work(self, *modules: Module) -> Iterator[None]:
+        """When offloading, these networks change places with UNet and ControlNets meanwhile."""
+        if not self.is_offloading:
+            yield
+            return
+        denoisers = (self.unet, *self.controlnets)
+        _move(denoisers, CPU)
+        _move(modules, self.device)
         try:
             yield
         finally:
-            for module in modules if self.is_offloading else ():
-                module.to(CPU)
+            _move(modules, CPU)
+            _move(denoisers, self.device)
 
 
 def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Networks:
@@ -126,55 +149,30 @@ def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Net
         checkpoint = open_file(path, model.allow_pickle)
     dtype = chosen_dtype(model.precision, place, checkpoint.family)
     unet = checkpoint.build("unet", place, dtype)
+    controlnets = [_controlnet(control, model, checkpoint).build("controlnet", place, dtype) for control in controls]
+    vae = checkpoint.build("vae", CPU, vae_dtype(checkpoint.configs["vae"], checkpoint.family, dtype))
     names = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
-    encoders = {part: checkpoint.build(part, place, dtype) for part in names}
-    notes = [_merged(lora, {"unet": unet, **encoders}) for lora in model.loras]
+    encoders = {part: checkpoint.build(part, CPU, dtype) for part in names}
+    notes = [merge(find(lora.path, "lora"), lora.weight, {"unet": unet, **encoders}) for lora in model.loras]
     zeroes_empty = checkpoint.configs["text"].get("force_zeros_for_empty_prompt", False)
-    return Networks(
+    networks = Networks(
         checkpoint.family,
         unet,
-        checkpoint.build("vae", place, vae_dtype(checkpoint, dtype)),
-        tuple(_controlnet(control, model, checkpoint).build("controlnet", place, dtype) for control in controls),
+        vae,
+        tuple(controlnets),
         Text(checkpoint.tokenizers(), [*encoders.values()], zeroes_empty),
         checkpoint.configs["scheduler"],
         place,
         dtype,
         tuple(note for note in notes if note),
     )
+    networks.settle()
+    return networks
 
 
-def chosen_device(name: str = "auto") -> torch.device:
-    """The device of a name; "auto": an NVIDIA or AMD card, else Apple's GPU, else the processor."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dtype:
-    """The number format of a precision; "auto": float32 on the processor, half precision on a GPU.
-
-    SD 2 overflows in float16, so it gets bfloat16, or float32 where the GPU has none.
-    """
-    if precision != "auto":
-        return getattr(torch, precision)
-    if device.type == "cpu":
-        return torch.float32
-    if family != "sd2":
-        return torch.float16
-    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.bfloat16 if has_bfloat16 else torch.float32
-
-
-def vae_dtype(checkpoint: Checkpoint, dtype: torch.dtype) -> torch.dtype:
-    """The VAE's number format: SDXL's overflows in float16, unless its configuration says that it was repaired."""
-    overflows = checkpoint.family == "sdxl" and checkpoint.configs["vae"].get("force_upcast", True)
-    return torch.float32 if overflows and dtype == torch.float16 else dtype
-
-
-def _merged(lora: Lora, parts: dict[str, Module]) -> str:
-    return merge(find(lora.path, "lora"), lora.weight, parts)
+def _move(modules: Sequence[Module], device: torch.device) -> None:
+    for module in modules:
+        Module.to(module, device)  # diffusers' own `to` warns of its quantized networks
 
 
 def _controlnet(control: Control, model: Model, base: Checkpoint) -> Checkpoint:
