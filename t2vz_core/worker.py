@@ -81,6 +81,7 @@ class Worker:
         except Exception as error:
             _record(error, log)
             end = events.Failed(event.job, _sentence(error), str(log))
+        self._cancelled.discard(event.job)
         self._say(end)
 
     def _do(self, event: events.Run | events.Preview, watch: Watch) -> int:
