@@ -56,22 +56,23 @@ def sample(latents: Tensor, cells: Tensor, mode: str = "bilinear") -> Tensor:
     return F.grid_sample(latents[None], grid, mode, padding_mode="border", align_corners=False)[0]
 
 
-def neighbours(cells: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+def neighbours(cells: Tensor, height: int, width: int, *, wraps: bool = False) -> tuple[Tensor, Tensor]:
     """The four cells around each position of `cells` (h', w', 2) in a grid of height × width.
 
     Returns:
-        index (4, h', w') int64 into the flattened grid, and bilinear weight (4, h', w'), 0 outside the grid.
+        index (4, h', w') int64 into the flattened grid, and bilinear weight (4, h', w'), 0 outside the grid, which
+        has no outside if it `wraps` around.
     """
     limit = torch.tensor([width, height], device=cells.device, dtype=cells.dtype)
-    place = torch.minimum((cells - 0.5).clamp_min(-2), limit + 1)
+    place = (cells - 0.5) % limit if wraps else torch.minimum((cells - 0.5).clamp_min(-2), limit + 1)
     corner = place.floor()
     right, down = (place - corner).unbind(-1)  # the part of the way to the next neighbour
     index, weight = [], []
     for dy in (0, 1):
         for dx in (0, 1):
             x, y = corner[..., 0].long() + dx, corner[..., 1].long() + dy
-            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            index.append(y.clamp(0, height - 1) * width + x.clamp(0, width - 1))
+            inside = ((x >= 0) & (x < width) & (y >= 0) & (y < height)) | wraps
+            index.append(y % height * width + x % width)
             weight.append((right if dx else 1 - right) * (down if dy else 1 - down) * inside)
     return torch.stack(index), torch.stack(weight)
 

@@ -60,13 +60,17 @@ def displacement(spec: JobSpec, frame: Frame, since: int, h: int) -> tuple[float
 def warp(spec: JobSpec, here: Place, latent: Tensor) -> Tensor:
     """W_k: the anchor's latent (1, c, h, w) as frame k sees it.
 
-    Noise stays noise of unit variance, and where nothing was visible it is the frame's own.
+    Noise stays noise of unit variance. What the anchor did not see lies on a field of noise behind it that goes on
+    beyond its borders, so that new content is the same in every frame that shows it.
     """
     if spec.motion.is_faithful:
         return published_warp(latent, here.since * spec.motion.strength[0], here.since * spec.motion.strength[1])
-    draws = keyed_noise(spec.sampling.seed, here.frame.number, (DRAWS, *latent.shape[1:]), "warp")
-    was_seen = (here.visible > 0.5).to(latent.device)
-    return warp_noise(latent[0], here.cells.to(latent), draws.to(latent), was_seen)[None]
+    seed, shape = spec.sampling.seed, tuple(latent.shape[1:])
+    draws = keyed_noise(seed, here.frame.number, (DRAWS, *shape), "warp").to(latent)
+    behind = keyed_noise(seed, 0, shape, "behind").to(latent)
+    cells, was_seen = here.cells.to(latent), (here.visible > 0.5).to(latent.device)
+    seen = warp_noise(latent[0], cells, draws, was_seen)
+    return torch.where(was_seen, seen, warp_noise(behind, cells, draws, ~was_seen, wraps=True))[None]
 
 
 def published_warp(latent: Tensor, x: float, y: float) -> Tensor:

@@ -31,7 +31,9 @@ def keyed_noise(seed: int, number: int, shape: tuple[int, ...], purpose: str = "
     return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
-def warp_noise(noise: Tensor, cells: Tensor, draws: Tensor, visible: Tensor | None = None) -> Tensor:
+def warp_noise(
+    noise: Tensor, cells: Tensor, draws: Tensor, visible: Tensor | None = None, *, wraps: bool = False
+) -> Tensor:
     """The white unit-variance field `noise` moved along `cells`; white and of unit variance for any map.
 
     Every target cell asks its four bilinear neighbours for noise. A neighbour shares itself out among all who
@@ -42,12 +44,13 @@ def warp_noise(noise: Tensor, cells: Tensor, draws: Tensor, visible: Tensor | No
         cells: (h', w', 2) where each target lies in the anchor: x right, y down, in cells, centres at +0.5.
         draws: (DRAWS, channels, h', w') white noise of the target frame.
         visible: (h', w') bool; a target that is False asks for nothing and gets fresh noise.
+        wraps: whether the noise goes on beyond its borders, from the other side.
 
     Returns:
         (channels, h', w'); exactly `noise` where the map is the identity.
     """
     channels, size = noise.shape[0], noise.shape[1] * noise.shape[2]
-    source, weight = neighbours(cells, noise.shape[1], noise.shape[2])  # 2 × (4, h', w')
+    source, weight = neighbours(cells, noise.shape[1], noise.shape[2], wraps=wraps)  # 2 × (4, h', w')
     if visible is not None:
         weight = weight * visible
     asked = _sum_by_source(weight[None], source, size)[0]  # -> (h·w,)

@@ -50,3 +50,9 @@ def test_neighbours_weigh_one_in_all_inside_and_nothing_far_outside():
     index, weight = neighbours(torch.tensor([[[2.2, 1.9], [-50.0, 1e20]]]), 4, 5)
     assert torch.isclose(weight[:, 0, 0].sum(), torch.tensor(1.0)) and weight[:, 0, 1].sum() == 0
     assert index.min() >= 0 and index.max() < 20
+
+
+def test_neighbours_in_a_grid_that_wraps_are_on_the_other_side():
+    index, weight = neighbours(torch.tensor([[[0.25, 4.0]]]), 4, 5, wraps=True)
+    found = {int(i): float(w) for i, w in zip(index.flatten(), weight.flatten()) if w > 0}
+    assert found == {19: 0.125, 15: 0.375, 4: 0.125, 0: 0.375}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from t2vz_core.motion import displacement, place, published_warp, warp
+from t2vz_core.geometry import identity_map
+from t2vz_core.motion import Place, displacement, place, published_warp, warp
 from t2vz_core.passes import Source
 from t2vz_core.wire.job import Frame, JobSpec, Motion, Shot
 
@@ -89,3 +90,14 @@ def test_a_map_and_the_translation_it_draws_place_cells_alike(tmp_path: Path) ->
     said = place(spec, source, frame, 2, 8, 8)
     assert torch.allclose(drawn.cells, said.cells, atol=1e-5)
     assert torch.equal(drawn.visible > 0.5, said.visible > 0.5)
+
+
+def test_new_content_is_the_same_noise_in_every_frame_that_shows_it() -> None:
+    """A pan by whole cells: what comes into view in frame 3 is four cells further in frame 5."""
+    latent, shown = torch.randn(1, 4, 8, 12), []
+    for number, shift in ((3, 4), (5, 8)):
+        cells = identity_map(8, 12) - torch.tensor([float(shift), 0.0])
+        visible = (cells[..., 0] > 0).float()
+        shown.append(warp(JobSpec(), Place(Frame(number), number - 1, cells, visible), latent))
+    assert torch.equal(shown[0][..., :8], shown[1][..., 4:])
+    assert torch.equal(shown[1][..., 8:], latent[..., :4])

@@ -114,6 +114,13 @@ def test_what_was_hidden_gets_fresh_noise_and_takes_none_from_the_rest():
     assert torch.equal(warped[:, :, 20:], draws[4][:, :, 20:])
 
 
+def test_noise_that_wraps_goes_on_beyond_its_borders():
+    noise = keyed_noise(1, 1, (4, 8, 8))
+    far = identity_map(8, 8) + torch.tensor([-13.0, 8.0])
+    warped = warp_noise(noise, far, keyed_noise(1, 2, (DRAWS, 4, 8, 8)), wraps=True)
+    assert torch.equal(warped, noise.roll(13, 2))
+
+
 def test_warping_twice_gives_the_same_bits():
     assert torch.equal(_warped(MAPS["turned"])[1], _warped(MAPS["turned"])[1])
 
