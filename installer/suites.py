@@ -56,7 +56,7 @@ def run_suites(folder: Path, blender: Path | None) -> int:
 
 def _suites(engine: Environment, named: Path | None) -> Iterator[Result]:
     yield _lint(engine)
-    yield _pytest("engine", [engine.python, "-m", "pytest", "tests", "--ignore", _IN_BLENDER])
+    yield _pytest("engine", [engine.python, "-m", "pytest", "tests"])
     for version in BPY_VERSIONS:
         yield _in_wheel(version, engine)
     yield from _in_blender(engine, named)
