@@ -132,7 +132,7 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
     try:
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exception on a broken file
-        raise ModelError(f"{folder}: its CLIP tokenizer is broken ({error}); copy or download the model again.") from error
+        raise ModelError(f"{folder}: its tokenizer is broken ({error}); copy or download the model again.") from error
 
 
 def empty_network(part: str, config: Config) -> Module:

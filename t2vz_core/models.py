@@ -142,18 +142,20 @@ def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Net
         ModelError: one sentence with the path of what cannot be loaded.
     """
     place = chosen_device(device)
-    path = find(model.base, "stable-diffusion", model.allow_network, model.allow_pickle)
+    prefers_half = place.type != "cpu"
+    path = find(model.base, "stable-diffusion", model, prefers_half)
     if path.is_dir():
-        checkpoint = open_folder(path, place.type != "cpu", model.allow_pickle)
+        checkpoint = open_folder(path, prefers_half, model.allow_pickle)
     else:
         checkpoint = open_file(path, model.allow_pickle)
     dtype = chosen_dtype(model.precision, place, checkpoint.family)
     unet = checkpoint.build("unet", place, dtype)
-    controlnets = [_controlnet(control, model, checkpoint).build("controlnet", place, dtype) for control in controls]
+    controls_on_disk = [_controlnet(control, model, checkpoint, prefers_half) for control in controls]
+    controlnets = [one.build("controlnet", place, dtype) for one in controls_on_disk]
     vae = checkpoint.build("vae", CPU, vae_dtype(checkpoint.configs["vae"], checkpoint.family, dtype))
     names = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
     encoders = {part: checkpoint.build(part, CPU, dtype) for part in names}
-    notes = [merge(find(lora.path, "lora"), lora.weight, {"unet": unet, **encoders}) for lora in model.loras]
+    notes = [merge(find(lora.path, "lora", model), lora.weight, {"unet": unet, **encoders}) for lora in model.loras]
     zeroes_empty = checkpoint.configs["text"].get("force_zeros_for_empty_prompt", False)
     networks = Networks(
         checkpoint.family,
@@ -175,11 +177,12 @@ def _move(modules: Sequence[Module], device: torch.device) -> None:
         Module.to(module, device)  # diffusers' own `to` warns of its quantized networks
 
 
-def _controlnet(control: Control, model: Model, base: Checkpoint) -> Checkpoint:
-    path = find(control.model, f"controlnet-{control.kind}", model.allow_network, model.allow_pickle)
+def _controlnet(control: Control, model: Model, base: Checkpoint, prefers_half: bool) -> Checkpoint:
+    """The ControlNet of a control on disk, if it fits the model."""
+    path = find(control.model, f"controlnet-{control.kind}", model, prefers_half)
     unet = base.configs["unet"]
     if path.is_dir():
-        checkpoint = open_controlnet_folder(path, allow_pickle=model.allow_pickle)
+        checkpoint = open_controlnet_folder(path, prefers_half, model.allow_pickle)
     else:
         checkpoint = open_controlnet_file(path, unet, model.allow_pickle)
     if checkpoint.configs["controlnet"]["cross_attention_dim"] != unet["cross_attention_dim"]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
-from .weights import ModelError
-from .wire.job import DEMO_MODEL
+from .weights import PICKLE_STEMS, ModelError
+from .wire.job import DEMO_MODEL, Model
 
 DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 MODELS_VARIABLE = "T2VZ_MODELS"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-HUB_FILES = ("*.json", "*.txt", "*.safetensors", "*/*.json", "*/*.txt", "*/*.safetensors")
-HUB_PICKLES = ("*.bin", "*/*.bin")
+HUB_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
 
 def models_folder() -> Path:
@@ -21,8 +21,8 @@ def models_folder() -> Path:
     return Path(os.environ.get(MODELS_VARIABLE) or Path.home() / "t2vz-models")
 
 
-def find(name: str, demo: str, allow_network: bool = False, allow_pickle: bool = False) -> Path:
-    """The file or folder a job's model name means; `demo` is the demo model's folder for it.
+def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path:
+    """The file or folder that a name in a job's `model` or controls means; `demo` is the demo model's folder for it.
 
     Raises:
         ModelError: nothing of that name is here, nor may it be fetched.
@@ -30,27 +30,53 @@ def find(name: str, demo: str, allow_network: bool = False, allow_pickle: bool =
     if name == DEMO_MODEL:
         if (DEMO_WEIGHTS / demo).is_dir():
             return DEMO_WEIGHTS / demo
-        raise ModelError(f"{DEMO_WEIGHTS / demo}: this installation's demo model has none; choose a model of your own.")
+        raise ModelError(f"{DEMO_WEIGHTS / demo}: the demo model has none of these; choose a model of your own.")
     for path in (Path(name).expanduser(), models_folder() / name):
         if name and path.exists():
             return path
-    if HUB_NAME.fullmatch(name):
-        return _from_hub(name, allow_network, allow_pickle)
-    raise ModelError(f"{name!r}: there is no such file or folder, here or in {models_folder()}; choose a model again.")
+    if not HUB_NAME.fullmatch(name):
+        raise ModelError(f"{name!r}: is no file or folder, here or in {models_folder()}; choose a model again.")
+    return _fetched(name, prefers_half, model.allow_pickle) if model.allow_network else _cached(name)
 
 
-def _from_hub(name: str, allow_network: bool, allow_pickle: bool) -> Path:
+def _cached(name: str) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    patterns = [*HUB_FILES, *(HUB_PICKLES if allow_pickle else ())]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=not allow_network))
-    except Exception as error:  # a missing model, no network, a full disk: the hub's client has no common exception
-        if allow_network:
-            raise ModelError(f"{name}: could not be fetched from the model hub ({_first_line(error)}).") from error
+        return Path(snapshot_download(name, local_files_only=True))
+    except LocalEntryNotFoundError as error:
         raise ModelError(
-            f"{name}: is neither a path nor a model fetched before; download it, or allow the network."
+            f"{name}: is neither a path nor a model fetched before; choose a path, or allow the network."
         ) from error
+
+
+def _fetched(name: str, prefers_half: bool, allow_pickle: bool) -> Path:
+    from huggingface_hub import list_repo_files, snapshot_download
+
+    try:
+        files = hub_files(list_repo_files(name), prefers_half, allow_pickle)
+        return Path(snapshot_download(name, allow_patterns=files))
+    except Exception as error:  # no such model, no network, a full disk: the hub's client has no common exception
+        raise ModelError(f"{name}: could not be fetched from the model hub ({_first_line(error)}).") from error
+
+
+def hub_files(files: Iterable[str], prefers_half: bool, allow_pickle: bool) -> list[str]:
+    """Of a repository's files those that are read: configurations, and of each network's weights one variant."""
+    paths = [PurePosixPath(file) for file in files]
+    is_model = PurePosixPath("model_index.json") in paths
+    small = [path for path in paths if path.suffix in (".json", ".txt") and len(path.parts) <= 2]
+    weights = []
+    for folder in HUB_PARTS if is_model else (".",):
+        here = [path for path in paths if path.parent == PurePosixPath(folder) and path.name.startswith(PICKLE_STEMS)]
+        here = [path for path in here if "non_ema" not in path.name]
+        found = [path for path in here if path.suffix == ".safetensors"]
+        if not found and allow_pickle:
+            found = [path for path in here if path.suffix == ".bin"]
+        half = [path for path in found if ".fp16" in path.name]
+        full = [path for path in found if path not in half]
+        weights += (half or full) if prefers_half else (full or half)
+    return [str(path) for path in (*small, *weights)]
 
 
 def _first_line(error: Exception) -> str:

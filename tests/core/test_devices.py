@@ -1,0 +1,114 @@
+"""Device and number format, and what moves where when memory is short."""
+
+import numpy as np
+import pytest
+import torch
+
+from t2vz_core import models
+from t2vz_core.devices import chosen_device, chosen_dtype, vae_dtype
+from t2vz_core.models import ModelError, load
+from t2vz_core.wire.job import Model
+from tests.core.random_networks import write_model
+
+CUDA = torch.device("cuda")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def networks(folder):
+    return load(Model(str(folder)), (), "cpu")
+
+
+def card(monkeypatch, name, has_bfloat16):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: name)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("name", "has_bfloat16", "family", "dtype"),
+    [
+        ("NVIDIA GeForce RTX 3060", True, "sd1", torch.float16),
+        ("NVIDIA GeForce RTX 3060", True, "sdxl", torch.float16),
+        ("NVIDIA GeForce RTX 3060", True, "sd2", torch.bfloat16),
+        ("NVIDIA GeForce RTX 2060", False, "sd2", torch.float32),
+        ("NVIDIA GeForce GTX 1660 Ti", False, "sd1", torch.float32),
+    ],
+)
+def test_the_card_and_the_family_choose_the_number_format(monkeypatch, name, has_bfloat16, family, dtype):
+    card(monkeypatch, name, has_bfloat16)
+    assert chosen_dtype("auto", CUDA, family) == dtype
+    assert chosen_dtype("bfloat16", CUDA, family) == torch.bfloat16
+
+
+def test_the_processor_computes_in_float32_and_apples_gpu_in_half():
+    assert chosen_dtype("auto", torch.device("cpu"), "sd1") == torch.float32
+    assert chosen_dtype("auto", torch.device("mps"), "sdxl") == torch.float16
+
+
+def test_the_best_device_there_is_is_chosen(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert chosen_device().type == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert chosen_device().type == "cpu"
+    assert chosen_device("cuda").type == "cuda"
+
+
+def test_sdxls_vae_stays_in_float32_unless_it_was_repaired():
+    assert vae_dtype({}, "sdxl", torch.float16) == torch.float32
+    assert vae_dtype({"force_upcast": False}, "sdxl", torch.float16) == torch.float16
+    assert vae_dtype({"force_upcast": True}, "sdxl", torch.bfloat16) == torch.bfloat16
+    assert vae_dtype({"force_upcast": True}, "sd1", torch.float16) == torch.float16
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_precision_asked_for_is_used_throughout(folder, precision):
+    networks = load(Model(str(folder), precision=precision), (), "cpu")
+    dtype = getattr(torch, precision)
+    assert {networks.unet.dtype, networks.vae.dtype, networks.embed(["red"]).tokens.dtype} == {dtype}
+    assert next(networks.decode(torch.zeros(1, 4, 4, 4, dtype=dtype))).shape == (32, 32, 3)
+
+
+def test_offloading_lets_only_the_networks_at_work_stay_on_the_device(networks, monkeypatch):
+    names = {networks.unet: "unet", networks.vae: "vae", networks.text.encoders[0]: "text"}
+    moves = []
+    monkeypatch.setattr(
+        models, "_move", lambda modules, device: moves.extend((names[module], device.type) for module in modules)
+    )
+    networks.device = torch.device("meta")
+    assert networks.offload()
+    assert not networks.offload()
+    assert moves == [("text", "cpu"), ("vae", "cpu")]
+    moves.clear()
+    with networks._at_work(networks.vae):
+        assert moves == [("unet", "cpu"), ("vae", "meta")]
+    assert moves[2:] == [("vae", "cpu"), ("unet", "meta")]
+
+
+def test_on_the_processor_there_is_nothing_to_offload(networks):
+    assert not networks.offload()
+
+
+def test_a_vae_that_overflows_is_tried_again_in_float32(networks, monkeypatch):
+    truth = next(networks.decode(torch.ones(1, 4, 4, 4)))
+    decode = networks.vae.decode
+    networks.vae.bfloat16()
+
+    def overflowing(latent):
+        made = decode(latent)
+        if latent.dtype != torch.float32:
+            made.sample.fill_(float("nan"))
+        return made
+
+    monkeypatch.setattr(networks.vae, "decode", overflowing)
+    picture = next(networks.decode(torch.ones(1, 4, 4, 4)))
+    assert np.abs(picture.astype(int) - truth).max() <= 4  # its weights were rounded to bfloat16
+
+
+def test_a_latent_that_is_not_a_number_gets_a_sentence(networks):
+    with pytest.raises(ModelError, match="not a number"):
+        next(networks.decode(torch.full((1, 4, 4, 4), float("nan"))))

@@ -1,0 +1,86 @@
+"""Where a model's name leads."""
+
+import socket
+
+import pytest
+
+from t2vz_core import places
+from t2vz_core.models import ModelError, load, models_found
+from t2vz_core.wire.job import Model
+from tests.core.random_networks import write_model
+
+FILES = [
+    "README.md", "model_index.json", "v1-5-pruned.safetensors", "scheduler/scheduler_config.json",
+    "tokenizer/merges.txt", "tokenizer/vocab.json", "unet/config.json",
+    "unet/diffusion_pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors",
+    "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors",
+    "safety_checker/model.safetensors", "text_encoder/config.json", "text_encoder/pytorch_model.bin",
+    "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
+]  # fmt: skip
+
+
+@pytest.fixture
+def no_connection(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv(places.MODELS_VARIABLE, str(tmp_path))
+    return write_model(tmp_path / "My Model")
+
+
+@pytest.mark.usefixtures("no_connection")
+def test_a_model_is_found_by_its_name_in_the_models_folder_without_any_connection(folder):
+    assert places.find("My Model", "stable-diffusion", Model()) == folder
+    assert load(Model("My Model"), (), "cpu").family == "sd1"
+
+
+@pytest.mark.usefixtures("no_connection")
+def test_a_hub_name_opens_no_connection_unless_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match="allow the network"):
+        load(Model("someone/some-model"), (), "cpu")
+
+
+def test_a_hub_name_fetched_before_is_found(tmp_path, monkeypatch):
+    cache = tmp_path / "models--someone--some-model"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs/main").write_text("0" * 40)
+    snapshot = write_model(cache / "snapshots" / ("0" * 40))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert places.find("someone/some-model", "", Model()) == snapshot
+
+
+def test_of_a_hub_repository_only_what_is_read_is_fetched():
+    full = places.hub_files(FILES, prefers_half=False, allow_pickle=False)
+    assert [file for file in full if file.endswith(".safetensors")] == [
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+    ]
+    assert "tokenizer/merges.txt" in full
+    half = places.hub_files(FILES, prefers_half=True, allow_pickle=True)
+    assert {file for file in half if file.endswith((".safetensors", ".bin"))} == {
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/pytorch_model.bin",
+    }
+
+
+def test_of_a_controlnets_repository_the_weights_at_its_root_are_fetched():
+    files = ["config.json", "diffusion_pytorch_model.safetensors", "images/a.png", "control.safetensors"]
+    assert places.hub_files(files, False, False) == ["config.json", "diffusion_pytorch_model.safetensors"]
+
+
+def test_the_models_here_are_listed(folder):
+    (folder.parent / "single.safetensors").touch()
+    (folder.parent / "notes.txt").touch()
+    found = models_found(folder.parent)
+    assert [path for path in found if path.startswith(str(folder.parent))] == [
+        str(folder),
+        str(folder.parent / "single.safetensors"),
+    ]
