@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .projection import View, depths, transformed
+from .projection import View, depths, is_inside, transformed
 from .raster import NONE, Hits, Samples, draw, no_hits, weights
 
 BATCH = 1 << 18  # triangles drawn in one go, so that a forest of instances needs no more memory than one tree
@@ -17,12 +17,20 @@ BATCH = 1 << 18  # triangles drawn in one go, so that a forest of instances need
 class Shape:
     """A triangle mesh in its own space, shared by the bodies that are its instances.
 
-    points: (v, 3) float32; triangles: (t, 3) int32; normals: (t, 3, 3) float32 of each triangle's corners, or None
+    points: (v, 3) float32; triangles: (t, 3) int32 indices of points; corners: (c,) int32 of the faces that were cut
+    into triangles, the same as long as the topology is; normals: (t, 3, 3) float32 of each triangle's corners, or None
     """
 
     points: np.ndarray
     triangles: np.ndarray
+    corners: np.ndarray
     normals: np.ndarray | None = None
+
+    def has_topology_of(self, other: Shape) -> bool:
+        """Whether each vertex here is the same vertex there; faces may be cut into other triangles."""
+        if self is other:
+            return True
+        return len(self.points) == len(other.points) and np.array_equal(self.corners, other.corners)
 
 
 @dataclass(frozen=True)
@@ -76,10 +84,12 @@ class Surface:
 
 
 def look(snapshot: Snapshot, samples: Samples) -> Hits:
-    """The nearest triangle at each sample, numbered through all bodies."""
+    """The nearest triangle at each sample within the border, numbered through all bodies."""
     hits = no_hits(samples)
     for first, corners, depth in _batches(snapshot):
         draw(hits, samples, snapshot.view, corners, depth, first)
+    outside = ~is_inside(snapshot.view, samples.points)
+    hits.triangle[outside], hits.depth[outside] = NONE, np.inf
     return hits
 
 
@@ -116,8 +126,9 @@ def camera_normals(snapshot: Snapshot, surface: Surface) -> np.ndarray:
         flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         is_back = _leans_away(snapshot.view, corners, flat) ^ (np.linalg.det(to_camera[:, :3]) < 0)
         smooth = np.einsum("nk,nki->ni", weight, shape.normals[triangle]) @ np.linalg.pinv(to_camera[:, :3])
-        length = np.linalg.norm(smooth, axis=1)
-        normals[where] = smooth * (np.where(is_back, -1, 1) / np.where(length > 0, length, 1))[:, None]
+        turned = np.where(smooth.any(1, keepdims=True), smooth, flat * np.sign(np.linalg.det(to_camera[:, :3])))
+        length = np.linalg.norm(turned, axis=1)
+        normals[where] = turned * (np.where(is_back, -1, 1) / np.where(length > 0, length, 1))[:, None]
     return normals
 
 

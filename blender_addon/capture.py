@@ -15,6 +15,7 @@ from .jobs import FrameArrays
 from .motion import backward_map, shift
 from .projection import pixel_centres, places
 from .raster import centre_samples
+from .render_state import RenderState
 from .triangles import Reader
 
 PASSES = frozenset({"depth", "normal", "ids", "mask", "map"})
@@ -57,9 +58,11 @@ def capture(
         CaptureError: no camera, a panoramic one, or nothing to see; one sentence.
     """
     frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
+    state = RenderState(scene, view_layer)
     try:
-        yield from _Run(scene, view_layer, wanted, note).frames(numbers)
+        yield from _Run(scene, view_layer, wanted, state, note).frames(numbers)
     finally:
+        state.restore()
         scene.frame_set(frame, subframe=subframe)
         scene.camera = camera
 
@@ -76,11 +79,11 @@ class _Moment:
 class _Run:
     """One capture: what it wants, and its anchor."""
 
-    def __init__(self, scene, view_layer, wanted: Wanted, note: Callable[[str], None]):
-        self.scene, self.view_layer, self.wanted = scene, view_layer, wanted
+    def __init__(self, scene, view_layer, wanted: Wanted, state: RenderState, note: Callable[[str], None]):
+        self.scene, self.view_layer, self.wanted, self.state = scene, view_layer, wanted, state
         self.told: set[str] = set()
         self.tell = note
-        names = sorted(item.name_full for item in scene.objects)
+        names = sorted(item.name_full for item in bpy.data.objects)
         self.reader = Reader(
             view_layer,
             _names(wanted.subject),
@@ -98,6 +101,7 @@ class _Run:
         anchor: _Moment | None = None
         for number in numbers:
             self.scene.frame_set(number)
+            self.state.apply()
             now = self._moment()
             surface = surface_at(now.snapshot, centre_samples(self.wanted.width_px, self.wanted.height_px))
             is_anchor = anchor is None or anchor.camera != now.camera

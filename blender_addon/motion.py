@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,26 +31,40 @@ def backward_map(
     where = sky_places(here.view, there.view, pixels)
     depth = np.full(len(pixels), np.inf)
     known = np.ones(len(pixels), bool)
-    bodies = {body.key: body for body in there.bodies}
+    before = _befores(here, there, note)
     for index, group in surface.groups():
-        body = here.bodies[index]
-        before = bodies.get(body.key)
-        points = _points_before(body, before, surface.triangle[group], surface.weight[group], note)
+        points = _points_before(here.bodies[index], before[index], surface.triangle[group], surface.weight[group])
         where[group], depth[group] = places(there.view, points), depths(there.view, points)
-        known[group] = before is not None and not body.is_holdout
-    return where, known & _is_visible(there, where, depth)
+        known[group] = before[index] is not None and not here.bodies[index].is_holdout
+    return where, known & _is_visible(_cut_alike(there, before), where, depth)
 
 
-def _points_before(
-    body: Body, before: Body | None, triangle: np.ndarray, weight: np.ndarray, note: Callable[[str], None]
-) -> np.ndarray:
+def _befores(here: Snapshot, there: Snapshot, note: Callable[[str], None]) -> list[Body | None]:
+    """What each body was at the other frame: None if it was not, with triangles of now if its topology is the same."""
+    bodies = {body.key: body for body in there.bodies}
+    befores: list[Body | None] = []
+    for body in here.bodies:
+        before = bodies.get(body.key)
+        if before is not None and body.shape.has_topology_of(before.shape):
+            before = replace(before, shape=replace(before.shape, triangles=body.shape.triangles))
+        elif before is not None:
+            note(f"{body.name}: its mesh changes its topology, so its motion is taken from the object as a whole.")
+        befores.append(before)
+    return befores
+
+
+def _cut_alike(there: Snapshot, befores: list[Body | None]) -> Snapshot:
+    """The other frame with faces cut into the triangles of now, so that a point of now lies on a triangle there."""
+    alike = {body.key: body for body in befores if body is not None}
+    return replace(there, bodies=tuple(alike.get(body.key, body) for body in there.bodies))
+
+
+def _points_before(body: Body, before: Body | None, triangle: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """World points (n, 3) at the other frame of points on a body's triangles."""
     if before is None:
         return transformed(body.matrix[:3], local_points(body.shape, triangle, weight))
-    is_same = before.shape is body.shape or np.array_equal(before.shape.triangles, body.shape.triangles)
-    if not is_same:
-        note(f"{body.name}: its mesh changes its topology, so its motion is taken from the object as a whole.")
-    return transformed(before.matrix[:3], local_points(before.shape if is_same else body.shape, triangle, weight))
+    shape = before.shape if before.shape.triangles is body.shape.triangles else body.shape
+    return transformed(before.matrix[:3], local_points(shape, triangle, weight))
 
 
 def _is_visible(there: Snapshot, where: np.ndarray, depth: np.ndarray) -> np.ndarray:

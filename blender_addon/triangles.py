@@ -82,7 +82,7 @@ class Reader:
 def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, with_normals: bool) -> Shape:
     """The mesh's triangles whose material slot is seen."""
     if mesh is None:
-        return Shape(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+        return Shape(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros(0, np.int32))
     mesh.calc_loop_triangles()
     points = _read(mesh.vertices, "co", (-1, 3), np.float32)
     triangles = _read(mesh.loop_triangles, "vertices", (-1, 3), np.int32)
@@ -90,11 +90,18 @@ def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, with_normals: b
     if not seen.all():
         slot = _read(mesh.loop_triangles, "material_index", (-1,), np.int32)
         kept = seen[np.clip(slot, 0, len(seen) - 1)]
-    if not with_normals:
-        return Shape(points, triangles[kept])
+    corners = _read(mesh.loops, "vertex_index", (-1,), np.int32)
+    return Shape(points, triangles[kept], corners, _corner_normals(mesh)[kept] if with_normals else None)
+
+
+def _corner_normals(mesh: bpy.types.Mesh) -> np.ndarray:
+    """(t, 3, 3) normals of the triangles' corners; 0 on flat faces, whose triangles have normals of their own."""
     corners = _read(mesh.loop_triangles, "loops", (-1, 3), np.int32)
-    normals = _read(mesh.corner_normals, "vector", (-1, 3), np.float32)
-    return Shape(points, triangles[kept], normals[corners[kept]])
+    normals = _read(mesh.corner_normals, "vector", (-1, 3), np.float32)[corners]
+    if flat := mesh.attributes.get("sharp_face"):
+        face = _read(mesh.loop_triangles, "polygon_index", (-1,), np.int32)
+        normals[_read(flat.data, "value", (-1,), bool)[face]] = 0
+    return normals
 
 
 def _read(items: bpy.types.bpy_prop_collection, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
