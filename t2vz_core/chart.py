@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from .measures import Array, warp
+from .links import Array, warp
 
 if TYPE_CHECKING:
     from .evaluate import Measures, Shot

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import measures
+from . import links, measures
 from .chart import draw
 from .fault import Fault
-from .measures import Array, Link
+from .links import Array, Link
 from .passes import Source
 from .wire.job import Frame, frame_file, read_job
 
@@ -54,7 +54,7 @@ class Shot:
         if j == self.anchors[i]:
             return self.to_anchor[i]
         travelled = i - self.anchors[i]
-        return measures.link(self.to_anchor[i], self.to_anchor[j], (j - self.anchors[i]) / max(travelled, 1))
+        return links.link(self.to_anchor[i], self.to_anchor[j], (j - self.anchors[i]) / max(travelled, 1))
 
 
 def evaluate(folder: Path) -> dict[str, object]:

@@ -6,58 +6,14 @@ the point seen at each pixel in another frame; visibility is (H, W) bool.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-Array = np.ndarray
+from .links import Array, Link, grid, warp
 
-RESIDUAL_PX = 0.25
-INVERSE_ROUNDS = 8
 TEXTURE = 1e-3
 DEPTH_JUMP = 0.1
 EDGE_TOLERANCE_PX = 2
-
-
-@dataclass(frozen=True)
-class Link:
-    """Where the points of one frame lie in another: map (H, W, 2) and whether they are visible there (H, W)."""
-
-    map: Array
-    visible: Array
-
-
-def link(frame: Link, other: Link, way: float) -> Link:
-    """From a frame to `other`, both known by where their points lie in their common anchor.
-
-    The map of `other` is turned around by fixed-point rounds q ← q + (a − T(q)), and a pixel counts only where they
-    land on the same anchor point, seen or hidden there alike.
-
-    Args:
-        way: how far along its movement since the anchor the content is in `other`, as a multiple of how far it is
-            in `frame`; a first guess only.
-    """
-    height, width = frame.visible.shape
-    here, goal = grid(height, width), frame.map
-    place = goal + (here - goal) * np.float32(way)
-    for _ in range(INVERSE_ROUNDS):
-        place = place + goal - warp(other.map, place)
-    miss = np.abs(warp(other.map, place) - goal).max(-1)
-    alike = _nearest(other.visible, place) == frame.visible
-    return Link(place, (miss < RESIDUAL_PX) & alike & _inside(place, height, width))
-
-
-def grid(height: int, width: int) -> Array:
-    """The map (height, width, 2) under which nothing moves."""
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5)
-    return np.stack([x, y], -1)
-
-
-def warp(picture: Array, map_px: Array) -> Array:
-    """What `picture` (H, W, n) holds at `map_px` (H, W, 2), bilinear, the border repeated."""
-    x, y = (np.ascontiguousarray(map_px[..., i] - 0.5, np.float32) for i in (0, 1))
-    return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def warp_error(picture: Array, other: Array, to: Link, where: Array | None = None) -> float | None:
@@ -120,17 +76,6 @@ def _grey(picture: Array) -> Array:
 
 def _mean(values: Array, where: Array) -> float | None:
     return float(values[where].mean()) if where.any() else None
-
-
-def _nearest(flags: Array, place: Array) -> Array:
-    height, width = flags.shape
-    x, y = (np.floor(place[..., i]).clip(0, limit - 1).astype(int) for i, limit in ((0, width), (1, height)))
-    return flags[y, x]
-
-
-def _inside(place: Array, height: int, width: int) -> Array:
-    x, y = place[..., 0], place[..., 1]
-    return (x >= 0) & (y >= 0) & (x <= width) & (y <= height)
 
 
 def _share_near(these: Array, those: Array) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from t2vz_core.evaluate import evaluate
 from t2vz_core.fault import Fault
-from t2vz_core.measures import grid
+from t2vz_core.links import grid
 from t2vz_core.wire.job import Frame, JobSpec, Passes, Shot, frame_file, write_job
 
 SIDE = 64

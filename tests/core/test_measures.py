@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from t2vz_core import measures
-from t2vz_core.measures import Link, grid
+from t2vz_core.links import Link, grid, link, warp
 
 SIDE, STEP_PX = 96, 3.0
 EVERYWHERE = np.ones((SIDE, SIDE), bool)
@@ -23,37 +23,9 @@ def _pan(k: int) -> Link:
     return Link(place, place[..., 0] >= 0)
 
 
-def _zoom(k: int) -> Link:
-    place = (grid(SIDE, SIDE) - SIDE / 2) / np.float32(1 + 0.05 * k) + SIDE / 2
-    return Link(place.astype(np.float32), EVERYWHERE)
-
-
-@pytest.mark.parametrize("motion", [_pan, _zoom])
-def test_a_link_between_frames_is_found_through_the_anchor(motion):
-    link = measures.link(motion(3), motion(2), 2 / 3)
-    assert link.visible.mean() > 0.9
-    there = measures.warp(motion(2).map, link.map)
-    assert np.abs(there - motion(3).map)[link.visible].max() < measures.RESIDUAL_PX
-
-
-def _pan_behind_a_square(k: int) -> Link:
-    """The ground pans behind a square that stands at 30..60."""
-    ground, still = _pan(k).map, grid(SIDE, SIDE)
-    on_square, was_behind = (((at >= 30) & (at < 60)).all(-1) for at in (still, ground))
-    visible = on_square | (~was_behind & (ground[..., 0] >= 0))
-    return Link(np.where(on_square[..., None], still, ground), visible)
-
-
-def test_a_link_does_not_cross_from_one_surface_to_another():
-    link = measures.link(_pan_behind_a_square(3), _pan_behind_a_square(2), 2 / 3)
-    assert link.visible[32:58, 32:58].all()
-    assert np.abs(link.map - grid(SIDE, SIDE))[32:58, 32:58].max() < 1e-3
-    assert not link.visible[32:58, 60:63].any()  # behind the square one frame earlier
-
-
 def test_a_sequence_that_moves_with_the_scene_has_no_warp_error_and_no_flicker():
     pictures = [_texture(_pan(k).map) for k in range(3)]
-    back, forth = measures.link(_pan(1), _pan(0), 0), measures.link(_pan(1), _pan(2), 2)
+    back, forth = link(_pan(1), _pan(0), 0), link(_pan(1), _pan(2), 2)
     assert measures.warp_error(pictures[1], pictures[0], back) < 1e-6
     assert measures.flicker(*pictures, back, forth) < 1e-3
     assert measures.flicker(pictures[0], 1 - pictures[1], pictures[2], back, forth) > 0.3
@@ -74,7 +46,7 @@ def test_hidden_points_do_not_count():
 
 
 def test_texture_that_sticks_to_the_screen_fails_the_motion():
-    back = measures.link(_pan(1), _pan(0), 0)
+    back = link(_pan(1), _pan(0), 0)
     stuck, moved = _texture(_pan(0).map), _texture(_pan(1).map)
     assert measures.motion_px(back) == pytest.approx(STEP_PX, abs=1e-3)
     assert measures.motion_error_px(moved, stuck, back) < 0.3
@@ -98,5 +70,5 @@ def test_structure_is_one_when_depth_edges_are_drawn_and_nought_when_not():
 
 def test_blur_costs_sharpness():
     picture = _texture(grid(SIDE, SIDE))
-    blurred = measures.warp(picture, grid(SIDE, SIDE) + np.float32([0.5, 0.5]))
+    blurred = warp(picture, grid(SIDE, SIDE) + np.float32([0.5, 0.5]))
     assert measures.sharpness(blurred) < 0.9 * measures.sharpness(picture)
