@@ -48,7 +48,7 @@ def generate(
     demand_masks(spec)
     descent = Descent(spec.sampling, networks.scheduler_config)
     levels = noise_levels(spec, descent, watch.note)
-    todo = list(scenes(spec.frames, numbers))
+    todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every))
     tally = Tally(watch, todo, len(descent), len(descent) - levels[0])
     for scene in todo:
         memory = Memory(len(descent) - levels[0])
@@ -77,9 +77,12 @@ def _latents(
     def noise(frame: Frame) -> Tensor:
         return keyed_noise(spec.sampling.seed, frame.number, (4, h, w))[None].to(denoiser.device)
 
+    def at(frame: Frame) -> Place:
+        return place(spec, source, frame, scene.since[frame.number], h, w)
+
     # The anchor: pure noise, x^1 ~ N(0, I), all the way down, seeing only itself.
     x1 = room.measured(partial(denoiser.anchor, scene.anchor, noise(scene.anchor), T if scene.frames else len(descent)))
-    if scene.is_anchor_wanted:
+    if scene.anchor.number in scene.wanted:
         yield [scene.anchor], x1.x[-1]
 
     def x_T(here: Place) -> Tensor:
@@ -95,11 +98,18 @@ def _latents(
         return smoothed(spec, source, here, scene.anchor, x, warp(spec, here, x1.x[T]), shared)
 
     def x_0(frames: list[Frame]) -> Tensor:
-        places = [place(spec, source, frame, scene.since[frame.number], h, w) for frame in frames]
+        places = [at(frame) for frame in frames]
         # Cross-frame attention, 3.3.2, all the way down from T.
         return denoiser.frames(places, torch.cat([x_T(here) for here in places]), T, x1)
 
-    yield from room.chunked(scene.frames, x_0)
+    denoiser.show(at(scene.anchor), x1.x[-1])
+    for span in scene.spans:
+        if span.further:
+            x = room.attempt(partial(x_0, [span.further]))
+            denoiser.show(at(span.further), x)
+        yield from room.chunked(span.between, x_0)
+        if span.further and span.further.number in scene.wanted:
+            yield [span.further], x
 
 
 def smoothed(
@@ -138,5 +148,6 @@ def _reliefs(networks: Networks, memory: Memory, attention: CrossFrame) -> list[
     return [
         ("the anchor is denoised again beside the other frames", memory.shrink),
         ("attention is looked up in slices", attention.slice_queries),
+        ("text encoder and VAE wait in the computer's memory", networks.offload),
         ("pictures are decoded in tiles", networks.vae.enable_tiling),
     ]

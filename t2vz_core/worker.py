@@ -121,6 +121,8 @@ class Worker:
             self._networks = None
             self._networks = (key, load(spec.model, spec.controls))
             watch.progress("loading the model", 1, 1)
+        for note in self._networks[1].notes:
+            watch.note(note)
         return self._networks[1]
 
     def _preview(self, spec: JobSpec, folder: Path, watch: Watch) -> int:
