@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .fault import Fault
 from .wire.job import Frame
+from .wire.rendered import SUFFIX as RENDERED
 
 # name: (dimensions of any length, dimensions after them, dtype)
 _KINDS: dict[str, tuple[int, tuple[int, ...], str]] = {
@@ -43,7 +44,7 @@ class Source:
                 f"Frame {frame.number} has no {name} pass: capture the shot again with it, or switch off what needs it."
             )
         file = self.folder / path
-        array = _load(file)
+        array = _load(file, name)
         free, tail, dtype = _KINDS[name]
         if array.ndim != free + len(tail) or array.shape[free:] != tail:
             raise Fault(f"{file} has the shape {array.shape}, which no {name} pass has: capture the shot again.")
@@ -57,13 +58,23 @@ def pictures_to_tensor(pictures: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
-def _load(path: Path) -> np.ndarray:
+def _load(path: Path, name: str) -> np.ndarray:
     try:
+        if path.suffix == RENDERED:
+            return _load_rendered(path, name)
         return np.load(path, allow_pickle=False) if path.suffix == ".npy" else _load_picture(path)
     except FileNotFoundError:
         raise Fault(f"{path} is missing: capture the shot again.") from None
     except (OSError, ValueError, EOFError) as error:
         raise Fault(f"{path} cannot be read ({error}): capture the shot again.") from error
+
+
+def _load_rendered(path: Path, name: str) -> np.ndarray:
+    from . import exr, vectors
+
+    if name in ("map", "visible"):
+        return vectors.backward(path)[name == "visible"]
+    return exr.read_exr(path, name)
 
 
 def _load_picture(path: Path) -> np.ndarray:
