@@ -14,7 +14,8 @@ from .attention import ALONE, ANCHOR, FRAMES, CrossFrame
 from .control import conditions
 from .diffusion import Descent
 from .fault import Fault
-from .fusion import carry, fuse, is_fused
+from .fusion import Gallery, carry, fuse, is_fused
+from .geometry import mask_to_cells
 from .guidance import NOTHING, group_weights
 from .motion import Place, place
 from .noise import keyed_noise
@@ -34,11 +35,10 @@ class Batch:
 
 @dataclass
 class Path:
-    """The anchor's way down: its latents (1, c, h, w) at every level, and its picture (H, W, 3) if fusion needs it."""
+    """The anchor's way down: its latents (1, c, h, w) at every level."""
 
     batch: Batch
     x: list[Tensor]
-    picture: np.ndarray | None = None
 
 
 class Denoiser:
@@ -56,6 +56,7 @@ class Denoiser:
         self._spec, self._source, self._networks = spec, source, networks
         self._descent, self._attention, self._tick = descent, attention, tick
         self._prompts = Prompts(spec, networks)
+        self._gallery = Gallery()
         self.device = networks.device
 
     def anchor(self, frame: Frame, x: Tensor, kept_from: int) -> Path:
@@ -66,8 +67,6 @@ class Denoiser:
             x0 = self._x0(path.batch, path.x[i], i, ANCHOR if i >= kept_from else ALONE)
             path.x.append(step(path.x[i], x0, i, self._fresh(path.batch, x0, i)))
             self._tick(1)
-        if self._spec.coherence.fusion:
-            path.picture = next(iter(self._networks.decode(path.x[-1])))
         return path
 
     def frames(self, places: list[Place], x: Tensor, start: int, anchor: Path) -> Tensor:
@@ -75,11 +74,11 @@ class Denoiser:
         batch = self._batch([here.frame for here in places])
         step = self._descent.begin(start)
         self._attention.hidden = self._hidden(places)
-        carried, visible = self._carried(places, anchor), torch.stack([here.visible for here in places])[:, None].to(x)
+        carried = self._carried(places) if self._spec.coherence.fusion else None
         for i in range(start, len(self._descent)):
             x0 = self._beside_anchor(batch, x, i, anchor)
-            if carried is not None and is_fused(i, len(self._descent), self._spec.coherence.fusion):
-                x0 = fuse(x0, carried, visible)
+            if carried and is_fused(i, len(self._descent), self._spec.coherence.fusion):
+                x0 = fuse(x0, *carried)
             x = step(x, x0, i, self._fresh(batch, x0, i))
             self._tick(len(places))
         return x
@@ -90,14 +89,21 @@ class Denoiser:
             return None
         return torch.stack([1 - here.visible for here in places]).to(self._networks.device)
 
-    def _carried(self, places: list[Place], anchor: Path) -> Tensor | None:
-        """Latents (f, c, h, w) of the anchor's picture moved to each frame, where it is fused in."""
-        if anchor.picture is None:
-            return None
-        size = self._spec.shot.height_px, self._spec.shot.width_px
-        there = [place(self._spec, self._source, here.frame, here.since, *size) for here in places]
-        pictures = np.stack([carry(anchor.picture, each.cells, each.visible) for each in there])
-        return self._networks.encode(pictures).float()
+    def show(self, here: Place, x: Tensor) -> None:
+        """Lets the frames to come know a finished one, x_0 (1, c, h, w), where they are fused with others."""
+        if self._spec.coherence.fusion:
+            self._gallery.hang(next(self._networks.decode(x)), self._pixels(here))
+
+    def _carried(self, places: list[Place]) -> tuple[Tensor, Tensor]:
+        """What was shown, moved to each frame: latents (f, c, h, w), and the part of each cell filled (f, 1, h, w)."""
+        pictures, known = zip(*(carry(self._gallery.seen_from(self._pixels(here))) for here in places))
+        parts = torch.stack([mask_to_cells(torch.from_numpy(one))[None] for one in known])
+        return self._networks.encode(np.stack(pictures)).float(), parts.to(self._networks.device)
+
+    def _pixels(self, here: Place) -> Place:
+        """The same place by pixels."""
+        shot = self._spec.shot
+        return place(self._spec, self._source, here.frame, here.since, shot.height_px, shot.width_px)
 
     def _beside_anchor(self, batch: Batch, x: Tensor, i: int, anchor: Path) -> Tensor:
         if self._spec.coherence.attention == "self":

@@ -1,4 +1,4 @@
-"""Fuses what the anchor shows into what a frame will show: x̂₀^k ← V⊙E(warp(D(x₀^1))) + (1−V)⊙x̂₀^k.
+"""Fuses what finished frames show into what a frame will show: x̂₀^k ← V⊙E(warp(D(x₀^1))) + (1−V)⊙x̂₀^k.
 
 After the pixel-aware latent fusion of Rerender-A-Video (Yang et al., SIGGRAPH Asia 2023, arXiv 2306.07954), the exact
 map in place of optical flow. The anchor is moved as a picture, between decoder D and encoder E: a latent does not move
@@ -7,12 +7,43 @@ by a part of its eight-pixel cells. Fused in the early steps, which settle layou
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .geometry import sample
+from .links import Array, Link, link, warp
+from .motion import Place
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finished frame: its picture (H, W, 3) uint8, and where its pixels lay in the anchor."""
+
+    picture: Array
+    place: Place
+
+
+class Gallery:
+    """The finished frames that others are fused with: the anchor, and the further anchors before and after."""
+
+    def __init__(self) -> None:
+        self._shown: list[Shown] = []
+
+    def hang(self, picture: Array, place: Place) -> None:
+        """Adds a finished frame, the anchor first; of the further ones the last two stay."""
+        self._shown = [*self._shown[:1], *self._shown[1:][-1:], Shown(picture, place)]
+
+    def seen_from(self, here: Place) -> Iterator[tuple[Array, Link]]:
+        """The pictures, the anchor's first and then the nearest, and where the pixels of a frame lie in each."""
+        anchor, *others = self._shown
+        yield anchor.picture, _link_of(here)
+        for one in sorted(others, key=lambda one: abs(one.place.since - here.since)):
+            yield one.picture, link(_link_of(here), _link_of(one.place), one.place.since / here.since)
 
 
 def is_fused(step: int, steps: int, part: float) -> bool:
@@ -21,24 +52,31 @@ def is_fused(step: int, steps: int, part: float) -> bool:
 
 
 def fuse(clean: Tensor, carried: Tensor, visible: Tensor) -> Tensor:
-    """x̂₀^k (…, c, h, w), the encoded anchor `carried` here put where it saw the same: `visible` (…, 1, h, w), 0..1."""
+    """x̂₀^k (…, c, h, w), the encoded picture `carried` put where it shows the same: `visible` (…, 1, h, w), 0..1."""
     return visible * carried + (1 - visible) * clean
 
 
-def carry(picture: np.ndarray, map_px: Tensor, visible: Tensor) -> np.ndarray:
-    """The anchor's picture as far as a frame shows the same points; the rest is filled in from around.
+def carry(shown: Iterable[tuple[Array, Link]]) -> tuple[Array, Array]:
+    """What finished pictures show of a frame, the first that shows a point having its way; the rest filled from around.
 
     Args:
-        picture: (H, W, 3) uint8.
-        map_px: (H, W, 2) backward map of the frame.
-        visible: (H, W) whether each point was visible in the anchor.
+        shown: pictures (H, W, 3) uint8, and where the frame's points lie in each.
 
     Returns:
-        (H, W, 3) uint8.
+        picture (H, W, 3) uint8, and which of its pixels some picture showed (H, W) bool.
     """
-    moved = sample(torch.from_numpy(picture).permute(2, 0, 1).float(), map_px.float().cpu(), "bicubic")
-    filled = _filled(moved[None], (visible.cpu() > 0).float()[None, None])[0]
-    return filled.permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
+    (first, to), *others = shown
+    picture, known = warp(first, to.map, cv2.INTER_CUBIC), to.visible
+    for other, to in others:
+        new = to.visible & ~known
+        picture, known = np.where(new[..., None], warp(other, to.map, cv2.INTER_CUBIC), picture), known | new
+    rows = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    filled = _filled(rows, torch.from_numpy(known)[None, None].float())[0]
+    return filled.permute(1, 2, 0).round().to(torch.uint8).numpy(), known
+
+
+def _link_of(here: Place) -> Link:
+    return Link(here.cells.numpy(), here.visible.numpy() > 0)
 
 
 def _filled(picture: Tensor, known: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class Tally:
     def __init__(self, watch: Any, todo: list[Scene], anchor_steps: int, frame_steps: int) -> None:
         self._watch, self._done = watch, 0
         frames = sum(len(scene.frames) for scene in todo)
-        shown = frames + sum(scene.is_anchor_wanted for scene in todo)
+        shown = sum(len(scene.wanted) for scene in todo)
         self._total = len(todo) * anchor_steps + frames * frame_steps + shown * DECODING
         self.steps(0)
 

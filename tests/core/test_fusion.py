@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from t2vz_core.fusion import carry, fuse, is_fused
-from t2vz_core.geometry import identity_map
+from t2vz_core.links import Link, grid
 
 
 def test_seen_cells_take_the_anchor_and_hidden_cells_keep_their_own():
@@ -19,23 +19,31 @@ def test_seen_cells_take_the_anchor_and_hidden_cells_keep_their_own():
 
 def test_the_anchor_s_picture_moves_along_the_map():
     picture = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
-    moved = carry(picture, identity_map(16, 24) + torch.tensor([3.0, 0.0]), torch.ones(16, 24))
-    assert np.array_equal(moved[:, :21], picture[:, 3:])
+    moved, known = carry([(picture, Link(grid(16, 24) + np.float32([3, 0]), np.ones((16, 24), bool)))])
+    assert np.array_equal(moved[:, :21], picture[:, 3:]) and known.all()
 
 
 def test_what_was_hidden_is_filled_from_around_it():
     picture = np.full((17, 23, 3), 200, np.uint8)
     picture[:, :8] = 40
     picture[5:9, 14:19] = 0
-    visible = torch.ones(17, 23)
-    visible[5:9, 14:19] = 0
-    filled = carry(picture, identity_map(17, 23), visible)
+    visible = np.ones((17, 23), bool)
+    visible[5:9, 14:19] = False
+    filled, known = carry([(picture, Link(grid(17, 23), visible))])
     assert (filled[5:9, 14:19] > 150).all() and np.array_equal(filled[:, :8], picture[:, :8])
+    assert np.array_equal(known, visible)
+
+
+def test_what_the_first_picture_hides_a_later_one_may_show():
+    one, two = (np.full((8, 8, 3), value, np.uint8) for value in (10, 20))
+    left = np.arange(8)[None].repeat(8, 0) < 4
+    picture, known = carry([(one, Link(grid(8, 8), left)), (two, Link(grid(8, 8), np.ones((8, 8), bool)))])
+    assert (picture[:, :4] == 10).all() and (picture[:, 4:] == 20).all() and known.all()
 
 
 def test_a_frame_that_shows_nothing_of_the_anchor_is_still_a_picture():
-    filled = carry(np.full((9, 5, 3), 90, np.uint8), identity_map(9, 5), torch.zeros(9, 5))
-    assert filled.shape == (9, 5, 3) and filled.dtype == np.uint8
+    filled, known = carry([(np.full((9, 5, 3), 90, np.uint8), Link(grid(9, 5), np.zeros((9, 5), bool)))])
+    assert filled.shape == (9, 5, 3) and filled.dtype == np.uint8 and not known.any()
 
 
 def test_only_the_first_part_of_the_steps_is_fused():

@@ -1,0 +1,42 @@
+"""Further anchors carry what the first did not show, and leave every frame the same in any part of the shot."""
+
+import numpy as np
+import pytest
+
+from t2vz_core.fusion import Gallery
+from t2vz_core.links import Link, grid
+from t2vz_core.motion import place
+from t2vz_core.passes import Source
+from t2vz_core.wire.job import Coherence, Motion
+
+from .small_jobs import SIDE, job, make, networks
+
+
+@pytest.mark.parametrize("attention", ["anchor", "anchor+hidden"])
+def test_a_part_of_the_shot_equals_the_same_part_of_the_whole(tmp_path, attention):
+    coherence = Coherence(attention=attention, anchor_every=2, fusion=0.6)
+    spec = job(tmp_path, 6, motion=Motion("map"), coherence=coherence)
+    whole = make(tmp_path, spec, networks(), chunk=3)
+    part = make(tmp_path, spec, networks(), [4, 5], chunk=1)
+    assert list(whole) == [1, 2, 3, 4, 5, 6] and list(part) == [4, 5]
+    for number, picture in part.items():
+        assert np.abs(picture.astype(int) - whole[number]).max() <= 1
+
+
+def test_without_fusion_nothing_is_carried(tmp_path):
+    spec = job(tmp_path, 4, motion=Motion("map"))
+    further = make(tmp_path, job(tmp_path, 4, motion=Motion("map"), coherence=Coherence(anchor_every=2)), networks())
+    plain = make(tmp_path, spec, networks())
+    assert all(np.abs(plain[n].astype(int) - further[n]).max() <= 1 for n in plain)
+
+
+def test_the_gallery_shows_the_anchor_first_and_the_nearest_further_anchor_next(tmp_path):
+    spec = job(tmp_path, 8, motion=Motion("map"))
+    at = [place(spec, Source(tmp_path), frame, i, SIDE, SIDE) for i, frame in enumerate(spec.frames)]
+    gallery = Gallery()
+    for i in (0, 2, 4, 6):
+        gallery.hang(np.full((SIDE, SIDE, 3), i, np.uint8), at[i])
+    shown = list(gallery.seen_from(at[5]))
+    assert [int(picture[0, 0, 0]) for picture, _ in shown] in ([0, 4, 6], [0, 6, 4])
+    links: dict[int, Link] = {int(picture[0, 0, 0]): to for picture, to in shown}
+    assert np.abs(links[6].map - (grid(SIDE, SIDE) + np.float32([3, 0])))[:, : SIDE - 3].max() < 0.3
