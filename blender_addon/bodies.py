@@ -75,6 +75,10 @@ class Surface:
     weight: np.ndarray
     depth: np.ndarray
 
+    def part(self, points: np.ndarray) -> Surface:
+        """The same at some of the points, given by index."""
+        return Surface(self.body[points], self.triangle[points], self.weight[points], self.depth[points])
+
     def groups(self) -> Iterator[tuple[int, np.ndarray]]:
         """Each body that is seen, with the indices of its points."""
         order = np.argsort(self.body, kind="stable")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,20 +12,24 @@ from .bodies import Snapshot, Surface, camera_normals, surface_at
 from .cameras import CaptureError, camera_view
 from .jobs import FrameArrays
 from .motion import backward_map, shift
-from .projection import pixel_centres, places
+from .projection import View, depths, pixel_centres, places
 from .raster import centre_samples
 from .render_state import RenderState
+from .rig import joints
 from .triangles import Reader
+from .unkeyed import AnimatedValues
 
-PASSES = frozenset({"depth", "normal", "ids", "mask", "map"})
+PASSES = frozenset({"depth", "normal", "ids", "mask", "pose", "map", "visible"})
 SOURCES = ("camera", "object", "own", "sum")
+JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped
+COARSE = 8  # every so many pixels are asked whether it has
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What to read of each frame.
 
-    passes:  names out of PASSES; "map" brings `visible` along
+    passes:  names out of PASSES
     source:  whence shift_px: "camera": the visible scene's flow, "object": the target as the camera sees it,
              "own": the target's own movement, the camera held still at the anchor, "sum": camera + own
     target:  object whose movement is meant; bone: name of a bone of it, if it is an armature
@@ -58,22 +61,26 @@ def capture(
         CaptureError: no camera, a panoramic one, or nothing to see; one sentence.
     """
     frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
-    state = RenderState(scene, view_layer)
+    state, values = RenderState(scene, view_layer), AnimatedValues()
     try:
         yield from _Run(scene, view_layer, wanted, state, note).frames(numbers)
     finally:
         state.restore()
         scene.frame_set(frame, subframe=subframe)
         scene.camera = camera
+        values.restore()
+        view_layer.update()
 
 
 @dataclass
 class _Moment:
-    """What is kept of a frame: its surfaces, its camera, and where the target is in the world (or None)."""
+    """What is kept of a frame: its triangles, what is seen of them, its camera, and the target's place or None."""
 
     snapshot: Snapshot
+    surface: Surface
     camera: str
     target: np.ndarray | None
+    pose: np.ndarray | None
 
 
 class _Run:
@@ -81,6 +88,7 @@ class _Run:
 
     def __init__(self, scene, view_layer, wanted: Wanted, state: RenderState, note: Callable[[str], None]):
         self.scene, self.view_layer, self.wanted, self.state = scene, view_layer, wanted, state
+        self.pixels = pixel_centres(wanted.width_px, wanted.height_px)
         self.told: set[str] = set()
         self.tell = note
         names = sorted(item.name_full for item in bpy.data.objects)
@@ -98,17 +106,34 @@ class _Run:
             self.tell(text)
 
     def frames(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
-        anchor: _Moment | None = None
+        anchor = before = None
         for number in numbers:
             self.scene.frame_set(number)
             self.state.apply()
             now = self._moment()
-            surface = surface_at(now.snapshot, centre_samples(self.wanted.width_px, self.wanted.height_px))
-            is_anchor = anchor is None or anchor.camera != now.camera
-            if is_anchor and anchor is not None:
-                self.note(f"Frame {number}: the camera changes, so the motion starts anew there.")
-            anchor = now if is_anchor else anchor
-            yield self._arrays(number, is_anchor, now, surface, anchor)
+            is_anchor = before is None or self._is_cut(number, now, before)
+            anchor, before = now if is_anchor else anchor, now
+            yield self._arrays(number, now, anchor)
+
+    def _is_cut(self, number: int, now: _Moment, before: _Moment) -> bool:
+        """Whether the camera changes or jumps; said once for each frame."""
+        if now.camera != before.camera:
+            self.note(f"Frame {number}: the camera changes, so the motion starts anew there.")
+        elif self._jumps(now, before):
+            self.note(f"Frame {number}: the camera jumps, so the motion starts anew there.")
+        else:
+            return False
+        return True
+
+    def _jumps(self, now: _Moment, before: _Moment) -> bool:
+        view = now.snapshot.view
+        if np.allclose(view.to_pixel, before.snapshot.view.to_pixel):
+            return False
+        coarse = np.arange(view.width_px * view.height_px).reshape(view.height_px, -1)[::COARSE, ::COARSE].ravel()
+        _, visible = backward_map(
+            now.snapshot, now.surface.part(coarse), before.snapshot, self.note, self.pixels[coarse]
+        )
+        return visible.mean() < JUMP
 
     def _moment(self) -> _Moment:
         depsgraph = self._depsgraph()
@@ -116,7 +141,9 @@ class _Run:
         snapshot = self.reader.snapshot(depsgraph, view)
         if not snapshot.bodies:
             raise CaptureError(f"The scene {self.scene.name} has nothing to capture: no surface is shown in renders.")
-        return _Moment(snapshot, self.scene.camera.name_full, self._target(depsgraph))
+        surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
+        pose = joints(depsgraph, view) if "pose" in self.wanted.passes else None
+        return _Moment(snapshot, surface, self.scene.camera.name_full, self._target(depsgraph), pose)
 
     def _depsgraph(self) -> bpy.types.Depsgraph:
         with bpy.context.temp_override(scene=self.scene, view_layer=self.view_layer):
@@ -125,58 +152,60 @@ class _Run:
     def _target(self, depsgraph: bpy.types.Depsgraph) -> np.ndarray | None:
         if self.wanted.target is None:
             return None
-        target = self.wanted.target.evaluated_get(depsgraph)
-        matrix = target.matrix_world
-        if self.wanted.bone and self.wanted.bone in target.pose.bones:
-            return np.array(matrix @ target.pose.bones[self.wanted.bone].head)
-        return np.array(matrix.translation)
+        target, bone = self.wanted.target.evaluated_get(depsgraph), self.wanted.bone
+        if not bone:
+            return np.array(target.matrix_world.translation)
+        if target.pose is None or bone not in target.pose.bones:
+            raise CaptureError(f"{target.name} has no bone {bone}: choose one of its bones, or none.")
+        return np.array(target.matrix_world @ target.pose.bones[bone].head)
 
-    def _arrays(self, number: int, is_anchor: bool, now: _Moment, surface: Surface, anchor: _Moment) -> FrameArrays:
-        arrays = FrameArrays(number, is_anchor, **self._passes(now.snapshot, surface))
-        pixels = pixel_centres(self.wanted.width_px, self.wanted.height_px)
-        if is_anchor:
-            where, visible = pixels, np.ones(len(pixels), bool)
-            moved = (0.0, 0.0)
-        else:
-            where, visible = backward_map(now.snapshot, surface, anchor.snapshot, self.note)
-            moved = self._shift(now, anchor, where, visible, pixels)
-        if "map" in self.wanted.passes:
-            arrays = dataclasses.replace(
-                arrays, map=self._picture(where, np.float32), visible=self._picture(visible * 255, np.uint8)
-            )
-        return dataclasses.replace(arrays, shift_px=moved)
+    def _arrays(self, number: int, now: _Moment, anchor: _Moment) -> FrameArrays:
+        where, visible, moved = self.pixels, np.ones(len(self.pixels), bool), (0.0, 0.0)
+        if now is not anchor:
+            where, visible = backward_map(now.snapshot, now.surface, anchor.snapshot, self.note, self.pixels)
+            moved = self._shift(now, anchor, where, visible)
+        passes = self._passes(now.snapshot, now.surface)
+        passes["pose"] = now.pose
+        passes["map"] = self._picture(where, np.float32)
+        passes["visible"] = self._picture(visible * 255, np.uint8)
+        wanted = {name: array for name, array in passes.items() if name in self.wanted.passes}
+        return FrameArrays(number, now is anchor, moved, **wanted)
 
-    def _shift(self, now: _Moment, anchor: _Moment, where, visible, pixels) -> tuple[float, float]:
-        parts = []
+    def _shift(self, now: _Moment, anchor: _Moment, where: np.ndarray, visible: np.ndarray) -> tuple[float, float]:
+        moved = np.zeros(2)
         if self.wanted.source in ("camera", "sum") or now.target is None:
-            parts.append(shift(where, visible, pixels))
-        if self.wanted.source in ("own", "sum", "object") and now.target is not None:
-            view = now.snapshot.view if self.wanted.source == "object" else anchor.snapshot.view
-            moved = places(view, now.target[None]) - places(anchor.snapshot.view, anchor.target[None])
-            parts.append(tuple(moved[0]))
-        return tuple(float(sum(part)) for part in zip(*parts))
+            moved += shift(where, visible, self.pixels)
+        if self.wanted.source in ("object", "own", "sum") and now.target is not None:
+            held = anchor.snapshot.view
+            moved += _travelled(now.snapshot.view if self.wanted.source == "object" else held, now.target)
+            moved -= _travelled(held, anchor.target)
+        return float(moved[0]), float(moved[1])
 
     def _passes(self, snapshot: Snapshot, surface: Surface) -> dict[str, np.ndarray]:
         """The arrays of this frame alone; holdouts are empty in them, as in a render."""
         bodies = snapshot.bodies
         is_empty = np.array([body.is_holdout for body in bodies] + [True])[surface.body]
-        passes = {}
-        if "depth" in self.wanted.passes:
-            passes["depth"] = self._picture(np.where(is_empty, np.inf, surface.depth), np.float32)
+        number = np.array([body.number for body in bodies] + [0])[surface.body]
+        is_subject = np.array([body.is_subject for body in bodies] + [False])[surface.body]
+        passes = {
+            "depth": self._picture(np.where(is_empty, np.inf, surface.depth), np.float32),
+            "ids": self._picture(np.where(is_empty, 0, number), np.int32),
+            "mask": self._picture((is_subject & ~is_empty) * 255, np.uint8),
+        }
         if "normal" in self.wanted.passes:
             normals = np.where(is_empty[:, None], 0, camera_normals(snapshot, surface))
             passes["normal"] = self._picture(normals, np.float32)
-        if "ids" in self.wanted.passes:
-            number = np.array([body.number for body in bodies] + [0])[surface.body]
-            passes["ids"] = self._picture(np.where(is_empty, 0, number), np.int32)
-        if "mask" in self.wanted.passes:
-            is_subject = np.array([body.is_subject for body in bodies] + [False])[surface.body]
-            passes["mask"] = self._picture((is_subject & ~is_empty) * 255, np.uint8)
         return passes
 
     def _picture(self, values: np.ndarray, dtype: type) -> np.ndarray:
         """(n, …) -> (height, width, …)."""
         return values.astype(dtype).reshape(self.wanted.height_px, self.wanted.width_px, *values.shape[1:])
+
+
+def _travelled(view: View, point: np.ndarray) -> np.ndarray:
+    """Where a point (3,) is on screen (2,) px, held at the near plane so that it cannot pass behind the camera."""
+    lifted = point + view.to_camera[2, :3] * min(depths(view, point[None])[0] - view.near, 0)
+    return places(view, lifted[None])[0]
 
 
 def _names(subject: bpy.types.Object | bpy.types.Collection | None) -> frozenset[str]:

@@ -1,0 +1,75 @@
+"""Values that the artist changed by hand on animated properties, and has not keyed, survive a trip through time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import bpy
+
+Place = tuple[bpy.types.ID, str, int]  # owner, path of the property, index within it
+
+
+class AnimatedValues:
+    """What every animated property of the file holds now."""
+
+    def __init__(self) -> None:
+        self.values = {place: value for place in _places() if (value := _read(place)) is not None}
+
+    def restore(self) -> None:
+        """Writes back those that the animation has changed since."""
+        for place, value in self.values.items():
+            if _read(place) != value:
+                _write(place, value)
+
+
+def _places() -> Iterator[Place]:
+    for owner in _owners():
+        data = getattr(owner, "animation_data", None)
+        if data is not None and data.action is not None:
+            for curve in _curves(data):
+                yield owner, curve.data_path, curve.array_index
+
+
+def _owners() -> Iterator[bpy.types.ID]:
+    for kind in bpy.data.bl_rna.properties:
+        if kind.type == "COLLECTION":
+            for owner in getattr(bpy.data, kind.identifier):
+                yield owner
+                if getattr(owner, "node_tree", None) is not None:
+                    yield owner.node_tree
+
+
+def _curves(data: bpy.types.AnimData) -> Iterator[bpy.types.FCurve]:
+    """The curves that move the owner: those of its slot, or, before Blender 4.4, all of the action."""
+    if not hasattr(data, "action_slot"):
+        yield from data.action.fcurves
+        return
+    for layer in data.action.layers:
+        for strip in layer.strips:
+            bag = strip.channelbag(data.action_slot) if data.action_slot else None
+            if bag is not None:
+                yield from bag.fcurves
+
+
+def _read(place: Place) -> float | int | bool | str | None:
+    """The value, or None where the path leads nowhere."""
+    owner, path, index = place
+    try:
+        value = owner.path_resolve(path)
+        return value[index] if hasattr(value, "__len__") and not isinstance(value, str) else value
+    except (ValueError, IndexError):
+        return None
+
+
+def _write(place: Place, value: float | int | bool | str) -> None:
+    owner, path, index = place
+    held = owner.path_resolve(path)
+    if hasattr(held, "__len__") and not isinstance(held, str):
+        held[index] = value
+        return
+    start, _, name = path.rpartition("[" if path.endswith("]") else ".")
+    holder = owner.path_resolve(start) if start else owner
+    if path.endswith("]"):
+        holder[name.strip("\"']")] = value
+    else:
+        setattr(holder, name, value)
