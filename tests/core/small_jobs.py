@@ -44,7 +44,9 @@ def networks(family: str = "sd1", controls: int = 0) -> Networks:
     nets = []
     for n in range(controls):
         control = folder.with_name(f"{family}-control-{n}")
-        nets.append(Control("depth", str(control if control.exists() else write_controlnet(control, family, seed=n + 1))))
+        if not control.exists():
+            write_controlnet(control, family, seed=n + 1)
+        nets.append(Control("depth", str(control)))
     return load(Model(str(folder)), nets, "cpu")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_strength_moves_equally_in_pixels_at_any_size_and_aspect() -> None:
 def test_every_frame_moves_on_by_the_same_distance() -> None:
     spec = JobSpec(motion=Motion("strength", (-12.0, 0.0)))
     places = [displacement(spec, Frame(k), k, 64)[0] for k in range(9)]
-    assert [b - a for a, b in zip(places, places[1:])] == pytest.approx([-1.5] * 8)
+    assert [b - a for a, b in pairwise(places)] == pytest.approx([-1.5] * 8)
 
 
 def test_content_that_went_right_is_looked_for_on_the_left() -> None:

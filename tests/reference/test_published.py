@@ -11,7 +11,7 @@ import torch
 
 from t2vz_core.diffusion import Descent
 from t2vz_core.noise import keyed_noise
-from t2vz_core.wire.job import Frame, Motion, Sampling
+from t2vz_core.wire.job import JobSpec, Motion, Sampling
 from tests.core.small_jobs import SIDE, job, make, networks
 
 CELLS = (4, SIDE // 8, SIDE // 8)
@@ -31,7 +31,7 @@ def walked(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     return seen
 
 
-def published(family: str, spec: object, monkeypatch: pytest.MonkeyPatch) -> tuple[list[torch.Tensor], np.ndarray]:
+def published(family: str, spec: JobSpec, monkeypatch: pytest.MonkeyPatch) -> tuple[list[torch.Tensor], np.ndarray]:
     """Latents of every step and the frames of the published code, given our noise."""
     nets = networks(family)
     scheduler = diffusers.DDIMScheduler.from_config(nets.scheduler_config, clip_sample=False)
