@@ -131,10 +131,19 @@ def sentence(error: Exception) -> str:
 
 
 def caption(generation: Generation) -> str:
-    """What is being done and how long it will take: `Denoising 12/50, 1 min 20 s left`."""
-    text = generation.stage[:1].upper() + generation.stage[1:]
-    text += f" {generation.done}/{generation.total}" if generation.total > 1 else "…"
+    """What is being done, how far it is and how long it will take: `Denoising 12/50, 1 min 20 s left`."""
+    return f"{capital(generation.stage)} {count(generation)}".strip()
+
+
+def count(generation: Generation) -> str:
+    """How far the stage is and how long it will take: `12/50, 1 min 20 s left`; nothing of a stage in one piece."""
+    text = f"{generation.done}/{generation.total}" if generation.total > 1 else ""
     return text if generation.left_s is None else f"{text}, {duration(generation.left_s)} left"
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def duration(seconds: float) -> str:

@@ -21,6 +21,7 @@ from t2vz_core.wire.job import Control, Frame, JobSpec, Passes, frame_file, writ
 
 T = TypeVar("T")
 PASSES = tuple(field.name for field in dataclasses.fields(Passes))
+LATENT_PX = 8  # pixels to a cell of the latents
 TEXT, INSTRUCT = "text", "instruct"
 MOTION_OF_SOURCE = {"none": "none", "strength": "strength", "geometry": "map"}  # all others: translation
 PARTS = {
@@ -75,13 +76,14 @@ def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec
     `aspect` is the width:height of the scene's render; `find` makes an absolute path of a model's name.
     """
     parts = {name: part_of(kind, getattr(settings, name)) for name, kind in PARTS.items()}
+    model = _found(parts["model"], find)
     mode = MOTION_OF_SOURCE.get(settings.motion_source, "translation")
     return JobSpec(
         **{
             **parts,
-            "model": _found(parts["model"], find),
+            "model": model,
             "motion": dataclasses.replace(parts["motion"], mode=mode),
-            "shot": _shot(parts["shot"], settings, aspect),
+            "shot": _shot(parts["shot"], settings, aspect, model.base),
             "controls": tuple(dataclasses.replace(c, model=find(c.model)) for c in _controls(settings)),
         }
     )
@@ -101,10 +103,10 @@ def _found(model: wire.Model, find: Callable[[str], str]) -> wire.Model:
     return dataclasses.replace(model, base=find(model.base), loras=loras)
 
 
-def _shot(shot: wire.Shot, settings: Any, aspect: float) -> wire.Shot:
+def _shot(shot: wire.Shot, settings: Any, aspect: float, model: str) -> wire.Shot:
     if not settings.follows_render:
         return shot
-    width, height = picture_size(aspect, settings.side_px)
+    width, height = picture_size(aspect, settings.side_px or native_side_px(model))
     return dataclasses.replace(shot, width_px=width, height_px=height)
 
 
@@ -112,6 +114,17 @@ def _controls(settings: Any) -> list[Control]:
     own = [] if settings.mode in (TEXT, INSTRUCT) else [part_of(Control, settings.control)]
     own = [dataclasses.replace(control, kind=settings.mode) for control in own]
     return own + [part_of(Control, extra) for extra in settings.controls]
+
+
+def native_side_px(model: str) -> int:
+    """The side of the squares that a model was trained on; Stable Diffusion 1's where it cannot be known."""
+    if model == wire.DEMO_MODEL:
+        return wire.DEMO_SIDE_PX
+    try:
+        config = json.loads((Path(model) / "unet" / "config.json").read_text(encoding="utf-8"))
+        return int(config["sample_size"]) * LATENT_PX
+    except (OSError, ValueError, KeyError, TypeError):
+        return wire.Shot.width_px
 
 
 def picture_size(aspect: float, side_px: int) -> tuple[int, int]:

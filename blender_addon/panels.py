@@ -6,7 +6,7 @@ from typing import Any
 import bpy
 
 from . import preferences, session
-from .generation import CANCELLED, caption
+from .generation import CANCELLED, FINISHED, capital, count
 from .jobs import INSTRUCT, TEXT
 
 TAB = "T2VZ"
@@ -35,7 +35,8 @@ class Main:
 
 
 def _draw_range(column: Any, settings: Any) -> None:
-    column.prop(settings, "uses_scene_range", text="Scene Range")
+    scene = settings.id_data
+    column.prop(settings, "uses_scene_range", text=f"Scene Range ({scene.frame_start} to {scene.frame_end})")
     if not settings.uses_scene_range:
         row = column.row(align=True, heading="Frames")
         row.prop(settings, "first", text="")
@@ -45,8 +46,9 @@ def _draw_range(column: Any, settings: Any) -> None:
 def _draw_action(layout: Any, context: bpy.types.Context) -> None:
     generation = session.now.generation
     if session.now.is_busy:
+        layout.label(text=capital(generation.stage))
         row = layout.row(align=True)
-        row.progress(factor=generation.done / max(generation.total, 1), text=caption(generation))
+        row.progress(factor=generation.done / max(generation.total, 1), text=count(generation))
         row.operator("t2vz.cancel", text="", icon="X")
     else:
         row = layout.row()
@@ -63,9 +65,12 @@ def _draw_action(layout: Any, context: bpy.types.Context) -> None:
 
 def _draw_ended(layout: Any, generation: Any) -> None:
     if generation.end == CANCELLED:
-        layout.label(text="Cancelled; finished frames are kept", icon="INFO")
+        kept = f"; {generation.frames_done} finished frames are kept" if generation.frames_done else ""
+        layout.label(text=f"Cancelled{kept}", icon="INFO")
+    if not generation.folder.exists():
+        return
     row = layout.row(align=True)
-    if (generation.error or generation.end == CANCELLED) and (generation.folder / "job.json").exists():
+    if generation.end != FINISHED:
         row.operator("t2vz.resume")
     row.operator("t2vz.open_folder")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import bpy
 from bpy.props import StringProperty
 
+from t2vz_core.wire.homes import models_folder
 from t2vz_core.wire.job import DEMO_MODEL
 
 ENGINE_VARIABLE = "T2VZ_ENGINE"
@@ -26,7 +27,9 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
     )
     models: StringProperty(
-        name="Models", description="Folder in which your models lie, one folder or file each", subtype="DIR_PATH"
+        name="Models",
+        description="Folder in which your models lie, one folder or file each",
+        subtype="DIR_PATH",
     )
     output: StringProperty(
         name="Output",
@@ -41,7 +44,7 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         python = engine_python()
         layout.prop(self, "engine", placeholder=str(python or ""))
-        layout.prop(self, "models")
+        layout.prop(self, "models", placeholder=str(models_folder()))
         layout.prop(self, "output")
         if python is None:
             row = layout.row()
@@ -77,20 +80,22 @@ def _installed_engine() -> str:
 
 def models_found() -> list[str]:
     """Names of the folders and .safetensors files in the models folder."""
-    home = _chosen("models")
-    if not home or not Path(home).is_dir():
+    home = _models_home()
+    if not home.is_dir():
         return []
-    return sorted(p.name for p in Path(home).iterdir() if p.is_dir() or p.suffix == ".safetensors")
+    return sorted(path.name for path in home.iterdir() if path.is_dir() or path.suffix == ".safetensors")
 
 
 def find_model(name: str) -> str:
     """The absolute path of a model in the models folder or relative to the .blend; any other name as it is."""
-    if not name or name == DEMO_MODEL:
-        return name
-    home = _chosen("models")
-    if home and (Path(home) / name).exists():
-        return str(Path(home) / name)
+    if name and name != DEMO_MODEL and (_models_home() / name).exists():
+        return str(_models_home() / name)
     return bpy.path.abspath(name) if name.startswith("//") else name
+
+
+def _models_home() -> Path:
+    chosen = _chosen("models")
+    return Path(chosen) if chosen else models_folder()
 
 
 def jobs_home(output: str) -> Path:

@@ -145,9 +145,9 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     )
     side_px: IntProperty(
         name="Size",
-        description="Side of the square with as many pixels; what the model was trained at works best",
-        default=wire.Shot.width_px,
-        min=64,
+        description="Side of the square with as many pixels; 0: the size that the model was trained at",
+        default=0,
+        min=0,
         max=2048,
         subtype="PIXEL",
     )

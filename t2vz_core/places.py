@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from .weights import PICKLE_STEMS, ModelError
+from .wire.homes import models_folder
 from .wire.job import DEMO_MODEL, Model
 
 DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights"
-MODELS_VARIABLE = "T2VZ_MODELS"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 HUB_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
-
-
-def models_folder() -> Path:
-    """The folder in which models are looked for by name: the variable T2VZ_MODELS, else `t2vz-models` at home."""
-    return Path(os.environ.get(MODELS_VARIABLE) or Path.home() / "t2vz-models")
 
 
 def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path:

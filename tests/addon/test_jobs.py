@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from blender_addon import jobs
-from t2vz_core.wire.job import Control, Frame, JobSpec, Lora, Model, Motion, Prompt, Sampling, frame_file, read_job
+from t2vz_core.wire.job import DEMO_MODEL, DEMO_SIDE_PX, Control, Frame, JobSpec, Lora, Model, Motion, Prompt, Sampling, frame_file, read_job
 from t2vz_core.wire.parse import WireError
 
 NOON = datetime(2026, 11, 22, 12, 0, 0)
@@ -34,6 +34,14 @@ def test_lists_and_vectors_become_tuples():
 )
 def test_the_picture_has_the_asked_area_and_the_cameras_aspect(aspect, side, size):
     assert jobs.picture_size(aspect, side) == size
+
+
+def test_a_models_own_size_is_read_from_its_folder(tmp_path):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet/config.json").write_text('{"sample_size": 128}')
+    assert jobs.native_side_px(str(tmp_path)) == 1024
+    assert jobs.native_side_px("a-file.safetensors") == 512
+    assert jobs.native_side_px(DEMO_MODEL) == DEMO_SIDE_PX
 
 
 def test_a_range_that_ends_before_it_begins_is_a_sentence():

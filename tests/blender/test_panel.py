@@ -106,7 +106,7 @@ def test_a_busy_panel_shows_stage_step_and_time_left_and_offers_to_cancel(scene,
     painter(delay_s=0.3)
     generate(scene)
     until(lambda: session.now.generation.stage == "denoising")
-    assert "Denoising 0/3, 1 s left" in drawn(panels.Main)
+    assert {"Denoising", "0/3, 1 s left"} <= set(drawn(panels.Main))
     assert "t2vz.cancel" in drawn(panels.Main) and "t2vz.generate" not in drawn(panels.Main)
     assert not bpy.ops.t2vz.generate.poll() and bpy.ops.t2vz.cancel.poll()
     session.now.generation.cancel()

@@ -10,6 +10,7 @@ import pytest
 
 import blender_addon
 from blender_addon import jobs, preferences, properties
+from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, JobSpec
 
 HERE = Path(blender_addon.__file__).parent
@@ -87,6 +88,17 @@ def test_the_engines_python_is_found_in_its_environments_folder(tmp_path, monkey
     assert preferences.engine_python() == tmp_path / "bin" / "python"
     monkeypatch.setenv(preferences.ENGINE_VARIABLE, str(tmp_path / "gone"))
     assert preferences.engine_python() is None
+
+
+def test_a_model_is_offered_and_found_by_its_name_in_the_models_folder(tmp_path, monkeypatch):
+    (tmp_path / "my model" / "unet").mkdir(parents=True)
+    (tmp_path / "other.safetensors").touch()
+    (tmp_path / "readme.txt").touch()
+    monkeypatch.setenv(homes.MODELS_VARIABLE, str(tmp_path))
+    assert preferences.models_found() == ["my model", "other.safetensors"]
+    assert preferences.find_model("my model") == str(tmp_path / "my model")
+    assert preferences.find_model("demo") == "demo" and preferences.find_model("") == ""
+    assert preferences.find_model("someone/on-the-hub") == "someone/on-the-hub"
 
 
 def test_jobs_go_beside_the_blend_and_elsewhere_where_the_scene_says_so(scene, tmp_path):

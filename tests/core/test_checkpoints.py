@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from t2vz_core import places
 from t2vz_core.models import ModelError, load
+from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, Lora, Model
 from tests.core.random_networks import write_controlnet, write_model
 
@@ -127,7 +127,7 @@ def test_the_first_diffusers_folders_are_still_read(folder):
 
 
 def test_a_name_that_is_nowhere_gets_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setenv(places.MODELS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(homes.MODELS_VARIABLE, str(tmp_path))
     said = sentence("no such.safetensors")
     assert "no such.safetensors" in said
     assert str(tmp_path) in said

@@ -6,6 +6,7 @@ import pytest
 
 from t2vz_core import places
 from t2vz_core.models import ModelError, load, models_found
+from t2vz_core.wire import homes
 from t2vz_core.wire.job import Model
 from tests.core.random_networks import write_model
 
@@ -30,7 +31,7 @@ def no_connection(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv(places.MODELS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(homes.MODELS_VARIABLE, str(tmp_path))
     return write_model(tmp_path / "My Model")
 
 
