@@ -1,0 +1,147 @@
+"""Stage 5: InstructPix2Pix, a UNet of eight input channels that changes what a sentence asks and keeps the rest."""
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import torch
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+
+from ..captions import COLOURS, FINISHES, GROUNDS, SHAPES, SKIES, Description
+from . import dataset, export
+from .diffusion import develop, noise_loss, read_words, schedule
+from .loop import Plan, best_device, once, save_grid, train
+from .vae import encode
+
+PLAN = Plan(steps=1500, batch=16, rate=5e-4, sample_every=250)
+PAIRS = 5  # shards of pairs
+DROPPED = 0.05
+SKY_WORDS = {
+    "blue": ("make it a sunny day", "make the sky blue"),
+    "cloudy": ("make it cloudy", "make the sky cloudy"),
+    "sunset": ("make it sunset", "turn it into a sunset"),
+    "night": ("make it night", "turn it into night"),
+}
+
+
+def instruct(description: Description, rng: Random) -> tuple[str, Description]:
+    """A sentence that asks for one change, and what the picture shows afterwards."""
+    kind = rng.choices(("colour", "finish", "ground", "sky"), (4, 2, 3, 3))[0]
+    thing = description.things[0]
+    name = rng.choice(SHAPES[thing.shape])
+    if kind == "ground":
+        ground = _another(GROUNDS, description.ground, rng)
+        asked = rng.choice(("turn the ground into {}", "put it on {}", "make the ground {}"))
+        return asked.format(ground), replace(description, ground=ground)
+    if kind == "sky":
+        sky = _another(SKIES, description.sky, rng)
+        return rng.choice(SKY_WORDS[sky]), replace(description, sky=sky)
+    if kind == "finish":
+        finish = _another(FINISHES, thing.finish, rng)
+        changed, asked = (
+            replace(thing, finish=finish),
+            f"make the {name} {rng.choice(FINISHES[finish]) or 'plain'}",
+        )
+    else:
+        colour = _another(COLOURS, thing.colour, rng)
+        changed = replace(thing, colour=colour)
+        asked = rng.choice(("make the {} {}", "turn the {} {}", "paint the {} {}")).format(name, colour)
+    return asked, replace(description, things=(changed, *description.things[1:]))
+
+
+def _another(table: dict, taken: str, rng: Random) -> str:
+    return rng.choice([key for key in table if key != taken])
+
+
+def pairs(shard: int, size: int, count: int = dataset.SHARD, device: str = "cpu") -> tuple[list[str], Tensor, Tensor]:
+    """Sentences, and uint8 pictures (n, 3, size, size) before and after; the camera and the poses stay."""
+    rng = Random(shard)
+    before = dataset.describe(shard, count)
+    asked, after = zip(*(instruct(description, rng) for description in before), strict=True)
+    sources, targets = (dataset.photographs(shown, shard, size, device)[0] for shown in (before, after))
+    return list(asked), sources, targets
+
+
+def run(out: Path, size: int, plan: Plan = PLAN) -> None:
+    """Continues from the text-to-image UNet and exports OUT/export/instruct-pix2pix/unet as it goes."""
+    device = best_device()
+    torch.manual_seed(0)
+    base = StableDiffusionPipeline.from_pretrained(out / "export" / "stable-diffusion", dtype=torch.float32).to(device)
+    base.text_encoder.requires_grad_(False)
+    unet = widened(base.unet).to(device)
+    unet.set_attn_processor(AttnProcessor())
+    asked, sources, targets = _load_pairs(base.vae, out, size)
+    tried, before, _ = pairs(dataset.HELD_OUT + 1, size, 16)
+    seen = encode(base.vae, before).to(device)
+
+    def loss_of(model: nn.Module, batch: int) -> Tensor:
+        rows = torch.randint(len(asked), (batch,))
+        keep = (torch.rand(2, batch) > DROPPED * 1.5).float()
+        sentences = [asked[row] if kept else "" for row, kept in zip(rows, keep[0], strict=True)]
+        with torch.no_grad():
+            words = read_words(base.text_encoder, base.tokenizer, sentences)
+        source = (sources[rows] * keep[1, :, None, None, None]).to(device)
+
+        def predict(latents: Tensor, times: Tensor, words: Tensor) -> Tensor:
+            return model(torch.cat([latents, source], 1), times, words).sample
+
+        return noise_loss(predict, targets[rows].to(device), words)
+
+    def sample(model: nn.Module, step: int) -> None:
+        export.network(out / "export" / "instruct-pix2pix" / "unet", model)
+        words, empty = (read_words(base.text_encoder, base.tokenizer, texts) for texts in (tried, [""] * 16))
+        noise = torch.randn(seen.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        pictures = develop(base.vae, edit(model, noise, seen, words, empty))
+        save_grid(out / "samples" / f"instruct-{step:06d}.png", torch.cat([before / 255, pictures.cpu()]))
+        print(f"step {step}: {tried}", flush=True)
+
+    train(unet, loss_of, plan, out / "instruct.pt", sample)
+
+
+def widened(unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """The same UNet with four more input channels, for the source, that count for nothing yet."""
+    wide = UNet2DConditionModel.from_config(unet.config, in_channels=8)
+    weights = unet.state_dict()
+    narrow = weights["conv_in.weight"]
+    weights["conv_in.weight"] = torch.cat([narrow, torch.zeros_like(narrow)], 1)
+    wide.load_state_dict(weights)
+    return wide
+
+
+@torch.no_grad()
+def edit(
+    unet: nn.Module,
+    noise: Tensor,
+    source: Tensor,
+    words: Tensor,
+    empty: Tensor,
+    text: float = 5.0,
+    image: float = 1.5,
+) -> Tensor:
+    """Scaled latents by DDIM with guidance of both kinds (Brooks et al. 2023); `source` is unscaled."""
+    scheduler = schedule()
+    scheduler.set_timesteps(25, device=noise.device)
+    latents, told = noise, torch.cat([words, empty, empty])
+    shown = torch.cat([source, source, torch.zeros_like(source)])
+    for time in scheduler.timesteps:
+        given = torch.cat([torch.cat([latents] * 3), shown], 1)
+        both, seen, neither = unet(given, time, told).sample.float().chunk(3)
+        guided = neither + image * (seen - neither) + text * (both - seen)
+        latents = scheduler.step(guided, time, latents).prev_sample
+    return latents
+
+
+def _load_pairs(vae: nn.Module, out: Path, size: int) -> tuple[list[str], Tensor, Tensor]:
+    """Sentences, unscaled source latents and scaled target latents, rendered and encoded once."""
+    cache = out / f"pairs-{size}.pt"
+
+    def make() -> None:
+        shards = [pairs(shard, size, device=best_device()) for shard in range(100, 100 + PAIRS)]
+        asked = [sentence for shard in shards for sentence in shard[0]]
+        sources, targets = (encode(vae, torch.cat([shard[i] for shard in shards])).cpu() for i in (1, 2))
+        torch.save((asked, sources, targets * vae.config.scaling_factor), cache)
+
+    once(cache, make)
+    return torch.load(cache)

@@ -1,0 +1,77 @@
+"""Stage 6: a LoRA that draws everything as a flat cartoon with black outlines."""
+
+from pathlib import Path
+from random import Random
+
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, max_pool2d
+
+from .. import stage, world
+from . import dataset
+from .diffusion import develop, draw, noise_loss, read_words
+from .loop import RANK, Plan, best_device, once, save_grid, train
+from .text import PROMPTS, tell
+from .vae import encode
+
+PLAN = Plan(steps=500, batch=16, rate=1e-3, sample_every=100, averaging=0.99)
+SHARD = 200
+COUNT = 512
+SHADES = 4
+
+
+def cartoon(view: world.View) -> Tensor:
+    """A view at twice the size as a smooth-edged flat drawing (b, 3, h/2, w/2): few shades, black outlines."""
+    colour = view.colour.movedim(-1, 1)
+    flat = (avg_pool2d(colour, 5, 1, 2) * SHADES).round() / SHADES
+    part = view.part[:, None].float()
+    inked = (max_pool2d(part, 5, 1, 2) != -max_pool2d(-part, 5, 1, 2)) & (max_pool2d(part, 5, 1, 2) > world.GROUND)
+    return avg_pool2d(flat * ~inked, 2)
+
+
+def drawings(size: int, device: str) -> Tensor:
+    """uint8 cartoons (COUNT, 3, size, size) of the shard's descriptions."""
+    scene, camera, _ = stage.build(dataset.describe(SHARD, COUNT), Random(SHARD))
+    scene, camera = world.place_on(scene, device), world.place_on(camera, device)
+    rows = [slice(start, start + 8) for start in range(0, COUNT, 8)]
+    views = (world.render(world.pick(scene, row), world.pick(camera, row), 2 * size) for row in rows)
+    return torch.cat([(cartoon(view) * 255).round().byte().cpu() for view in views])
+
+
+def run(out: Path, size: int, plan: Plan = PLAN) -> None:
+    """Trains low-rank changes of the UNet's attention and writes OUT/export/style/cartoon.safetensors."""
+    device = best_device()
+    torch.manual_seed(0)
+    base = StableDiffusionPipeline.from_pretrained(out / "export" / "stable-diffusion", dtype=torch.float32).to(device)
+    base.unet.requires_grad_(False).set_attn_processor(AttnProcessor())
+    base.unet.add_adapter(LoraConfig(r=8, lora_alpha=8, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))
+    once(out / "cartoons.pt", lambda: torch.save(drawings(size, device), out / "cartoons.pt"))
+    latents = encode(base.vae, torch.load(out / "cartoons.pt")) * base.vae.config.scaling_factor
+    shown, rng = dataset.describe(SHARD, COUNT), Random(RANK)
+
+    def words_of(texts: list[str]) -> Tensor:
+        with torch.no_grad():
+            return read_words(base.text_encoder, base.tokenizer, texts)
+
+    def loss_of(model: nn.Module, batch: int) -> Tensor:
+        rows = torch.randint(COUNT, (batch,))
+        words = words_of([tell(shown[row], rng) for row in rows])
+        return noise_loss(lambda *given: model(*given).sample, latents[rows], words)
+
+    def sample(model: nn.Module, step: int) -> None:
+        noise = torch.randn(16, 4, size // 8, size // 8, generator=torch.Generator().manual_seed(0)).to(device)
+        drawn = draw(lambda *given: model(*given).sample, noise, words_of(list(PROMPTS)), words_of([""] * 16))
+        save_grid(out / "samples" / f"style-{step:06d}.png", develop(base.vae, drawn))
+        lora = convert_state_dict_to_diffusers(get_peft_model_state_dict(model))
+        StableDiffusionPipeline.save_lora_weights(
+            out / "export" / "style",
+            {name: weight.half() for name, weight in lora.items()},
+            weight_name="cartoon.safetensors",
+        )
+
+    train(base.unet, loss_of, plan, out / "style.pt", sample)
