@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from transformers import CLIPTextModel, CLIPTokenizer
 
-CHUNK = 75  # CLIP reads 77 tokens, of which the first and the last only mark the ends
+MARKS = 2  # the first and the last of the tokens that an encoder reads only mark the ends
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,21 @@ class Text:
         self._zeroes_empty = zeroes_empty
 
     def embed(self, texts: Sequence[str], clip_skip: int = 0) -> Embedding:
-        """Embeds texts in chunks of 75 tokens, laid end to end; all get as many as the longest needs.
+        """Embeds texts in chunks of what an encoder reads (CLIP: 77), laid end to end, as many as the longest needs.
 
         `clip_skip` layers are left out at the end of each encoder; SDXL always leaves out the last one.
 
         Raises:
             ModelError: the encoder has not that many layers.
         """
-        by_encoder = [self._chunks(tokenizer, texts) for tokenizer in self.tokenizers]
+        room = min(encoder.config.max_position_embeddings for encoder in self.encoders) - MARKS
+        by_encoder = [self._chunks(tokenizer, texts, room) for tokenizer in self.tokenizers]
         has_norm = len(self.encoders) == 1  # SDXL was trained without the encoders' last norm
         outputs = [
             _encode(encoder, ids, self._skip(encoder, clip_skip), has_norm)
             for encoder, ids in zip(self.encoders, by_encoder)
         ]
-        tokens = torch.cat([tokens for tokens, _ in outputs], dim=-1)  # -> (n, chunks, 77, d)
+        tokens = torch.cat([tokens for tokens, _ in outputs], dim=-1)  # -> (n, chunks, room + 2, d)
         tokens = tokens.flatten(1, 2)  # -> (n, L, d)
         if len(self.encoders) == 1:
             return Embedding(tokens)
@@ -66,21 +67,21 @@ class Text:
         return skip
 
     @staticmethod
-    def _chunks(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
-        """Token numbers (n, chunks, 77): begin, up to 75 tokens, end, padding."""
+    def _chunks(tokenizer: CLIPTokenizer, texts: Sequence[str], room: int) -> Tensor:
+        """Token numbers (n, chunks, room + 2): begin, up to `room` tokens, end, padding."""
         ids = [tokenizer(text, add_special_tokens=False, verbose=False).input_ids for text in texts]
-        count = max(1, *(-(-len(one) // CHUNK) for one in ids))
+        count = max(1, *(-(-len(one) // room) for one in ids))
         begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
         rows = [
-            [begin, *chunk, end, *[pad] * (CHUNK - len(chunk))]
+            [begin, *chunk, end, *[pad] * (room - len(chunk))]
             for one in ids
-            for chunk in (one[i * CHUNK : (i + 1) * CHUNK] for i in range(count))
+            for chunk in (one[i * room : (i + 1) * room] for i in range(count))
         ]
-        return torch.tensor(rows).view(len(texts), count, CHUNK + 2)
+        return torch.tensor(rows).view(len(texts), count, room + MARKS)
 
 
 def _encode(encoder: CLIPTextModel, ids: Tensor, skip: int, has_norm: bool) -> tuple[Tensor, Tensor]:
-    """Token states (n, chunks, 77, d), without the last `skip` layers, and pooled vectors (n, chunks, p)."""
+    """Token states (n, chunks, tokens, d), without the last `skip` layers, and pooled vectors (n, chunks, p)."""
     output = encoder(ids.flatten(0, 1).to(encoder.device), output_hidden_states=True)
     states = output.hidden_states[-1 - skip]
     if has_norm:
