@@ -18,12 +18,13 @@ import numpy as np
 
 from t2vz_core.wire import job as wire
 from t2vz_core.wire.job import Control, Frame, JobSpec, Passes, frame_file, write_job
+from t2vz_core.wire.rendered import SUFFIX, Rendered, write_rendered
 
 T = TypeVar("T")
 PASSES = tuple(field.name for field in dataclasses.fields(Passes))
 LATENT_PX = 8  # pixels to a cell of the latents
 TEXT, INSTRUCT = "text", "instruct"
-MOTION_OF_SOURCE = {"none": "none", "strength": "strength", "geometry": "map"}  # all others: translation
+MOTION_OF_SOURCE = {"none": "none", "strength": "strength", "geometry": "map", "vectors": "map"}  # others: translation
 PARTS = {
     "prompt": wire.Prompt,
     "model": wire.Model,
@@ -33,6 +34,20 @@ PARTS = {
     "coherence": wire.Coherence,
 }
 PASSES_OF_CONTROL = {"edges": {"image"}, "segments": {"ids"}, "outline": {"depth", "normal", "ids"}}
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderedFile:
+    """A rendered multilayer EXR, what is said beside it, and the names of the passes that are read out of it."""
+
+    path: Path
+    said: Rendered
+    passes: frozenset[str]
+
+    @staticmethod
+    def name_of(number: int) -> str:
+        """The name that a frame's file has in the job folder."""
+        return f"{number:04d}{SUFFIX}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +65,7 @@ class FrameArrays:
     mask: np.ndarray | None = None
     map: np.ndarray | None = None
     visible: np.ndarray | None = None
+    file: RenderedFile | None = None
 
 
 def part_of(kind: type[T], group: Any) -> T:
@@ -90,12 +106,12 @@ def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec
 
 
 def passes_needed(spec: JobSpec, mode: str) -> set[str]:
-    """Names of the passes that this job reads from the scene; `visible` comes with `map`."""
+    """Names of the passes that this job reads from the scene."""
     needed = set().union(*(PASSES_OF_CONTROL.get(c.kind, {c.kind}) for c in spec.controls))
     needed |= {"image"} if mode == INSTRUCT else set()
     needed |= {"mask"} if spec.coherence.smoothing else set()
     reads_map = spec.motion.mode == "map" or spec.coherence.fusion or spec.coherence.attention == "anchor+hidden"
-    return needed | ({"map"} if reads_map else set())
+    return needed | ({"map", "visible"} if reads_map else set())
 
 
 def _found(model: wire.Model, find: Callable[[str], str]) -> wire.Model:
@@ -164,7 +180,7 @@ def new_folder(home: Path, prompt: str, now: datetime) -> Path:
 
 
 def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
-    """Saves one frame's arrays as `passes/<name>/0001.npy` and says where they lie.
+    """Saves one frame's arrays as `passes/<name>/0001.npy`, its file as `passes/rendered/0001.exr`; says where.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
@@ -175,8 +191,18 @@ def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
             paths[name] = f"passes/{name}/{arrays.number:04d}.npy"
             (folder / "passes" / name).mkdir(parents=True, exist_ok=True)
             (folder / paths[name]).write_bytes(_npy(array))
+    if arrays.file is not None:
+        paths |= dict.fromkeys(arrays.file.passes, _copied(folder, arrays.number, arrays.file))
     x, y = (round(float(value), 6) + 0.0 for value in arrays.shift_px)
     return Frame(int(arrays.number), bool(arrays.is_anchor), (x, y), Passes(**paths))
+
+
+def _copied(folder: Path, number: int, file: RenderedFile) -> str:
+    path = f"passes/rendered/{RenderedFile.name_of(number)}"
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file.path, folder / path)
+    write_rendered(folder / path, file.said)
+    return path
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -18,7 +18,7 @@ from .wire.rendered import Rendered, read_rendered
 
 NOTHING = 1e9  # depths from here on are where Blender saw no surface: it writes 1e10
 PASSES = {
-    "image": (("Combined.R", "Combined.G", "Combined.B"),),
+    "image": (("Combined.R", "Combined.G", "Combined.B"), ("R", "G", "B")),
     "depth": (("Depth.Z",), ("Depth.V",), ("Z.V",)),
     "normal": (("Normal.X", "Normal.Y", "Normal.Z"),),
     "vector": (("Vector.X", "Vector.Y", "Vector.Z", "Vector.W"),),

@@ -9,8 +9,22 @@ import numpy as np
 import pytest
 
 from blender_addon import jobs
-from t2vz_core.wire.job import DEMO_MODEL, DEMO_SIDE_PX, Control, Frame, JobSpec, Lora, Model, Motion, Prompt, Sampling, frame_file, read_job
+from t2vz_core.wire.job import (
+    DEMO_MODEL,
+    DEMO_SIDE_PX,
+    Control,
+    Frame,
+    JobSpec,
+    Lora,
+    Model,
+    Motion,
+    Prompt,
+    Sampling,
+    frame_file,
+    read_job,
+)
 from t2vz_core.wire.parse import WireError
+from t2vz_core.wire.rendered import Rendered, read_rendered
 
 NOON = datetime(2026, 11, 22, 12, 0, 0)
 
@@ -51,7 +65,7 @@ def test_a_range_that_ends_before_it_begins_is_a_sentence():
 
 
 def test_two_jobs_of_one_second_get_folders_of_their_own(tmp_path):
-    one, two = (jobs.new_folder(tmp_path / "ä b", "A red/ball: \"rolls\"\n…" * 99, NOON) for _ in range(2))
+    one, two = (jobs.new_folder(tmp_path / "ä b", 'A red/ball: "rolls"\n…' * 99, NOON) for _ in range(2))
     assert one.name == "20261122-120000-a-red-ball-rolls-a"
     assert two.name == one.name + "-2"
 
@@ -90,3 +104,15 @@ def test_provenance_holds_the_settings_and_no_frames(tmp_path):
     told = json.loads(jobs.provenance(tmp_path, JobSpec(prompt=Prompt("“snow”"), frames=(Frame(1),))))
     assert told["prompt"]["text"] == "“snow”" and told["folder"] == str(tmp_path)
     assert "frames" not in told
+
+
+def test_a_rendered_file_comes_into_the_job_with_what_it_does_not_say(tmp_path):
+    render, job = tmp_path / "render.exr", tmp_path / "job"
+    render.write_bytes(b"exr")
+    said = Rendered(width_px=64, height_px=64, subject=("Cube",), previous="0006.exr")
+    file = jobs.RenderedFile(render, said, frozenset({"depth", "ids"}))
+    frame = jobs.write_frame(job, jobs.FrameArrays(7, file=file, mask=np.zeros((2, 2), np.uint8)))
+    assert frame.passes.depth == frame.passes.ids == "passes/rendered/0007.exr"
+    assert frame.passes.mask == "passes/mask/0007.npy" and frame.passes.normal is None
+    assert (job / frame.passes.depth).read_bytes() == b"exr"
+    assert read_rendered(job / frame.passes.depth) == said
