@@ -8,7 +8,7 @@ from bpy.props import EnumProperty, IntProperty, StringProperty
 
 from t2vz_core.wire.job import read_job
 
-from . import batch, playback, preferences, session
+from . import batch, playback, preferences, preview, session
 from .generation import sentence
 
 LISTS = ("prompt.keys", "model.loras", "controls")
@@ -46,6 +46,34 @@ class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
             session.begin(generation, context.scene)
             return {"FINISHED"}
         return {"FINISHED"} if batch.carry_out(generation, context.scene) == batch.DONE else {"CANCELLED"}
+
+
+class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
+    """Show what will steer the frames, before any is made"""
+
+    bl_idname = "t2vz.preview"
+    bl_label = "Preview Conditions"
+
+    span: EnumProperty(
+        name="Span",
+        items=(
+            ("FRAME", "This Frame", "The current frame, and its motion since the first, in the Image Editor"),
+            ("SHOT", "Whole Range", "Every frame of the range, as strips in the sequencer"),
+        ),
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Captures, and has the engine draw."""
+        scene, is_shot = context.scene, self.span == "SHOT"
+        try:
+            numbers = scene.t2vz.frame_numbers()
+            if not is_shot:
+                numbers = sorted({min(numbers[0], scene.frame_current), scene.frame_current})
+            generation = session.preview_of(scene, session.engine(), numbers)
+        except (OSError, ValueError) as error:
+            return _refuse(self, error)
+        session.begin(generation, scene, preview.add_strips if is_shot else preview.show_frame)
+        return {"FINISHED"}
 
 
 class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
@@ -193,6 +221,7 @@ class T2VZ_OT_remove(bpy.types.Operator):
 
 CLASSES = (
     T2VZ_OT_generate,
+    T2VZ_OT_preview,
     T2VZ_OT_resume,
     T2VZ_OT_cancel,
     T2VZ_OT_import_frames,

@@ -51,9 +51,10 @@ def _draw_action(layout: Any, context: bpy.types.Context) -> None:
         row.progress(factor=generation.done / max(generation.total, 1), text=count(generation))
         row.operator("t2vz.cancel", text="", icon="X")
     else:
-        row = layout.row()
+        row = layout.row(align=True)
         row.scale_y = 1.4
         row.operator("t2vz.generate", icon="RENDER_ANIMATION")
+        row.operator_menu_enum("t2vz.preview", "span", text="", icon="HIDE_OFF")
     _draw_words(layout, context, session.now.error, "ERROR")
     if generation is None:
         return
@@ -115,6 +116,7 @@ class Shapes(_Section):
             _draw_all(layout, settings.control, "model", "scale", "start", "end")
         if settings.mode == "depth":
             _draw_all(layout, settings.shot, "near", "far")
+        layout.prop(settings, "rendered")
         _draw_list(layout, settings, "controls", "Further Control", ("kind", "model", "scale", "start", "end"))
 
 
@@ -133,6 +135,8 @@ class Motion(_Section):
                 layout.prop_search(settings, "motion_bone", chosen.pose, "bones")
         if settings.motion_source == "strength":
             layout.prop(settings.motion, "strength")
+        if settings.motion_source == "vectors":
+            layout.prop(settings, "rendered")
         layout.prop(settings, "every")
 
 

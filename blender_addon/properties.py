@@ -38,6 +38,7 @@ SOURCES = (
     ("own", "Object Alone", "The movement of one object or bone, as if the camera stood still"),
     ("both", "Camera + Object", "The movement of the picture and that of the object, added"),
     ("geometry", "Geometry", "Where each point of each surface was in the first frame"),
+    ("vectors", "Vector Pass", "The Vector pass of rendered EXR files, followed from frame to frame"),
     ("strength", "By Hand", "So far per frame, as in the paper"),
     ("none", "None", "Hold still"),
 )
@@ -150,6 +151,11 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         min=0,
         max=2048,
         subtype="PIXEL",
+    )
+    rendered: StringProperty(
+        name="Rendered Frames",
+        description="Frames rendered before, #### for the number; a multilayer EXR gives its passes too; empty: render",
+        subtype="FILE_PATH",
     )
     output: StringProperty(
         name="Output",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import traceback
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import bpy
 from bpy.app.handlers import persistent
 
-from t2vz_core.wire.job import JobSpec, read_job
+from t2vz_core.wire.job import Control, JobSpec, read_job
 
-from . import jobs, preferences
+from . import beauty, jobs, preferences, rendered
 from .capture import Wanted, capture
 from .engine import Engine, worker_command
 from .generation import FINISHED, Generation
@@ -22,6 +23,7 @@ from .properties import T2VZ_Settings
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01
 EDITORS = {"VIEW_3D", "SEQUENCE_EDITOR"}
+Conclude = Callable[[Generation, bpy.types.Scene], None]
 TARGETED = {"object": "object", "own": "own", "both": "sum"}  # our motion sources that need an object: capture's
 
 
@@ -31,6 +33,7 @@ class Session:
 
     generation: Generation | None = None
     scene_name: str = ""
+    conclude: Conclude | None = None
     refusal: str = ""
     warm_engine: Engine | None = None
     python: Path | None = None
@@ -80,14 +83,46 @@ def generation_of(scene: bpy.types.Scene, worker: Engine | None, folder: Path | 
         OSError: the folder cannot be made.
     """
     settings = scene.t2vz
-    numbers = settings.frame_numbers()
     spec = jobs.spec_of(settings, _aspect(scene), preferences.find_model)
+    return _captured(scene, Generation(folder or _new_folder(spec, settings), spec, worker), settings.frame_numbers())
+
+
+def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
+    """The conditions that the settings ask for at these frames; depth and outlines where they ask for none.
+
+    Raises:
+        ValueError, OSError: as `generation_of`.
+    """
+    settings = scene.t2vz
+    spec = jobs.spec_of(settings, _aspect(scene), preferences.find_model)
+    spec = dataclasses.replace(spec, controls=spec.controls or (Control("depth"), Control("outline")))
+    return _captured(scene, Generation(_new_folder(spec, settings), spec, worker, is_preview=True), numbers)
+
+
+def _new_folder(spec: JobSpec, settings: T2VZ_Settings) -> Path:
+    return jobs.new_folder(preferences.jobs_home(settings.output), spec.prompt.text, datetime.now())
+
+
+def _captured(scene: bpy.types.Scene, generation: Generation, numbers: list[int]) -> Generation:
+    settings, spec = scene.t2vz, generation.spec
     wanted = _wanted(settings, spec)
-    home = preferences.jobs_home(settings.output)
-    generation = Generation(folder or jobs.new_folder(home, spec.prompt.text, datetime.now()), spec, worker)
-    view_layer = scene.view_layers[0] if scene != bpy.context.scene else bpy.context.view_layer
-    arrays = capture(scene, view_layer, wanted, numbers, generation.notes.append)
+    view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
+    from_files = _passes_of_files(settings, wanted.passes)
+    captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
+    arrays = capture(scene, view_layer, captured, numbers, generation.notes.append)
+    asked = (scene, view_layer, (wanted.width_px, wanted.height_px), settings.rendered)
+    if from_files:
+        arrays = rendered.with_files(arrays, *asked, from_files, settings.foreground)
+    elif "image" in wanted.passes:
+        arrays = beauty.with_pictures(arrays, *asked)
     return generation.captures(arrays, len(numbers))
+
+
+def _passes_of_files(settings: T2VZ_Settings, needed: frozenset[str]) -> frozenset[str]:
+    """Of the passes needed, those that the rendered files have; they take the place of captured ones."""
+    if not rendered.holds_passes(settings.rendered):
+        return frozenset()
+    return needed & (rendered.PASSES | (rendered.VECTORS if settings.motion_source == "vectors" else frozenset()))
 
 
 def _wanted(settings: T2VZ_Settings, spec: JobSpec) -> Wanted:
@@ -113,9 +148,15 @@ def resumed(folder: Path, worker: Engine) -> Generation:
     return Generation(folder, read_job(folder), worker)
 
 
-def begin(generation: Generation, scene: bpy.types.Scene) -> None:
-    """Drives a generation in the background of the user interface; its strip will go into this scene."""
-    now.generation, now.scene_name, now.refusal = generation, scene.name, ""
+def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
+    """Adds the strip by the button's own operator, so that it can be undone."""
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+        bpy.ops.t2vz.import_frames("EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name)
+
+
+def begin(generation: Generation, scene: bpy.types.Scene, conclude: Conclude = import_strip) -> None:
+    """Drives a generation beside the artist's work; `conclude` is called when it has finished in its scene."""
+    now.generation, now.scene_name, now.conclude, now.refusal = generation, scene.name, conclude, ""
     bpy.app.timers.register(tick, persistent=True)
 
 
@@ -127,25 +168,16 @@ def tick() -> float | None:
     if generation.is_capturing and _is_scene_in_use():
         return TICK_S
     try:
-        _step(generation)
+        generation.step()
+        if generation.end == FINISHED:
+            _conclude(generation)
     except Exception as error:
         traceback.print_exc()
         generation.fail(f"The add-on failed ({type(error).__name__}: {error}); Blender's console has the details.")
     redraw()
     if generation.end is None:
         return CAPTURE_TICK_S if generation.is_capturing else TICK_S
-    _conclude(generation)
     return None
-
-
-def _step(generation: Generation) -> None:
-    scene = bpy.data.scenes.get(now.scene_name)
-    if not generation.is_capturing or scene is None:
-        return generation.step()
-    frame, part = scene.frame_current, scene.frame_subframe
-    generation.step()
-    if generation.is_capturing:  # between two steps the artist may look, save or undo: show no other frame
-        scene.frame_set(frame, subframe=part)
 
 
 def _is_scene_in_use() -> bool:
@@ -155,15 +187,11 @@ def _is_scene_in_use() -> bool:
 
 
 def _conclude(generation: Generation) -> None:
-    window = bpy.context.window_manager.windows[0]
     scene = bpy.data.scenes.get(now.scene_name)
-    if generation.end != FINISHED or generation.is_preview:
-        return
     if scene is None:
         generation.notes.append("Its scene is not open any more; Import Frames adds the strip to another one.")
-        return
-    with bpy.context.temp_override(window=window):
-        bpy.ops.t2vz.import_frames("EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name)
+    else:
+        now.conclude(generation, scene)
 
 
 def redraw() -> None:
@@ -174,22 +202,34 @@ def redraw() -> None:
                 area.tag_redraw()
 
 
+def _end_capture(reason: str) -> None:
+    """The scene must be as it was, and let go, before Blender does what `reason` says."""
+    if now.is_busy and now.generation.is_capturing:
+        now.generation.fail(f"{reason} while the scene was captured, which ended it: generate again.")
+
+
 @persistent
 def _before_load(*_: object) -> None:
-    """Another file is opened: a capture ends with its scene, the engine goes on but its frames have no scene."""
-    if now.is_busy and now.generation.is_capturing:
-        now.generation.fail("Another file was opened while the scene was captured: open it again and generate again.")
+    _end_capture("Another file was opened")
     now.scene_name = ""
 
 
 @persistent
+def _before_save(*_: object) -> None:
+    _end_capture("The file was saved")
+
+
+@persistent
 def _before_undo(*_: object) -> None:
-    """Undo replaces the data that a capture holds."""
-    if now.is_busy and now.generation.is_capturing:
-        now.generation.fail("Undo while the scene was captured ended the capture: generate again.")
+    _end_capture("A step was undone")
 
 
-HANDLERS = (("load_pre", _before_load), ("undo_pre", _before_undo), ("redo_pre", _before_undo))
+HANDLERS = (
+    ("load_pre", _before_load),
+    ("save_pre", _before_save),
+    ("undo_pre", _before_undo),
+    ("redo_pre", _before_undo),
+)
 
 
 def register() -> None:

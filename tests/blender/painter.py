@@ -1,5 +1,7 @@
 """A worker in the standard library alone: paints each frame of a job grey, then says so.
 
+It draws conditions likewise.
+
 `painter.py DELAY_S LAST`: waits so long before each frame; dies when it has done frame LAST (0: lives on).
 """
 
@@ -41,6 +43,16 @@ def paint(job, folder, delay_s, last, cancelled):
     say("Finished", job=job, frames=len(frames), seconds=0.1)
 
 
+def draw(job, folder):
+    spec = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    for control in spec["controls"]:
+        home = folder / "conditions" / control["kind"]
+        home.mkdir(parents=True)
+        for frame in spec["frames"]:
+            (home / f"{frame['number']:04d}.png").write_bytes(png(128))
+    say("Finished", job=job, frames=len(spec["frames"]), seconds=0.1)
+
+
 def main():
     delay_s, last = float(sys.argv[1]), int(sys.argv[2])
     say("Ready", version="0", pid=1)
@@ -49,6 +61,8 @@ def main():
         event = json.loads(line)
         if event["event"] == "Cancel":
             cancelled.set()
+        elif event["event"] == "Preview":
+            draw(event["job"], Path(event["folder"]))
         else:
             cancelled.clear()
             work = (event["job"], Path(event["folder"]), delay_s, last, cancelled)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 
 import bpy
 import numpy as np
@@ -107,11 +108,27 @@ def test_no_engine_is_1_and_a_sentence(scene, monkeypatch, capsys, tmp_path):
 
 
 def test_sigint_cancels_with_130_and_keeps_finished_frames(scene, painter, tmp_path):
+    def interrupt_after_the_first_frame():
+        while not (tmp_path / "out/frames/0001.png").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
     painter(delay_s=0.5)
-    threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT)).start()
-    code = batch.main([*SMALL, "--frames", "1-40", "--out", str(tmp_path / "out")])
+    threading.Thread(target=interrupt_after_the_first_frame, daemon=True).start()
+    code = batch.main([*SMALL, "--frames", "1-9", "--out", str(tmp_path / "out")])
     assert code == batch.INTERRUPTED
-    assert len(list((tmp_path / "out").glob("frames/*.png"))) < 40
+    assert 1 <= len(list((tmp_path / "out").glob("frames/*.png"))) < 9
+
+
+def test_sigint_while_capturing_puts_the_scene_back_and_leaves_no_folder(scene, painter, tmp_path):
+    def interrupt_while_capturing():
+        while not (tmp_path / "out/passes/depth/0002.npy").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt_while_capturing, daemon=True).start()
+    assert batch.main([*SMALL, "--frames", "1-400", "--out", str(tmp_path / "out")]) == batch.INTERRUPTED
+    assert scene.frame_current == 1 and not (tmp_path / "out").exists()
 
 
 def test_the_prompt_may_be_very_long(scene, tmp_path):

@@ -1,0 +1,76 @@
+"""What steers the frames can be looked at before any is made."""
+
+import bpy
+import numpy as np
+import pytest
+
+from blender_addon import playback, preview, session
+from blender_addon.generation import FINISHED
+
+
+def test_what_holds_still_is_white_and_directions_differ():
+    flow = np.zeros((4, 64, 2), np.float32)
+    assert (preview.flow_colours(flow) == 255).all()
+    flow[..., 0] = 8
+    assert preview.flow_colours(flow)[0, 0].tolist() == [255, 0, 0]
+    flow[..., 0] = -8
+    assert preview.flow_colours(flow)[0, 0].tolist() == [0, 255, 255]
+
+
+def test_slow_movement_is_paler_than_fast():
+    slow, fast = (preview.flow_colours(np.full((1, 64, 2), speed, np.float32))[0, 0] for speed in (0.5, 2))
+    assert slow.sum() > fast.sum()
+
+
+def finished(scene, numbers, conclude):
+    """The preview of these frames, driven to its end; the painter stands for the engine that draws."""
+    generation = session.preview_of(scene, session.engine(), numbers)
+    session.begin(generation, scene, conclude)
+    while session.now.is_busy:
+        session.tick()
+    assert generation.end == FINISHED, generation.error
+    return generation
+
+
+def test_one_frame_is_shown_with_its_motion_beside_it(scene, painter):
+    scene.t2vz.mode = "depth"
+    finished(scene, [1, 2], preview.show_frame)
+    shown = bpy.data.images[preview.NAME]
+    assert tuple(shown.size) == (64 * 2 + preview.GAP_PX, 64)
+
+
+def test_a_second_preview_replaces_the_first(scene, painter):
+    scene.t2vz.mode = "depth"
+    finished(scene, [1, 2], preview.show_frame)
+    scene.t2vz.controls.add().kind = "outline"
+    finished(scene, [1], preview.show_frame)
+    assert tuple(bpy.data.images[preview.NAME].size) == (64 * 3 + 2 * preview.GAP_PX, 64)
+    assert len([image for image in bpy.data.images if image.name.startswith(preview.NAME)]) == 1
+
+
+def test_a_whole_range_becomes_a_strip_for_each_condition(scene, painter):
+    finished(scene, [1, 2, 3], preview.add_strips)
+    strips = playback.strips_of(scene)
+    assert {strip.name for strip in strips} == {"Conditions: depth", "Conditions: outline"}
+    assert {len(strip.elements) for strip in strips} == {3}
+
+
+def test_the_button_previews_the_current_frame_against_the_first(scene, painter):
+    scene.frame_set(3)
+    assert bpy.ops.t2vz.preview(span="FRAME") == {"FINISHED"}
+    while session.now.is_busy:
+        session.tick()
+    assert [frame.number for frame in session.now.generation.spec.frames] == [1, 3]
+
+
+@pytest.mark.parametrize("shift_px", [(8.0, 0.0), (0.0, -8.0)])
+def test_the_motion_shown_is_the_contents(scene, painter, shift_px):
+    camera = scene.camera
+    camera.matrix_world = ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 10), (0, 0, 0, 1))
+    camera.data.type = "ORTHO"
+    camera.data.ortho_scale = 1.5  # the cube fills the picture
+    for frame, part in ((1, 0.0), (2, 1.0)):
+        camera.location = (-shift_px[0] * 1.5 / 64 * part, shift_px[1] * 1.5 / 64 * part, 10)
+        camera.keyframe_insert("location", frame=frame)
+    generation = finished(scene, [1, 2], preview.show_frame)
+    assert generation.spec.frames[-1].shift_px == pytest.approx(shift_px, abs=0.05)
