@@ -76,8 +76,7 @@ def write_passes(name: str, folder: Path, count: int, size: int) -> tuple[Frame,
     rows = torch.zeros(count, dtype=torch.long)
     scene, camera = shot.go(world.pick(scene, rows), world.pick(camera, rows), torch.linspace(0, 1, count))
     view = world.render(scene, camera, size)
-    first = tuple(world.pick(part, rows) for part in (view, scene, camera))
-    place, visible = world.backward_map((view, scene, camera), first)
+    place, visible = world.backward_map(view, scene, camera, world.pick(scene, rows), world.pick(camera, rows))
     picture, _ = world.photograph(scene, camera, size)
     arrays = {
         "image": (picture.movedim(1, -1) * 255).round().to(torch.uint8),
