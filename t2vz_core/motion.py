@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .fault import Fault
 from .geometry import identity_map, map_to_cells
 from .noise import DRAWS, keyed_noise, warp_noise
 from .passes import Source
@@ -64,7 +65,7 @@ def warp(spec: JobSpec, here: Place, latent: Tensor) -> Tensor:
     beyond its borders, so that new content is the same in every frame that shows it.
     """
     if spec.motion.is_faithful:
-        return published_warp(latent, here.since * spec.motion.strength[0], here.since * spec.motion.strength[1])
+        return published_warp(latent, *_published_displacement(spec, here))
     seed, shape = spec.sampling.seed, tuple(latent.shape[1:])
     draws = keyed_noise(seed, here.frame.number, (DRAWS, *shape), "warp").to(latent)
     behind = keyed_noise(seed, 0, shape, "behind").to(latent)
@@ -83,3 +84,13 @@ def published_warp(latent: Tensor, x: float, y: float) -> Tensor:
     grid = (field / GRID * 2 - 1).permute(2, 0, 1)[None]  # -> (1, 2, 512, 512)
     grid = F.interpolate(grid, size=latent.shape[-2:], mode="bilinear").permute(0, 2, 3, 1)
     return F.grid_sample(latent, grid.to(latent), "nearest", padding_mode="reflection", align_corners=False)
+
+
+def _published_displacement(spec: JobSpec, here: Place) -> tuple[float, float]:
+    """δ^k in 1/512ths of the width and of the height."""
+    if spec.motion.mode == "strength":
+        return here.since * spec.motion.strength[0], here.since * spec.motion.strength[1]
+    if spec.motion.mode == "translation":
+        x, y = here.frame.shift_px
+        return -x * GRID / spec.shot.width_px, -y * GRID / spec.shot.height_px
+    raise Fault("The published code knows no maps: choose the motion strength or translation, or leave its mode off.")

@@ -56,13 +56,12 @@ class Room:
         self._frame_bytes = 0
 
     def measured(self, work: Callable[[], T]) -> T:
-        """Does one frame's work and remembers how much memory it took."""
+        """Does one frame's work and remembers how much memory it took beyond what it leaves behind."""
         if self._device.type != "cuda":
             return self.attempt(work)
         torch.cuda.reset_peak_memory_stats(self._device)
-        before = torch.cuda.memory_allocated(self._device)
         made = self.attempt(work)
-        self._frame_bytes = torch.cuda.max_memory_allocated(self._device) - before
+        self._frame_bytes = torch.cuda.max_memory_allocated(self._device) - torch.cuda.memory_allocated(self._device)
         return made
 
     def chunked(self, items: Sequence[Item], work: Callable[[list[Item]], T]) -> Iterator[tuple[list[Item], T]]:

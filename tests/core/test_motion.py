@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from t2vz_core.geometry import identity_map
+from t2vz_core.fault import Fault
 from t2vz_core.motion import Place, displacement, place, published_warp, warp
 from t2vz_core.passes import Source
 from t2vz_core.wire.job import Frame, JobSpec, Motion, Shot
@@ -102,3 +103,13 @@ def test_new_content_is_the_same_noise_in_every_frame_that_shows_it() -> None:
         shown.append(warp(JobSpec(), Place(Frame(number), number - 1, cells, visible), latent))
     assert torch.equal(shown[0][..., :8], shown[1][..., 4:])
     assert torch.equal(shown[1][..., 8:], latent[..., :4])
+
+
+def test_the_published_warp_follows_a_translation_and_knows_no_map(tmp_path: Path) -> None:
+    spec = replace(job(tmp_path), motion=Motion("translation", is_faithful=True))
+    frame, latent = replace(spec.frames[1], shift_px=(-16.0, 0.0)), columns(8, 8)
+    moved = warp(spec, place(spec, Source(tmp_path), frame, 1, 8, 8), latent)
+    assert moved[0, 0, 0].tolist() == [2, 3, 4, 5, 6, 7, 7, 6]
+    spec = replace(spec, motion=Motion("map", is_faithful=True))
+    with pytest.raises(Fault, match="knows no maps"):
+        warp(spec, place(spec, Source(tmp_path), spec.frames[1], 1, 8, 8), latent)

@@ -1,0 +1,203 @@
+"""The whole method on small networks: any length, one result; and every fault of the published codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from t2vz_core.fault import Cancelled, Fault
+from t2vz_core.generate import generate
+from t2vz_core.models import Networks
+from t2vz_core.passes import Source
+from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
+
+from .small_jobs import Listener, job, make, networks
+
+STEPS = Sampling(steps=3, seed=3)
+
+
+@pytest.fixture
+def latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """The latents that were decoded, in order."""
+    seen: list[torch.Tensor] = []
+    decode = Networks.decode
+
+    def listening(self: Networks, x: torch.Tensor) -> Iterator[np.ndarray]:
+        seen.append(x.clone())
+        return decode(self, x)
+
+    monkeypatch.setattr(Networks, "decode", listening)
+    return seen
+
+
+def spec_of(kind: str, folder: Path) -> tuple[JobSpec, Networks]:
+    """A job of five frames that uses a part of the method, and its networks."""
+    spec = job(folder, 5, sampling=STEPS)
+    exact = Coherence(attention="anchor+hidden", smoothing=0.6)
+    return {
+        "text": (spec, networks("sd1")),
+        "unguided": (replace(spec, sampling=replace(STEPS, guidance=1.0)), networks("sd1")),
+        "depth": (replace(spec, controls=(Control("depth"),)), networks("sd1", 1)),
+        "instruct": (replace(spec, sampling=replace(STEPS, image_guidance=0.8)), networks("instruct")),
+        "exact": (replace(spec, motion=Motion("map"), coherence=exact), networks("sd1")),
+        "few steps": (replace(spec, sampling=replace(STEPS, scheduler="lcm")), networks("sd1")),
+        "solver": (replace(spec, sampling=replace(STEPS, scheduler="dpm++2m", steps=5)), networks("sd1")),
+        "xl": (replace(spec, sampling=replace(STEPS, scheduler="euler")), networks("sdxl")),
+        "travel": (replace(spec, prompt=Prompt(keys=(PromptKey(1, "red"), PromptKey(4, "blue")))), networks("sd1")),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind", ["text", "unguided", "depth", "instruct", "exact", "few steps", "solver", "xl", "travel"]
+)
+def test_a_frame_depends_neither_on_its_chunk_nor_on_the_range(
+    kind: str, tmp_path: Path, latents: list[torch.Tensor]
+) -> None:
+    spec, nets = spec_of(kind, tmp_path)
+    make(tmp_path, spec, nets, chunk=3)
+    whole = torch.cat(latents)
+    latents.clear()
+    make(tmp_path, spec, nets, numbers=[3, 5], chunk=1)
+    part = torch.cat(latents)
+    assert part.shape[0] == 2
+    assert (part - whole[[2, 4]]).abs().max() <= 1e-4
+    assert (whole[1:] - whole[:1]).abs().amax(dim=(1, 2, 3)).min() > 1e-2  # frames differ from their anchor
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.5])
+def test_frames_of_the_anchor_s_noise_without_motion_are_the_anchor(
+    guidance: float, tmp_path: Path, latents: list[torch.Tensor]
+) -> None:
+    spec = job(tmp_path, 3, sampling=replace(STEPS, guidance=guidance), motion=Motion("none"))
+    make(tmp_path, spec, networks("sd1"))
+    assert (torch.cat(latents) - latents[0]).abs().max() < 1e-4
+
+
+def test_frames_that_attend_to_themselves_only_ignore_the_anchor(tmp_path: Path, latents: list[torch.Tensor]) -> None:
+    spec = job(tmp_path, 3, sampling=STEPS)
+    make(tmp_path, spec, networks("sd1"))
+    make(tmp_path, replace(spec, coherence=Coherence(attention="self")), networks("sd1"))
+    assert torch.equal(latents[0], latents[3])
+    assert (latents[1] - latents[4]).abs().max() > 1e-2
+
+
+def test_after_a_cut_frames_follow_the_new_anchor(tmp_path: Path) -> None:
+    spec = job(tmp_path, 4, sampling=STEPS)
+    frames = tuple(replace(f, is_anchor=f.number in (1, 3), shift_px=(3.0 * (f.number == 4), 0)) for f in spec.frames)
+    both = make(tmp_path, replace(spec, frames=frames), networks("sd1"))
+    second = make(tmp_path, replace(spec, frames=frames[2:]), networks("sd1"))
+    assert all(np.array_equal(both[number], second[number]) for number in (3, 4))
+
+
+def test_the_first_frame_is_there_before_the_others_are_begun(tmp_path: Path) -> None:
+    watch = Listener()
+    coming = generate(job(tmp_path, 3, sampling=STEPS), Source(tmp_path), networks("sd1"), [1, 2, 3], watch, 1)
+    assert next(coming)[0] == 1
+    _, done, total = watch.progress_seen[-1]
+    assert done == 3 < total
+    assert [number for number, _ in coming] == [2, 3]
+    assert watch.progress_seen[-1][1] == total
+
+
+@pytest.mark.parametrize("place", ["host", "one step"])
+def test_where_the_anchor_s_keys_are_kept_changes_nothing(
+    place: str, tmp_path: Path, latents: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = job(tmp_path, 3, sampling=STEPS)
+    make(tmp_path, spec, networks("sd1"))
+    monkeypatch.setattr("t2vz_core.memory.Memory._chosen_place", lambda self: place)
+    make(tmp_path, spec, networks("sd1"))
+    assert (torch.cat(latents[:3]) - torch.cat(latents[3:])).abs().max() <= 1e-5
+
+
+def test_when_memory_runs_out_chunks_are_halved_and_the_frames_stay_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = job(tmp_path, 5, sampling=STEPS)
+    expected = make(tmp_path, spec, networks("sd1"), chunk=1)
+    unet = networks("sd1").unet
+    forward = unet.forward
+
+    def small(sample: torch.Tensor, *rest: Any, **more: Any) -> Any:
+        if len(sample) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(sample, *rest, **more)
+
+    monkeypatch.setattr(unet, "forward", small)
+    watch = Listener()
+    made = dict(generate(spec, Source(tmp_path), networks("sd1"), [1, 2, 3, 4, 5], watch, 4))
+    assert any("1 frame at a time" in note for note in watch.notes)
+    assert all(np.abs(made[n].astype(int) - expected[n]).max() <= 1 for n in expected)
+
+
+class Stopping(Listener):
+    """Cancels at the third report."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        super().progress(stage, done, total)
+        if len(self.progress_seen) == 3:
+            raise Cancelled
+
+
+def test_a_job_stops_within_one_step_and_leaves_the_networks_as_they_were(tmp_path: Path) -> None:
+    nets = networks("sd1", 1)
+    before = [dict(network.attn_processors) for network in (nets.unet, *nets.controlnets)]
+    spec, watch = job(tmp_path, 3, sampling=STEPS, controls=(Control("depth"),)), Stopping()
+    with pytest.raises(Cancelled):
+        list(generate(spec, Source(tmp_path), nets, [1, 2, 3], watch))
+    assert len(watch.progress_seen) == 3
+    after = [network.attn_processors for network in (nets.unet, *nets.controlnets)]
+    assert all(a[name] is b[name] for a, b in zip(after, before) for name in b)
+
+
+def test_a_job_left_early_leaves_the_networks_as_they_were(tmp_path: Path) -> None:
+    nets = networks("sd1")
+    before = dict(nets.unet.attn_processors)
+    coming = generate(job(tmp_path, 3, sampling=STEPS), Source(tmp_path), nets, [1, 2, 3], Listener())
+    next(coming)
+    coming.close()
+    assert all(nets.unet.attn_processors[name] is before[name] for name in before)
+
+
+def test_attention_slicing_set_by_others_does_not_remove_the_anchor(tmp_path: Path) -> None:
+    spec, nets = job(tmp_path, 3, sampling=STEPS), networks("sd1")
+    expected = make(tmp_path, spec, nets)
+    before = dict(nets.unet.attn_processors)
+    nets.unet.set_attention_slice("max")
+    try:
+        made = make(tmp_path, spec, nets)
+    finally:
+        nets.unet.set_attn_processor(before)
+    assert all(np.array_equal(made[number], expected[number]) for number in expected)
+
+
+def test_twenty_five_steps_take_the_nearest_noise_levels_and_say_so(tmp_path: Path) -> None:
+    watch = Listener()
+    spec = job(tmp_path, 2, sampling=replace(STEPS, steps=25))
+    next(generate(spec, Source(tmp_path), networks("sd1"), [1], watch))
+    assert watch.notes == [
+        "With 25 steps the noise levels nearest to T = 941 and T′ = 881 are 961 and 881; these are used."
+    ]
+
+
+def test_networks_that_lose_themselves_are_reported_and_not_painted_black(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unet = networks("sd1").unet
+    forward = unet.forward
+    monkeypatch.setattr(unet, "forward", lambda *args, **more: (forward(*args, **more)[0] * float("nan"),))
+    with pytest.raises(Fault, match=r"not a number.*frame 1: choose precision float32"):
+        make(tmp_path, job(tmp_path, 2, sampling=STEPS), networks("sd1"))
+
+
+def test_smoothing_without_masks_is_a_sentence(tmp_path: Path) -> None:
+    spec = job(tmp_path, 2, sampling=STEPS, coherence=Coherence(smoothing=0.6))
+    frames = tuple(replace(f, passes=replace(f.passes, mask=None)) for f in spec.frames)
+    with pytest.raises(Fault, match="Frame 1 has no mask"):
+        make(tmp_path, replace(spec, frames=frames), networks("sd1"))
