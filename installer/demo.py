@@ -86,7 +86,7 @@ class Demo:
         say("Making the scene")
         self._run(self._blender.command(_EXAMPLES / "rolling_ball.py", out / "scene.blend"))
         say(f'Generating "{PROMPT}"')
-        arguments = ["--prompt", PROMPT, "--frames", "1-16", "--size", "256", "--out", out / "job"]
+        arguments = ["--prompt", PROMPT, "--frames", "1-16", "--size", "128", "--steps", "20", "--out", out / "job"]
         self._run(self._generation([*arguments, "--save", out / "film.blend"]), is_shown=True)
         say("Rendering the film and the contact sheet")
         self._run(self._blender.command(_EXAMPLES / "film.py", out, scene=out / "film.blend"))

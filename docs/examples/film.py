@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 SIDE_PX = 128
-SAMPLES = 8
+SAMPLES = 4
 
 
 def strips_of(scene: bpy.types.Scene) -> list:
