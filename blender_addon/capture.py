@@ -12,7 +12,7 @@ from .bodies import Snapshot, Surface, camera_normals, surface_at
 from .cameras import CaptureError, camera_view
 from .jobs import FrameArrays
 from .motion import backward_map, shift
-from .projection import View, depths, pixel_centres, places
+from .projection import View, depths, pixel_centres, places, turn
 from .raster import centre_samples
 from .render_state import RenderState
 from .rig import joints
@@ -21,7 +21,8 @@ from .unkeyed import AnimatedValues
 
 PASSES = frozenset({"depth", "normal", "ids", "mask", "pose", "map", "visible"})
 SOURCES = ("camera", "object", "own", "sum")
-JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped
+JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped,
+JUMP_RAD = 1.0  # or it has turned by more than this
 COARSE = 8  # every so many pixels are asked whether it has
 
 
@@ -133,7 +134,7 @@ class _Run:
         _, visible = backward_map(
             now.snapshot, now.surface.part(coarse), before.snapshot, self.note, self.pixels[coarse]
         )
-        return visible.mean() < JUMP
+        return visible.mean() < JUMP or turn(view, before.snapshot.view) > JUMP_RAD
 
     def _moment(self) -> _Moment:
         depsgraph = self._depsgraph()

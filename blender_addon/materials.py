@@ -31,7 +31,8 @@ def _opacity_at(socket: bpy.types.NodeSocket, material: bpy.types.Material, note
     if node.type == "ADD_SHADER":
         return min(_opacity_at(item, material, note) for item in node.inputs)
     if node.type == "BSDF_PRINCIPLED":
-        return _value(node.inputs["Alpha"], material, note)
+        alpha = _value(node.inputs["Alpha"], material, note)
+        return 1.0 if alpha is None else alpha
     if node.type == "MIX_SHADER":
         first, second = (_opacity_at(item, material, note) for item in node.inputs[1:3])
         if first == second:
@@ -41,8 +42,9 @@ def _opacity_at(socket: bpy.types.NodeSocket, material: bpy.types.Material, note
     return 1.0
 
 
-def _value(socket: bpy.types.NodeSocket, material: bpy.types.Material, note: Callable[[str], None]) -> float:
+def _value(socket: bpy.types.NodeSocket, material: bpy.types.Material, note: Callable[[str], None]) -> float | None:
+    """The number set at a socket; None where other nodes decide."""
     if not socket.is_linked:
         return socket.default_value
     note(f"The transparency of the material {material.name} is textured: its whole surface counts as solid.")
-    return 1.0
+    return None

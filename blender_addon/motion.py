@@ -94,4 +94,4 @@ def shift(where: np.ndarray, visible: np.ndarray, pixels: np.ndarray) -> tuple[f
         width = max(4.685 * 1.4826 * float(np.median(off)), 0.5)
         weight = np.clip(1 - (off / width) ** 2, 0, None) ** 2
         centre = (weight[:, None] * flow).sum(0) / weight.sum()
-    return float(centre[0]), float(centre[1])
+    return round(float(centre[0]), 6) + 0.0, round(float(centre[1]), 6) + 0.0

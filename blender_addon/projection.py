@@ -92,6 +92,12 @@ def sky_places(here: View, there: View, pixels: np.ndarray) -> np.ndarray:
     return _divided(pixels @ homography[:, :2].T + homography[:, 2])
 
 
+def turn(here: View, there: View) -> float:
+    """Angle in radians by which the camera is turned from one view to the other."""
+    cosine = (np.trace(here.to_camera[:, :3] @ there.to_camera[:, :3].T) - 1) / 2
+    return float(np.arccos(np.clip(cosine, -1, 1)))
+
+
 def is_inside(view: View, pixels: np.ndarray) -> np.ndarray:
     """(n,) bool: lies within the picture and within what is rendered of it."""
     x, y = pixels.T
