@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,8 @@ class Denoiser:
         """How much of each cell (f, h, w) the anchor did not show, where attention is to know it."""
         if self._spec.coherence.attention != "anchor+hidden":
             return None
-        return torch.stack([1 - here.visible for here in places]).to(self._networks.device)
+        h, w = places[0].visible.shape
+        return torch.stack([1 - self._surface(here, h, w).visible for here in places]).to(self._networks.device)
 
     def show(self, here: Place, x: Tensor) -> None:
         """Lets the frames to come know a finished one, x_0 (1, c, h, w), where they are fused with others."""
@@ -101,9 +102,15 @@ class Denoiser:
         return self._networks.encode(np.stack(pictures)).float(), parts.to(self._networks.device)
 
     def _pixels(self, here: Place) -> Place:
-        """The same place by pixels."""
-        shot = self._spec.shot
-        return place(self._spec, self._source, here.frame, here.since, shot.height_px, shot.width_px)
+        """Where the surfaces lay, pixel by pixel."""
+        return self._surface(here, self._spec.shot.height_px, self._spec.shot.width_px)
+
+    def _surface(self, here: Place, h: int, w: int) -> Place:
+        """Where the surfaces lay in the anchor: by the frame's map where it has one, whatever moves the noise."""
+        motion = self._spec.motion
+        if here.frame.passes.map and not motion.is_faithful:
+            motion = replace(motion, mode="map")
+        return place(replace(self._spec, motion=motion), self._source, here.frame, here.since, h, w)
 
     def _beside_anchor(self, batch: Batch, x: Tensor, i: int, anchor: Path) -> Tensor:
         if self._spec.coherence.attention == "self":

@@ -16,8 +16,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .fault import Fault
 from .links import Array, Link, link, warp
 from .motion import Place
+from .wire.job import JobSpec
+
+
+def demand_motion(spec: JobSpec) -> None:
+    """Makes sure that fusion knows where things move; without, every frame would become the anchor.
+
+    Raises:
+        Fault: names the first frame of which nothing is known.
+    """
+    for frame in spec.frames if spec.coherence.fusion and spec.motion.mode == "none" else ():
+        if frame.passes.map is None:
+            raise Fault(
+                f"Frame {frame.number} has no motion map, so nothing can be fused along it: "
+                "capture the shot again with it, choose a motion, or turn fusion off."
+            )
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from .attention import CrossFrame, cross_frame
 from .background import demand_masks, shared_background, smooth
 from .denoise import Denoiser
 from .diffusion import Descent
+from .fusion import demand_motion
 from .geometry import mask_to_cells
 from .memory import Memory
 from .models import Networks
@@ -46,6 +47,7 @@ def generate(
         Fault: a pass is missing, the memory does not suffice or the networks fail, in one sentence.
     """
     demand_masks(spec)
+    demand_motion(spec)
     descent = Descent(spec.sampling, networks.scheduler_config)
     levels = noise_levels(spec, descent, watch.note)
     todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every))

@@ -40,3 +40,14 @@ def test_the_gallery_shows_the_anchor_first_and_the_nearest_further_anchor_next(
     assert [int(picture[0, 0, 0]) for picture, _ in shown] in ([0, 4, 6], [0, 6, 4])
     links: dict[int, Link] = {int(picture[0, 0, 0]): to for picture, to in shown}
     assert np.abs(links[6].map - (grid(SIDE, SIDE) + np.float32([3, 0])))[:, : SIDE - 3].max() < 0.3
+
+
+def test_fusion_follows_the_map_whatever_moves_the_noise(tmp_path):
+    def apart(fusion: float) -> float:
+        still, moved = (
+            make(tmp_path, job(tmp_path, 2, motion=Motion(mode), coherence=Coherence(fusion=fusion)), networks())
+            for mode in ("none", "map")
+        )
+        return float(np.abs(still[2].astype(int) - moved[2]).mean())
+
+    assert apart(1.0) < 0.75 * apart(0.0)  # new content stays the frame's own

@@ -1,10 +1,15 @@
 """What the anchor shows is put where a frame shows the same points, and nowhere else."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
-from t2vz_core.fusion import carry, fuse, is_fused
+from t2vz_core.fault import Fault
+from t2vz_core.fusion import carry, demand_motion, fuse, is_fused
 from t2vz_core.links import Link, grid
+from t2vz_core.wire.job import Coherence, Frame, JobSpec, Motion, Passes
 
 
 def test_seen_cells_take_the_anchor_and_hidden_cells_keep_their_own():
@@ -49,3 +54,12 @@ def test_a_frame_that_shows_nothing_of_the_anchor_is_still_a_picture():
 def test_only_the_first_part_of_the_steps_is_fused():
     assert [is_fused(step, 10, 0.3) for step in range(10)] == [True] * 3 + [False] * 7
     assert not is_fused(0, 10, 0.0) and is_fused(9, 10, 1.0)
+
+
+def test_fusion_without_any_motion_is_refused_by_the_frame_s_number():
+    frames = (Frame(1, passes=Passes(map="passes/map/0001.npy")), Frame(4))
+    spec = JobSpec(motion=Motion("none"), coherence=Coherence(fusion=0.5), frames=frames)
+    with pytest.raises(Fault, match=r"Frame 4 has no motion map.*or turn fusion off"):
+        demand_motion(spec)
+    demand_motion(replace(spec, motion=Motion("translation")))
+    demand_motion(replace(spec, coherence=Coherence(fusion=0.0)))
