@@ -53,7 +53,7 @@ class Checkpoint:
             ModelError: weights are missing, broken or of another network.
         """
         network, what = empty_network(part, self.configs[part]), f"{self.path}: its {part}"
-        weights = _fitting(network, self.weights(part, network.state_dict()), what)
+        weights = _fitting(network, self.weights(part, network.state_dict()), what, part in ("unet", "controlnet"))
         for key in weights:  # one by one, so that the file's copy of each can go
             weights[key] = weights[key].to(device, dtype)
         return _filled(network, weights, what)
@@ -149,11 +149,14 @@ def empty_network(part: str, config: Config) -> Module:
         return kind.from_config(config)
 
 
-def _fitting(network: Module, weights: dict[str, Tensor], what: str) -> dict[str, Tensor]:
+def _fitting(network: Module, weights: dict[str, Tensor], what: str, is_strict: bool) -> dict[str, Tensor]:
+    """The weights of this network under its own names; where strict, none may be left over."""
     wanted = network.state_dict().keys()
     weights = _named_as(wanted, weights)
     if missing := sorted(wanted - weights.keys()):
-        raise ModelError(f"{what} lacks {len(missing)} weights ({missing[0]}, …); copy or download the model again.")
+        raise ModelError(f"{what} lacks weights ({missing[0]}, …): it is damaged or of another kind; choose another.")
+    if is_strict and (more := sorted(weights.keys() - wanted)):
+        raise ModelError(f"{what} has strange weights ({more[0]}, …): it is of another kind; choose another.")
     return {key: weights[key] for key in wanted}
 
 

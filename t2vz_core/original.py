@@ -49,7 +49,7 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
     Raises:
         ModelError: the file is broken or holds something else.
     """
-    contents = _contents(path, allow_pickle)
+    contents = _with_clip_prefix(_contents(path, allow_pickle))
     names = contents.shapes
     family = next((family for family, name in _TELLTALES.items() if name in names), None)
     if family is None or UNET_START not in names:
@@ -84,12 +84,13 @@ def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -
     config["cross_attention_dim"] = next(shapes[name][1] for name in shapes if name.endswith("attn2.to_k.weight"))
     hints = [name_of(f"{_HINT}.{part}.weight") for part in _HINT_PARTS]
     config["conditioning_embedding_out_channels"] = [shapes[name][0] for name in hints]
-    return Checkpoint(
-        path,
-        {"controlnet": config},
-        lambda _, wanted: {name: contents.read(name_of(name)) for name in wanted if name_of(name) in shapes},
-        list,
-    )
+
+    def weights(_: str, wanted: Iterable[str]) -> dict[str, Tensor]:
+        everything = shapes if hints[0].startswith(_HINT) else ()  # so that what is too much is seen
+        names = {name: name_of(name) for name in (*wanted, *everything)}
+        return {name: contents.read(old) for name, old in names.items() if old in shapes}
+
+    return Checkpoint(path, {"controlnet": config}, weights, list)
 
 
 def _controlnet_names(contents: Contents) -> Callable[[str], str] | None:
@@ -128,6 +129,14 @@ def _contents(path: Path, allow_pickle: bool) -> Contents:
 
     metadata = table.pop("__metadata__", {})
     return Contents({name: entry["shape"] for name, entry in table.items()}, metadata, safe_open(path, "pt").get_tensor)
+
+
+def _with_clip_prefix(contents: Contents) -> Contents:
+    """Some merged SD 1 models leave `text_model.` out of the text encoder's names."""
+    start = "cond_stage_model.transformer."
+    names = {re.sub(rf"^{start}(?!text_model)", f"{start}text_model.", name): name for name in contents.shapes}
+    shapes = {name: contents.shapes[old] for name, old in names.items()}
+    return Contents(shapes, contents.metadata, lambda name: contents.read(names[name]))
 
 
 def _prediction(path: Path, contents: Contents) -> Config:

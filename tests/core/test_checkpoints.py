@@ -154,3 +154,14 @@ def test_a_controlnet_of_another_family_is_refused(good, tmp_path):
 def test_a_whole_model_is_no_controlnet_and_no_lora(good):
     assert "config.json" in sentence(good, (Control(model=str(good)),))
     assert "LoRA" in sentence(good, loras=(Lora(str(good / "unet")),))
+
+
+def test_a_controlnet_of_another_kind_is_refused(good, tmp_path):
+    path = write_controlnet(tmp_path / "control") / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    save_file({**weights, "task_embedding": torch.zeros(6, 32)}, path)
+    for model in (path, path.parent):
+        assert "strange weights (task_embedding" in sentence(good, (Control(model=str(model)),))
+    save_file({key: weight for key, weight in weights.items() if "attentions.1." not in key}, path)
+    for model in (path, path.parent):
+        assert "of another kind" in sentence(good, (Control(model=str(model)),))

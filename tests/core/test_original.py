@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from t2vz_core import original
 from t2vz_core.checkpoints import empty_network
@@ -63,9 +64,20 @@ def test_a_single_file_gives_the_networks_it_was_written_from(single):
     assert all(equal(ours.state_dict(), theirs.state_dict()) for ours, theirs in pairs)
 
 
+@pytest.mark.usefixtures("tiny_configs")
+@pytest.mark.parametrize("single", ["sd1"], indirect=True)
+def test_a_merged_file_without_clips_prefix_is_read(single, tmp_path):
+    truth, _, path = single
+    weights = load_file(path)
+    bare = {key.replace("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."): w
+            for key, w in weights.items()}  # fmt: skip
+    assert bare.keys() != weights.keys()
+    networks = load(Model(str(original_layout.write(tmp_path / "merge.safetensors", bare))), (), "cpu")
+    assert equal(networks.text.encoders[0].state_dict(), truth.text.encoders[0].state_dict())
+
+
 def test_diffusers_reads_the_same_from_these_files(single):
     from diffusers.loaders import single_file_utils as theirs
-    from safetensors.torch import load_file
 
     networks, configs, path = single
     file = load_file(path)
