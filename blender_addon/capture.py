@@ -143,7 +143,7 @@ class _Run:
         if not snapshot.bodies:
             raise CaptureError(f"The scene {self.scene.name} has nothing to capture: no surface is shown in renders.")
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
-        pose = joints(depsgraph, view) if "pose" in self.wanted.passes else None
+        pose = joints(depsgraph, view, self.note) if "pose" in self.wanted.passes else None
         return _Moment(snapshot, surface, self.scene.camera.name_full, self._target(depsgraph), pose)
 
     def _depsgraph(self) -> bpy.types.Depsgraph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,21 +16,23 @@ from .skeleton import Bone, Skeleton
 
 PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is detected; "" leaves the joint out
 FACE_COS = -0.35  # what looks more than 110° away from the camera is on the far side of the head
+NOBODY = "No armature is recognised as a person: select it and choose the bones of its joints."
 TOUCH = 0.25  # of the shoulders' width: clothes and walls that near to a joint do not hide it
 MOST_LAYERS = 64  # surfaces of the own body that a ray to a joint goes through
 
 
-def joints(depsgraph: bpy.types.Depsgraph, view: View) -> np.ndarray:
-    """Everybody on screen in the evaluated scene, the farthest first.
+def joints(depsgraph: bpy.types.Depsgraph, view: View, note: Callable[[str], None] = print) -> np.ndarray:
+    """Everybody on screen in the evaluated scene, the farthest first; `note` is told if nobody at all is known.
 
     Returns:
         (people, 18, 3) float32, COCO-18: x_px, y_px, 1 seen or 0 not. Not seen is what lies behind the camera, off the
         screen, behind another object or, of the face, on the far side of the head.
     """
-    people = []
-    for armature, transform in _characters(depsgraph):
-        mapping = mapping_of(armature)
-        if mapping is not None:
+    people, cast = [], _characters(depsgraph)
+    if not any(mapping_of(armature) for armature, _ in cast):
+        note(NOBODY)
+    for armature, transform in cast:
+        if mapping := mapping_of(armature):
             points, looks = skeleton.posed(*_pose(armature.evaluated_get(depsgraph), transform, mapping))
             seen = _seen(depsgraph, view, armature, points, looks)
             if seen.any():

@@ -278,9 +278,10 @@ def test_a_saved_mapping_recognises_the_next_rig_of_that_kind(tmp_path, monkeypa
     rig._detected.cache_clear()
 
 
-def test_what_is_no_human_is_not_drawn():
+def test_what_is_no_human_is_not_drawn_and_the_artist_is_told(capsys):
     bpy.ops.object.armature_add()
     assert seen().shape == (0, 18, 3)
+    assert "No armature is recognised as a person" in capsys.readouterr().out
 
 
 def test_reading_joints_changes_nothing_in_the_file(generated):
