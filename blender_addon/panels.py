@@ -5,7 +5,7 @@ from typing import Any
 
 import bpy
 
-from . import preferences, session
+from . import preferences, rig_editor, session
 from .generation import CANCELLED, FINISHED, capital, count
 from .jobs import INSTRUCT, TEXT
 
@@ -36,7 +36,7 @@ class Main:
 
 def _draw_range(column: Any, settings: Any) -> None:
     scene = settings.id_data
-    column.prop(settings, "uses_scene_range", text=f"Scene Range ({scene.frame_start} to {scene.frame_end})")
+    column.prop(settings, "uses_scene_range", text=f"Scene, {scene.frame_start} to {scene.frame_end}")
     if not settings.uses_scene_range:
         row = column.row(align=True, heading="Frames")
         row.prop(settings, "first", text="")
@@ -118,6 +118,23 @@ class Shapes(_Section):
             _draw_all(layout, settings.shot, "near", "far")
         layout.prop(settings, "rendered")
         _draw_list(layout, settings, "controls", "Further Control", ("kind", "model", "scale", "start", "end"))
+
+
+class Joints(_Section):
+    """Which bone of the active armature is which joint."""
+
+    bl_label = "Joints"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Where poses steer and an armature is active."""
+        settings = context.scene.t2vz
+        has_pose = "pose" in (settings.mode, *(extra.kind for extra in settings.controls))
+        return has_pose and rig_editor.armature_of(context) is not None
+
+    def draw_fields(self, layout: Any, _settings: Any) -> None:
+        """The joints and their bones."""
+        rig_editor.draw(layout, rig_editor.armature_of(bpy.context))
 
 
 class Motion(_Section):
@@ -207,7 +224,7 @@ def _in_space(section: type, space: str) -> type:
     return type(name, (section, bpy.types.Panel), {"bl_idname": name, **place, **parent})
 
 
-SECTIONS = (Main, Shapes, Motion, Picture, Coherence, Advanced)
+SECTIONS = (Main, Shapes, Joints, Motion, Picture, Coherence, Advanced)
 CLASSES = tuple(_in_space(section, space) for space in SPACES for section in SECTIONS)
 
 

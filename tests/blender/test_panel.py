@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
-from blender_addon import panels, playback, preferences, properties, session
+from blender_addon import panels, playback, preferences, properties, rig, session
 
 
 class Layout:
@@ -18,7 +18,7 @@ class Layout:
     def column(self, **_):
         return Layout(self.drawn)
 
-    row = box = column
+    row = box = split = column
 
     def prop(self, owner, name, **_):
         assert name in owner.bl_rna.properties, name
@@ -82,9 +82,16 @@ def test_the_panel_is_in_the_viewport_and_in_the_sequencer():
     assert all(issubclass(kind, bpy.types.Panel) and kind.is_registered for kind in panels.CLASSES)
 
 
+@pytest.fixture
+def armature(scene):
+    """An armature with one bone, active."""
+    bpy.ops.object.armature_add()
+    return bpy.context.active_object
+
+
 @pytest.mark.parametrize("mode", [mode[0] for mode in properties.MODES])
 @pytest.mark.parametrize("source", [source[0] for source in properties.SOURCES])
-def test_every_section_draws_in_every_mode(scene, mode, source):
+def test_every_section_draws_in_every_mode(scene, armature, mode, source):
     scene.t2vz.mode, scene.t2vz.motion_source = mode, source
     for place in ("prompt.keys", "model.loras", "controls"):
         bpy.ops.t2vz.add(place=place)
@@ -98,6 +105,23 @@ def test_a_list_grows_and_shrinks(scene):
     scene.t2vz.prompt.keys[1].text = "kept"
     bpy.ops.t2vz.remove(place="prompt.keys", index=0)
     assert [key.text for key in scene.t2vz.prompt.keys] == ["kept"]
+
+
+def test_a_bone_is_chosen_for_a_joint_and_forgotten_again(armature):
+    assert bpy.ops.t2vz.set_joint(joint="nose", bone="Bone") == {"FINISHED"}
+    assert rig.mapping_of(armature) == {"nose": "Bone"}
+    bpy.ops.t2vz.set_joint(joint="nose", bone="–")
+    assert rig.mapping_of(armature) == {}
+    bpy.ops.t2vz.detect_joints()
+    assert rig.mapping_of(armature) is None
+
+
+def test_joints_are_shown_where_poses_steer_and_an_armature_is_active(scene, armature):
+    assert not panels.Joints.poll(bpy.context)
+    scene.t2vz.mode = "pose"
+    assert panels.Joints.poll(bpy.context)
+    bpy.context.view_layer.objects.active = scene.camera
+    assert not panels.Joints.poll(bpy.context)
 
 
 def test_an_idle_panel_offers_to_generate_and_not_to_cancel(scene, painter):
