@@ -56,7 +56,8 @@ def generate(
         memory = Memory(len(descent) - levels[0])
         with cross_frame([networks.unet, *networks.controlnets], memory) as attention:
             denoiser = Denoiser(spec, source, networks, descent, attention, tally.steps)
-            room = Room(networks.device, chunk, watch.note, _reliefs(networks, memory, attention))
+            cells = spec.shot.height_px // 8 * spec.shot.width_px // 8
+            room = Room(networks.device, chunk, cells, watch.note, _reliefs(networks, memory, attention))
             for frames, x_0 in _latents(spec, source, scene, descent, levels, denoiser, room):
                 for frame, x in zip(frames, x_0):
                     yield frame.number, room.attempt(partial(_picture, networks, x))

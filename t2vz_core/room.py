@@ -15,7 +15,7 @@ from .fault import Fault
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-ON_CPU = 4  # larger chunks are no faster there
+UNMEASURED_CELLS = 4 * 64 * 64  # a chunk's latent cells where no peak can be measured: 4 frames at 512²
 LARGEST = 16  # beyond it a GPU is busy anyway, and the first frames come later
 SHARE = 0.7  # of the free memory that a chunk may take
 
@@ -42,16 +42,18 @@ class Room:
         reliefs: (sentence, action) each; tried in turn when one frame at a time is still too much. An action
             returns False where it has nothing left to give.
         chunk: frames at once; 0: by memory.
+        cells: of one frame's latent.
     """
 
     def __init__(
         self,
         device: torch.device,
         chunk: int,
+        cells: int,
         note: Callable[[str], None],
         reliefs: Sequence[tuple[str, Callable[[], Any]]],
     ) -> None:
-        self._device, self._chunk, self._note = device, chunk, note
+        self._device, self._chunk, self._cells, self._note = device, chunk, cells, note
         self._reliefs = list(reliefs)
         self._frame_bytes = 0
 
@@ -105,9 +107,11 @@ class Room:
         return False
 
     def _size(self) -> int:
-        if not self._frame_bytes:
-            return ON_CPU
-        return max(1, min(LARGEST, int(SHARE * free_bytes(self._device) / self._frame_bytes)))
+        if self._frame_bytes:
+            fitting = SHARE * free_bytes(self._device) / self._frame_bytes
+        else:
+            fitting = UNMEASURED_CELLS / self._cells
+        return max(1, min(LARGEST, int(fitting)))
 
 
 def _or_none(work: Callable[[], T]) -> T | None:

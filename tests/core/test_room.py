@@ -11,7 +11,7 @@ from t2vz_core.room import Room, is_out_of_memory
 
 
 def room(chunk: int, reliefs: list, notes: list[str]) -> Room:
-    return Room(torch.device("cpu"), chunk, notes.append, reliefs)
+    return Room(torch.device("cpu"), chunk, 64 * 64, notes.append, reliefs)
 
 
 def test_a_chunk_that_does_not_fit_is_halved_and_nothing_is_lost() -> None:
@@ -28,6 +28,14 @@ def test_a_chunk_that_does_not_fit_is_halved_and_nothing_is_lost() -> None:
         "Memory ran out: going on with 4 frames at a time.",
         "Memory ran out: going on with 2 frames at a time.",
     ]
+
+
+def test_where_memory_cannot_be_measured_larger_pictures_make_smaller_chunks() -> None:
+    def largest(side_px: int) -> int:
+        room = Room(torch.device("cpu"), 0, (side_px // 8) ** 2, print, [])
+        return max(len(items) for items, _ in room.chunked(range(40), len))
+
+    assert [largest(side_px) for side_px in (128, 512, 2048)] == [16, 4, 1]
 
 
 def test_when_one_frame_is_too_much_comforts_are_given_up_in_turn() -> None:
