@@ -17,7 +17,7 @@ from t2vz_core.wire.job import Control, JobSpec, read_job
 from . import beauty, jobs, preferences, rendered
 from .capture import Wanted, capture
 from .engine import Engine, worker_command
-from .generation import FINISHED, Generation
+from .generation import FINISHED, Generation, caption
 from .properties import T2VZ_Settings
 
 TICK_S = 0.1
@@ -167,6 +167,7 @@ def tick() -> float | None:
         return None
     if generation.is_capturing and _is_scene_in_use():
         return TICK_S
+    before = _shown(generation)
     try:
         generation.step()
         if generation.end == FINISHED:
@@ -174,10 +175,16 @@ def tick() -> float | None:
     except Exception as error:
         traceback.print_exc()
         generation.fail(f"The add-on failed ({type(error).__name__}: {error}); Blender's console has the details.")
-    redraw()
+    if _shown(generation) != before:
+        redraw()
     if generation.end is None:
         return CAPTURE_TICK_S if generation.is_capturing else TICK_S
     return None
+
+
+def _shown(generation: Generation) -> tuple[object, ...]:
+    """What the panel tells of it."""
+    return caption(generation), len(generation.notes), generation.end, generation.error
 
 
 def _is_scene_in_use() -> bool:
@@ -195,11 +202,13 @@ def _conclude(generation: Generation) -> None:
 
 
 def redraw() -> None:
-    """Has the panels drawn anew."""
+    """Has the sidebars drawn anew, and not the views beside them, which may take long."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in EDITORS:
-                area.tag_redraw()
+                for region in area.regions:
+                    if region.type == "UI":
+                        region.tag_redraw()
 
 
 def _end_capture(reason: str) -> None:
