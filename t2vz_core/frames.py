@@ -10,6 +10,7 @@ from typing import Any
 
 from . import __version__
 from .fault import Fault
+from .wire import rendered
 from .wire.job import JobSpec, frame_file
 
 
@@ -56,6 +57,8 @@ def fingerprint(folder: Path, spec: JobSpec) -> str:
         for path in vars(frame.passes).values():
             if path is not None:
                 digest.update(_bytes(folder / path, frame.number))
+            if path is not None and path.endswith(rendered.SUFFIX):
+                digest.update(_bytes((folder / path).with_suffix(".json"), frame.number))
     return digest.hexdigest()
 
 
