@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import cache
 
 import pytest
 import torch
@@ -116,21 +117,23 @@ def test_the_shipped_configurations_are_those_of_the_published_models(family):
     ],
 )
 def test_published_names_are_asked_for(family, name):
+    assert name in names_of(family)
+
+
+@cache
+def names_of(family):
     configs = read_config(original.CONFIGS / f"{family}.json")
     parts = {part: (empty_network(part, configs[part]), configs[part]) for part in PARAMETERS[family]}
-    assert name in original_layout.model_weights(parts, family)
+    return set(original_layout.model_weights(parts, family))
 
 
-@pytest.mark.parametrize("prefix", ["control_model.", "", None])
-def test_a_controlnet_is_read_from_a_single_file(tmp_path, prefix):
-    folder = write_model(tmp_path / "model")
-    truth = load(Model(str(folder)), (Control(model=str(write_controlnet(tmp_path / "control"))),), "cpu")
-    weights = truth.controlnets[0].state_dict()
-    if prefix is not None:
-        weights = original_layout.part_weights("controlnet", weights, {}, prefix)
-    path = original_layout.write(tmp_path / "depth.safetensors", weights)
-    networks = load(Model(str(folder)), (Control(model=str(path)),), "cpu")
-    assert equal(networks.controlnets[0].state_dict(), truth.controlnets[0].state_dict())
+def test_a_controlnet_is_read_from_a_single_file_in_any_naming(tmp_path):
+    folder, control = write_model(tmp_path / "model"), write_controlnet(tmp_path / "control")
+    truth = load_file(control / "diffusion_pytorch_model.safetensors")
+    namings = [truth, *(original_layout.part_weights("controlnet", truth, {}, p) for p in ("control_model.", ""))]
+    files = [original_layout.write(tmp_path / f"{i}.safetensors", naming) for i, naming in enumerate(namings)]
+    networks = load(Model(str(folder)), tuple(Control(model=str(path)) for path in (control, *files)), "cpu")
+    assert all(equal(network.state_dict(), truth) for network in networks.controlnets)
 
 
 def test_a_v_prediction_file_says_so_in_its_metadata_or_beside_it(tmp_path):
