@@ -93,6 +93,20 @@ RIGS = {
         ),
         "CC_Base_R_Upperarm",
     ),
+    "MakeHuman": (
+        sides(
+            *("L", "R", "root", "spine01", "head", "eye.*", "clavicle.*", "upperarm01.*", "upperarm02.*"),
+            *("lowerarm01.*", "lowerarm02.*", "wrist.*", "upperleg01.*", "upperleg02.*", "lowerleg01.*", "foot.*"),
+        ),
+        "upperarm01.R",
+    ),
+    "Daz": (
+        sides(
+            *("l", "r", "hip", "pelvis", "head", "*Eye", "*Ear", "*Collar", "*ShldrBend", "*ShldrTwist"),
+            *("*ForearmBend", "*ForearmTwist", "*Hand", "*ThighBend", "*ThighTwist", "*Shin", "*Foot"),
+        ),
+        "rShldrBend",
+    ),
     "MikuMikuDance": (
         sides(
             "左", "右", "首", "頭", "*肩", "*腕", "*腕捩", "*ひじ", "*手首", "*足", "*ひざ", "*足首", "*足ＩＫ", "*目"
@@ -109,6 +123,10 @@ RIGS = {
             "Left", "Right", "Head", "* shoulder", "* arm", "* elbow", "* wrist", "* hip", "* leg", "* knee", "* ankle"
         ),
         "Right arm",
+    ),
+    "plain: legs and knees": (
+        sides("_L", "_R", "Head", "Arm*", "Elbow*", "Hand*", "Leg*", "Knee*", "Foot*"),
+        "Arm_R",
     ),
     "plain: no capitals": (
         sides("left", "right", "head", "*upperarm", "*lowerarm", "*hand", "*thigh", "*calf", "*foot"),
@@ -139,7 +157,8 @@ def test_left_and_right_are_never_mixed_up(kind, presets):
         side, part = joint.split("_")
         other = mapping[f"{'left' if side == 'right' else 'right'}_{part}"]
         assert mapping[joint] != other
-        is_right = any(mark in mapping[joint] for mark in ("ight", ".R", ".r", "_r", "_R_", " R ", "右"))
+        is_right = any(mark in mapping[joint] for mark in ("ight", ".R", ".r", "_r", "_R", " R ", "右"))
+        is_right = is_right or mapping[joint].startswith("r")
         assert is_right == (side == "right"), (joint, mapping[joint])
 
 
