@@ -14,7 +14,7 @@ from .attention import ALONE, ANCHOR, FRAMES, CrossFrame
 from .control import conditions
 from .diffusion import Descent
 from .fault import Fault
-from .fusion import Gallery, carry, fuse, is_fused
+from .fusion import Gallery, carry, fuse, fused_part, is_fused
 from .geometry import mask_to_cells
 from .guidance import NOTHING, group_weights
 from .motion import Place, place
@@ -56,7 +56,7 @@ class Denoiser:
         self._spec, self._source, self._networks = spec, source, networks
         self._descent, self._attention, self._tick = descent, attention, tick
         self._prompts = Prompts(spec, networks)
-        self._gallery = Gallery()
+        self._gallery, self._fused = Gallery(), fused_part(spec)
         self.device = networks.device
 
     def anchor(self, frame: Frame, x: Tensor, kept_from: int) -> Path:
@@ -74,10 +74,10 @@ class Denoiser:
         batch = self._batch([here.frame for here in places])
         step = self._descent.begin(start)
         self._attention.hidden = self._hidden(places)
-        carried = self._carried(places) if self._spec.coherence.fusion else None
+        carried = self._carried(places) if self._fused else None
         for i in range(start, len(self._descent)):
             x0 = self._beside_anchor(batch, x, i, anchor)
-            if carried and is_fused(i, len(self._descent), self._spec.coherence.fusion):
+            if carried and is_fused(i, len(self._descent), self._fused):
                 x0 = fuse(x0, *carried)
             x = step(x, x0, i, self._fresh(batch, x0, i))
             self._tick(len(places))
@@ -92,7 +92,7 @@ class Denoiser:
 
     def show(self, here: Place, x: Tensor) -> None:
         """Lets the frames to come know a finished one, x_0 (1, c, h, w), where they are fused with others."""
-        if self._spec.coherence.fusion:
+        if self._fused:
             self._gallery.hang(next(self._networks.decode(x)), self._pixels(here))
 
     def _carried(self, places: list[Place]) -> tuple[Tensor, Tensor]:

@@ -16,24 +16,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .fault import Fault
 from .links import Array, Link, link, warp
 from .motion import Place
 from .wire.job import JobSpec
 
 
-def demand_motion(spec: JobSpec) -> None:
-    """Makes sure that fusion knows where things move; without, every frame would become the anchor.
+def fused_part(spec: JobSpec) -> float:
+    """The first part (0..1) of the steps that are fused.
 
-    Raises:
-        Fault: names the first frame of which nothing is known.
+    None in the faithful mode, and none where nothing is known of the motion: every frame would become the anchor.
     """
-    for frame in spec.frames if spec.coherence.fusion and spec.motion.mode == "none" else ():
-        if frame.passes.map is None:
-            raise Fault(
-                f"Frame {frame.number} has no motion map, so nothing can be fused along it: "
-                "capture the shot again with it, choose a motion, or turn fusion off."
-            )
+    is_moving = spec.motion.mode != "none" or all(frame.passes.map for frame in spec.frames)
+    return spec.coherence.fusion if is_moving and not spec.motion.is_faithful else 0.0
 
 
 @dataclass(frozen=True)

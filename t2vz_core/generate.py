@@ -18,7 +18,7 @@ from .attention import CrossFrame, cross_frame
 from .background import demand_masks, shared_background, smooth
 from .denoise import Denoiser
 from .diffusion import Descent
-from .fusion import demand_motion
+from .fusion import fused_part
 from .geometry import mask_to_cells
 from .memory import Memory
 from .models import Networks
@@ -47,10 +47,9 @@ def generate(
         Fault: a pass is missing, the memory does not suffice or the networks fail, in one sentence.
     """
     demand_masks(spec)
-    demand_motion(spec)
     descent = Descent(spec.sampling, networks.scheduler_config)
     levels = noise_levels(spec, descent, watch.note)
-    todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every))
+    todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every if fused_part(spec) else 0))
     tally = Tally(watch, todo, len(descent), len(descent) - levels[0])
     for scene in todo:
         memory = Memory(len(descent) - levels[0])

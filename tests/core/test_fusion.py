@@ -3,11 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
-from t2vz_core.fault import Fault
-from t2vz_core.fusion import carry, demand_motion, fuse, is_fused
+from t2vz_core.fusion import carry, fuse, fused_part, is_fused
 from t2vz_core.links import Link, grid
 from t2vz_core.wire.job import Coherence, Frame, JobSpec, Motion, Passes
 
@@ -56,10 +54,13 @@ def test_only_the_first_part_of_the_steps_is_fused():
     assert not is_fused(0, 10, 0.0) and is_fused(9, 10, 1.0)
 
 
-def test_fusion_without_any_motion_is_refused_by_the_frame_s_number():
+def test_where_nothing_is_known_of_the_motion_nothing_is_fused():
     frames = (Frame(1, passes=Passes(map="passes/map/0001.npy")), Frame(4))
     spec = JobSpec(motion=Motion("none"), coherence=Coherence(fusion=0.5), frames=frames)
-    with pytest.raises(Fault, match=r"Frame 4 has no motion map.*or turn fusion off"):
-        demand_motion(spec)
-    demand_motion(replace(spec, motion=Motion("translation")))
-    demand_motion(replace(spec, coherence=Coherence(fusion=0.0)))
+    assert fused_part(spec) == 0
+    assert fused_part(replace(spec, motion=Motion("translation"))) == 0.5
+    assert fused_part(replace(spec, frames=frames[:1])) == 0.5
+
+
+def test_the_faithful_mode_does_not_fuse():
+    assert fused_part(JobSpec(motion=Motion("strength", is_faithful=True), coherence=Coherence(fusion=0.5))) == 0
