@@ -65,7 +65,16 @@ def test_a_mode_becomes_a_control_and_further_ones_follow(scene):
     settings.controls.add().kind = "pose"
     spec = jobs.spec_of(settings, 1.0, str)
     assert spec.controls == (Control("depth", scale=0.5), Control("pose"))
-    assert jobs.passes_needed(spec, settings.mode) == {"depth", "pose"}
+    assert {"depth", "pose"} <= jobs.passes_needed(spec, settings.mode)
+
+
+def test_only_what_steers_is_captured(scene):
+    settings = scene.t2vz
+    settings.motion_source, settings.coherence.fusion = "camera", 0
+    assert jobs.passes_needed(jobs.spec_of(settings, 1.0, str), settings.mode) == set()
+    settings.mode, settings.coherence.smoothing, settings.coherence.fusion = "instruct", 0.6, 0.5
+    wanted = jobs.passes_needed(jobs.spec_of(settings, 1.0, str), settings.mode)
+    assert wanted == {"image", "mask", "map", "visible"}
 
 
 @pytest.mark.parametrize(("source", "mode"), [("camera", "translation"), ("geometry", "map"), ("none", "none")])
