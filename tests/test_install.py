@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from installer import accelerator, blenders, pip, suites, wheel
+from installer import accelerator, blenders, pip, runner, wheel
 from installer.console import Stop
 from installer.engine import requirements
 from installer.environment import Environment, State
@@ -195,16 +195,25 @@ def test_missing_libraries_of_the_system_are_named_as_packages(monkeypatch, tmp_
 
 
 def test_a_suite_without_a_report_counts_as_failed(tmp_path):
-    assert suites._judged("bpy", tmp_path / "none.xml", "ended with -11").failed == 1
+    assert runner.judged("bpy", tmp_path / "none.xml", "ended with -11").failed == 1
 
 
-def test_a_suite_is_judged_by_its_report_though_the_process_hangs(monkeypatch, tmp_path):
-    monkeypatch.setattr(suites, "BUILD", tmp_path)
-    monkeypatch.setattr(suites, "_LEAVE_S", 0.2)
+def test_a_suite_is_judged_by_its_report_though_its_process_hangs(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "LEAVE_S", 0.2)
     xml = '<testsuites><testsuite tests="5" failures="1" errors="1" skipped="1"/></testsuites>'
     code = f"import sys, time; open(sys.argv[-1], 'w').write({xml!r}); time.sleep(60)"
-    result = suites._pytest("hangs", [sys.executable, "-c", code])
+    suite = runner.Suite("hangs", (sys.executable, "-c", code))
+    (result,) = runner.run_all([suite], tmp_path, tmp_path)
     assert (result.passed, result.failed, result.skipped) == (2, 2, 1)
+
+
+def test_a_suite_that_takes_too_long_has_failed_and_leaves_no_process(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "LIMIT_S", 1.5)
+    code = "import subprocess; subprocess.run(['sleep', '3.1415'])"
+    (result,) = runner.run_all([runner.Suite("slow", (sys.executable, "-c", code))], tmp_path, tmp_path)
+    assert result.failed == 1 and "took longer" in result.remark
+    processes = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert b"sleep\x003.1415\x00" not in processes
 
 
 def test_a_child_does_not_outlive_the_block():

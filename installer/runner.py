@@ -1,0 +1,125 @@
+"""Test suites in processes of their own, several at a time, each judged by its report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .console import say
+from .process import child, clean_environment
+
+LIMIT_S = 1200.0
+# pytest writes its report before the interpreter ends; a bpy module may then crash or hang, which is not our fault.
+LEAVE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A pytest command without its options, and environment variables for it."""
+
+    name: str
+    command: tuple[str | Path, ...]
+    variables: Mapping[str, str | Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one suite."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    remark: str = ""
+
+    def __str__(self) -> str:
+        figures = f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        return f"{self.name:<30}{figures}{f' ({self.remark})' if self.remark else ''}"
+
+
+def run_all(suites: Iterable[Suite], reports: Path, cwd: Path) -> Iterator[Result]:
+    """Runs the suites, as many at a time as there are processors; what each printed is shown when it ends."""
+    processors = os.cpu_count() or 1
+    reports.mkdir(parents=True, exist_ok=True)
+    waiting, running = list(suites), []
+    threads = {"OMP_NUM_THREADS": str(max(1, processors // max(1, min(processors, len(waiting)))))}
+    with ExitStack() as stack:
+        while waiting or running:
+            while waiting and len(running) < processors:
+                running.append(stack.enter_context(Running(waiting.pop(0), reports, cwd, threads)))
+            for one in [one for one in running if one.is_over()]:
+                running.remove(one)
+                yield one.result()
+            time.sleep(0.05)
+
+
+class Running:
+    """A suite under way; leaving the `with` ends it and all it has started."""
+
+    def __init__(self, suite: Suite, reports: Path, cwd: Path, threads: Mapping[str, str]) -> None:
+        self._suite = suite
+        stem = reports / suite.name.replace(" ", "-").replace(",", "")
+        self._report, self._output = stem.with_suffix(".xml"), stem.with_suffix(".txt")
+        self._report.unlink(missing_ok=True)
+        self._last = time.monotonic() + LIMIT_S
+        self._ended = f"took longer than {LIMIT_S:.0f} s"
+        self._stack = ExitStack()
+        self._options = {"cwd": cwd, "env": clean_environment({**threads, **suite.variables})}
+
+    def __enter__(self) -> Running:
+        say(f"Testing: {self._suite.name}")
+        output = self._stack.enter_context(self._output.open("wb"))
+        command = [*self._suite.command, "-q", "--junitxml", self._report]
+        talk = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT, "start_new_session": True}
+        self._process = self._stack.enter_context(child(command, **self._options, **talk))
+        self._stack.callback(self._end_all)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def is_over(self) -> bool:
+        """The process has ended, or its report is there and it had its time to leave, or its time is up."""
+        if self._process.poll() is not None:
+            self._ended = f"ended with {self._process.returncode}"
+            return True
+        if self._report.exists() and self._report.stat().st_size:
+            self._last = min(self._last, time.monotonic() + LEAVE_S)
+        return time.monotonic() > self._last
+
+    def result(self) -> Result:
+        """Ends it, shows what it printed, counts."""
+        self._stack.close()
+        said = self._output.read_text(encoding="utf-8", errors="replace").strip()
+        result = judged(self._suite.name, self._report, self._ended)
+        say(f"\n== {self._suite.name}\n{said}\n-- {result}\n")
+        return result
+
+    def _end_all(self) -> None:
+        if hasattr(os, "killpg"):
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+
+
+def judged(name: str, report: Path, ended: str) -> Result:
+    """The figures of pytest's report; without a whole one the suite has failed."""
+    try:
+        suite = ET.parse(report).getroot().find("testsuite")
+    except (OSError, ET.ParseError):
+        return Result(name, failed=1, remark=f"no report: the process {ended}")
+    assert suite is not None
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    skipped = int(suite.get("skipped", 0))
+    passed = int(suite.get("tests", 0)) - failed - skipped
+    if not passed and not failed:
+        return Result(name, 0, 1, skipped, "nothing was tested")
+    return Result(name, passed, failed, skipped)
