@@ -100,10 +100,10 @@ class Coherence:
     """What ties the frames to the anchor frame while they are denoised."""
 
     attention: str = one_of("anchor", ATTENTIONS, "what each frame attends to")
-    anchor_every: int = numeric(0, 0, 1000, "a further anchor to fuse from every so many frames; 0: none")
+    anchor_every: int = numeric(8, 0, 1000, "a further anchor to fuse from every so many frames; 0: none")
     smoothing: float = numeric(0.0, 0.0, 1.0, "background smoothing α on the moved anchor; 0: off; needs mask passes")
     keeps_variance: bool = flag(True, "divide the smoothed background by the variance it lost")
-    fusion: float = numeric(0.0, 0.0, 1.0, "first part of the steps that fuse the anchor in along the map; 0: off")
+    fusion: float = numeric(0.7, 0.0, 1.0, "first part of the steps that fuse the anchor in along the map; 0: off")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.ablation OUT --seeds 3
 
-Frames are kept in OUT as strips, so a run that was stopped goes on; the tables go to OUT/ablation.json and .md.
+Frames are kept in OUT as strips, so a run that was stopped goes on; the tables go to OUT/ablation.json and .md, and
+the first seed of every shot to OUT/MODE-SHOT.png, row under row.
 """
 
 from __future__ import annotations
@@ -38,16 +39,19 @@ COLUMNS = {
     "colour": ("colour ΔE", 1),
 }
 
+PLAIN = Coherence(attention="anchor", anchor_every=0, smoothing=0.0, fusion=0.0)
+HIDDEN, FUSION, SMOOTHING = {"attention": "anchor+hidden"}, {"fusion": 0.7}, {"smoothing": 0.6}
+
 Row = Callable[[JobSpec], JobSpec]
 
 
 def _with(motion: Motion, **coherence: Any) -> Row:
-    return lambda spec: replace(spec, motion=motion, coherence=replace(Coherence(), **coherence))
+    return lambda spec: replace(spec, motion=motion, coherence=replace(PLAIN, **coherence))
 
 
 def _independent(spec: JobSpec) -> JobSpec:
     frames = tuple(replace(frame, is_anchor=True) for frame in spec.frames)
-    return replace(spec, frames=frames, coherence=Coherence(attention="self"), motion=Motion("none"))
+    return replace(spec, frames=frames, coherence=replace(PLAIN, attention="self"), motion=Motion("none"))
 
 
 def _published(**coherence: Any) -> Row:
@@ -66,16 +70,17 @@ T2VZ = "+ motion dynamics = Text2Video-Zero"
 ROWS: dict[str, Row] = {
     "independent frames": _independent,
     "shared noise": _with(STILL, attention="self"),
-    "+ attention to the anchor": _with(STILL, attention="anchor"),
-    T2VZ: _published(attention="anchor"),
-    "+ background smoothing": _published(attention="anchor", smoothing=0.6, keeps_variance=False),
-    "+ background smoothing, variance kept": _published(attention="anchor", smoothing=0.6),
-    "exact map": _with(MAP, attention="anchor"),
-    "exact map, hidden tokens": _with(MAP, attention="anchor+hidden"),
-    "exact map, fusion": _with(MAP, attention="anchor", fusion=0.6),
-    "exact map, smoothing": _with(MAP, attention="anchor", smoothing=0.6),
-    "exact map, hidden tokens, fusion": _with(MAP, attention="anchor+hidden", fusion=0.6),
-    "all of it": _with(MAP, attention="anchor+hidden", fusion=0.6, smoothing=0.6),
+    "+ attention to the anchor": _with(STILL),
+    T2VZ: _published(),
+    "+ background smoothing": _published(**SMOOTHING, keeps_variance=False),
+    "+ background smoothing, variance kept": _published(**SMOOTHING),
+    "exact map": _with(MAP),
+    "exact map, hidden tokens": _with(MAP, **HIDDEN),
+    "exact map, smoothing": _with(MAP, **SMOOTHING),
+    "exact map, fusion": _with(MAP, **FUSION),
+    "exact map, fusion, hidden tokens": _with(MAP, **FUSION, **HIDDEN),
+    "exact map, fusion, hidden tokens, further anchors": _with(MAP, **FUSION, **HIDDEN, anchor_every=4),
+    "all of it": _with(MAP, **FUSION, **HIDDEN, **SMOOTHING, anchor_every=4),
 }
 
 
@@ -128,6 +133,8 @@ def run(plan: Plan, modes: list[str], shots: list[str], rows: list[str]) -> dict
             for seed in range(plan.seeds):
                 spec = plan.spec(mode, shot, seed, frames)
                 strips = {row: _made(plan, mode, shot, ROWS[row](spec), row, source, networks) for row in rows}
+                if seed == 0:
+                    cv2.imwrite(str(plan.out / f"{mode}-{shot}.png"), _sheet(render, strips)[..., ::-1])
                 for row, pictures in strips.items():
                     measured = evaluate.mean(evaluate.measure(pictures, geometry))
                     measured["colour"] = _colour_distance(pictures, strips[rows[0]])
@@ -147,6 +154,17 @@ def _made(plan: Plan, mode: str, shot: str, spec: JobSpec, row: str, source: Sou
         print(path, flush=True)
     strip = cv2.imread(str(path))[..., ::-1].astype(np.float32) / 255
     return [np.ascontiguousarray(picture) for picture in np.split(strip, len(spec.frames), 1)]
+
+
+def _sheet(render: list[np.ndarray], strips: dict[str, list[np.ndarray]]) -> np.ndarray:
+    """Row under row (H, W, 3) uint8, each under its name."""
+    parts = []
+    for row, pictures in {"the scene's own render": render, **strips}.items():
+        strip = (np.hstack(pictures) * 255).round().astype(np.uint8)
+        title = np.full((18, strip.shape[1], 3), 255, np.uint8)
+        cv2.putText(title, row, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
+        parts += [title, strip]
+    return np.vstack(parts)
 
 
 def _colour_distance(pictures: list[np.ndarray], others: list[np.ndarray]) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from t2vz_core.generate import generate
 from t2vz_core.models import Networks, load
 from t2vz_core.passes import Source
-from t2vz_core.wire.job import Control, Frame, JobSpec, Model, Motion, Passes, Prompt, Sampling, Shot
+from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Model, Motion, Passes, Prompt, Sampling, Shot
 
 from .random_networks import write_controlnet, write_model
 
@@ -74,6 +74,7 @@ def job(folder: Path, count: int = 4, **parts: Any) -> JobSpec:
         shot=Shot(SIDE, SIDE),
         sampling=Sampling(steps=5, seed=3),
         motion=Motion("translation"),
+        coherence=Coherence(fusion=0.0),
         frames=tuple(frames),
     )
     return replace(spec, **parts)

@@ -39,7 +39,7 @@ def latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
 def spec_of(kind: str, folder: Path) -> tuple[JobSpec, Networks]:
     """A job of five frames that uses a part of the method, and its networks."""
     spec = job(folder, 5, sampling=STEPS)
-    exact = Coherence(attention="anchor+hidden", smoothing=0.6)
+    exact = Coherence(attention="anchor+hidden", smoothing=0.6, fusion=0.0)
     return {
         "text": (spec, networks("sd1")),
         "unguided": (replace(spec, sampling=replace(STEPS, guidance=1.0)), networks("sd1")),
@@ -82,7 +82,7 @@ def test_frames_of_the_anchor_s_noise_without_motion_are_the_anchor(
 def test_frames_that_attend_to_themselves_only_ignore_the_anchor(tmp_path: Path, latents: list[torch.Tensor]) -> None:
     spec = job(tmp_path, 3, sampling=STEPS)
     make(tmp_path, spec, networks("sd1"))
-    make(tmp_path, replace(spec, coherence=Coherence(attention="self")), networks("sd1"))
+    make(tmp_path, replace(spec, coherence=Coherence(attention="self", fusion=0.0)), networks("sd1"))
     assert torch.equal(latents[0], latents[3])
     assert (latents[1] - latents[4]).abs().max() > 1e-2
 
@@ -197,7 +197,7 @@ def test_networks_that_lose_themselves_are_reported_and_not_painted_black(
 
 
 def test_smoothing_without_masks_is_a_sentence(tmp_path: Path) -> None:
-    spec = job(tmp_path, 2, sampling=STEPS, coherence=Coherence(smoothing=0.6))
+    spec = job(tmp_path, 2, sampling=STEPS, coherence=Coherence(smoothing=0.6, fusion=0.0))
     frames = tuple(replace(f, passes=replace(f.passes, mask=None)) for f in spec.frames)
     with pytest.raises(Fault, match="Frame 1 has no mask"):
         make(tmp_path, replace(spec, frames=frames), networks("sd1"))
