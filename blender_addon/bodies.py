@@ -87,6 +87,14 @@ class Surface:
         yield from zip(bodies.tolist(), np.split(order, start[1:]))
 
 
+@dataclass(frozen=True)
+class Sight:
+    """A frame: all its bodies, and what is seen of them in the middle of each pixel, row by row."""
+
+    snapshot: Snapshot
+    surface: Surface
+
+
 def look(snapshot: Snapshot, samples: Samples) -> Hits:
     """The nearest triangle at each sample within the border, numbered through all bodies."""
     hits = no_hits(samples)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from .bodies import Snapshot, Surface, camera_normals, surface_at
+from .bodies import Sight, camera_normals, surface_at
 from .cameras import CaptureError, camera_view
 from .jobs import FrameArrays
-from .motion import backward_map, shift
+from .motion import backward_map, past, shift, sighted
 from .projection import View, depths, pixel_centres, places, turn
 from .raster import centre_samples
 from .render_state import RenderState
@@ -75,10 +75,9 @@ def capture(
 
 @dataclass
 class _Moment:
-    """What is kept of a frame: its triangles, what is seen of them, its camera, and the target's place or None."""
+    """What is kept of a frame: what is seen, its camera, the target's place or None, and the pose if wanted."""
 
-    snapshot: Snapshot
-    surface: Surface
+    sight: Sight
     camera: str
     target: np.ndarray | None
     pose: np.ndarray | None
@@ -127,14 +126,12 @@ class _Run:
         return True
 
     def _jumps(self, now: _Moment, before: _Moment) -> bool:
-        view = now.snapshot.view
-        if np.allclose(view.to_pixel, before.snapshot.view.to_pixel):
+        view, earlier = now.sight.snapshot.view, before.sight.snapshot.view
+        if np.allclose(view.to_pixel, earlier.to_pixel):
             return False
-        coarse = np.arange(view.width_px * view.height_px).reshape(view.height_px, -1)[::COARSE, ::COARSE].ravel()
-        _, visible = backward_map(
-            now.snapshot, now.surface.part(coarse), before.snapshot, self.note, self.pixels[coarse]
-        )
-        return visible.mean() < JUMP or turn(view, before.snapshot.view) > JUMP_RAD
+        coarse = np.arange(len(self.pixels)).reshape(view.height_px, -1)[::COARSE, ::COARSE].ravel()
+        seen, doubtful = sighted(past(now.sight, before.sight, self.note, coarse), before.sight)
+        return (seen | doubtful).mean() < JUMP or turn(view, earlier) > JUMP_RAD
 
     def _moment(self) -> _Moment:
         depsgraph = self._depsgraph()
@@ -144,7 +141,7 @@ class _Run:
             raise CaptureError(f"The scene {self.scene.name} has nothing to capture: no surface is shown in renders.")
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
         pose = joints(depsgraph, view, self.note) if "pose" in self.wanted.passes else None
-        return _Moment(snapshot, surface, self.scene.camera.name_full, self._target(depsgraph), pose)
+        return _Moment(Sight(snapshot, surface), self.scene.camera.name_full, self._target(depsgraph), pose)
 
     def _depsgraph(self) -> bpy.types.Depsgraph:
         with bpy.context.temp_override(scene=self.scene, view_layer=self.view_layer):
@@ -163,9 +160,9 @@ class _Run:
     def _arrays(self, number: int, now: _Moment, anchor: _Moment) -> FrameArrays:
         where, visible, moved = self.pixels, np.ones(len(self.pixels), bool), (0.0, 0.0)
         if now is not anchor:
-            where, visible = backward_map(now.snapshot, now.surface, anchor.snapshot, self.note, self.pixels)
+            where, visible = backward_map(now.sight, anchor.sight, self.note)
             moved = self._shift(now, anchor, where, visible)
-        passes = self._passes(now.snapshot, now.surface)
+        passes = self._passes(now.sight)
         passes["pose"] = now.pose
         passes["map"] = self._picture(where, np.float32)
         passes["visible"] = self._picture(visible * 255, np.uint8)
@@ -177,14 +174,14 @@ class _Run:
         if self.wanted.source in ("camera", "sum") or now.target is None:
             moved += shift(where, visible, self.pixels)
         if self.wanted.source in ("object", "own", "sum") and now.target is not None:
-            held = anchor.snapshot.view
-            moved += _travelled(now.snapshot.view if self.wanted.source == "object" else held, now.target)
+            held = anchor.sight.snapshot.view
+            moved += _travelled(now.sight.snapshot.view if self.wanted.source == "object" else held, now.target)
             moved -= _travelled(held, anchor.target)
         return float(moved[0]), float(moved[1])
 
-    def _passes(self, snapshot: Snapshot, surface: Surface) -> dict[str, np.ndarray]:
+    def _passes(self, sight: Sight) -> dict[str, np.ndarray]:
         """The arrays of this frame alone; holdouts are empty in them, as in a render."""
-        bodies = snapshot.bodies
+        bodies, surface = sight.snapshot.bodies, sight.surface
         is_empty = np.array([body.is_holdout for body in bodies] + [True])[surface.body]
         number = np.array([body.number for body in bodies] + [0])[surface.body]
         is_subject = np.array([body.is_subject for body in bodies] + [False])[surface.body]
@@ -194,7 +191,7 @@ class _Run:
             "mask": self._picture((is_subject & ~is_empty) * 255, np.uint8),
         }
         if "normal" in self.wanted.passes:
-            normals = np.where(is_empty[:, None], 0, camera_normals(snapshot, surface))
+            normals = np.where(is_empty[:, None], 0, camera_normals(sight.snapshot, surface))
             passes["normal"] = self._picture(normals, np.float32)
         return passes
 

@@ -2,41 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bodies import Body, Snapshot, Surface, local_points, look
+from .bodies import Body, Sight, Snapshot, local_points, look
 from .projection import depths, is_inside, pixel_centres, places, sky_places, transformed
-from .raster import samples_at
+from .raster import NONE, samples_at
 
+MISSING = -2  # the index of a body that was not there
 TOLERANCE = 1e-4  # of the depth: a point this close behind the nearest surface is on it
+CLEARLY = 0.02  # of the depth: a point this far behind all that is seen around it is hidden
 ENOUGH = 0.02  # of the picture: fewer points still visible do not speak for the whole
+MOST_FLOWS = 1 << 14  # points that the shift is fitted to
 
 
-def backward_map(
-    here: Snapshot, surface: Surface, there: Snapshot, note: Callable[[str], None], pixels: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where what is seen here was seen there: map (n, 2) float64 px and whether it was visible there (n,) bool.
+@dataclass(frozen=True)
+class Past:
+    """What n points were at another frame: their place (n, 2) px, planar depth (n,), inf for the sky, and body there.
+
+    body: (n,) index in the other frame's snapshot, NONE for the sky, MISSING if it was not there; bodies: what the
+    other frame held, its faces cut into the triangles of now
+    """
+
+    where: np.ndarray
+    depth: np.ndarray
+    body: np.ndarray
+    bodies: Snapshot
+
+
+def past(here: Sight, there: Sight, note: Callable[[str], None], pixels: np.ndarray) -> Past:
+    """Where what is seen at `pixels` (n,), row by row, was at another frame.
 
     A point keeps its triangle and its place in it. Where the triangles themselves have changed, or the body was not
     there, it keeps its place in the object, or in the world; `note` is told of the former.
-
-    Args:
-        pixels: (n, 2) px, the points that `surface` was looked at; the centres of all pixels if None.
     """
-    if pixels is None:
-        pixels = pixel_centres(here.view.width_px, here.view.height_px)
-    where = sky_places(here.view, there.view, pixels)
-    depth = np.full(len(pixels), np.inf)
-    known = np.ones(len(pixels), bool)
-    before = _befores(here, there, note)
+    view = here.snapshot.view
+    where = sky_places(view, there.snapshot.view, pixel_centres(view.width_px, view.height_px)[pixels])
+    depth, body = np.full(len(pixels), np.inf), np.full(len(pixels), NONE)
+    befores, place_of = _befores(here.snapshot, there.snapshot, note), _places_of(there.snapshot)
+    surface = here.surface.part(pixels)
     for index, group in surface.groups():
-        points = _points_before(here.bodies[index], before[index], surface.triangle[group], surface.weight[group])
-        where[group], depth[group] = places(there.view, points), depths(there.view, points)
-        known[group] = before[index] is not None and not here.bodies[index].is_holdout
-    return where, known & _is_visible(_cut_alike(there, before), where, depth)
+        now, before = here.snapshot.bodies[index], befores[index]
+        points = _points_before(now, before, surface.triangle[group], surface.weight[group])
+        where[group] = places(there.snapshot.view, points)
+        depth[group] = depths(there.snapshot.view, points)
+        body[group] = MISSING if before is None or now.is_holdout else place_of[now.key]
+    return Past(where, depth, body, _cut_alike(there.snapshot, befores))
+
+
+def backward_map(here: Sight, there: Sight, note: Callable[[str], None]) -> tuple[np.ndarray, np.ndarray]:
+    """Where what is seen in each pixel was seen at another frame: (n, 2) px, and whether it was visible there (n,)."""
+    then = past(here, there, note, np.arange(len(here.surface.depth)))
+    seen, doubtful = sighted(then, there)
+    seen[doubtful] = _is_nearest(then.bodies, then.where[doubtful], then.depth[doubtful])
+    return then.where, seen
+
+
+def sighted(then: Past, there: Sight) -> tuple[np.ndarray, np.ndarray]:
+    """Which points were seen there, and of which (n,) bool the four pixels around do not tell."""
+    view, depth = there.snapshot.view, then.depth
+    around = _around(then.where, view.width_px, view.height_px)
+    farthest, nearest = there.surface.depth[around].max(0), there.surface.depth[around].min(0)
+    is_sky = np.isinf(depth)
+    alike = (there.surface.body[around] == then.body).all(0)
+    behind = depth > np.where(np.isinf(farthest), np.inf, farthest * (1 + CLEARLY))
+    hidden = (then.body == MISSING) | np.where(is_sky, np.isfinite(farthest), behind)
+    hidden |= ~is_inside(view, then.where) | ~(is_sky | ((depth >= view.near) & (depth <= view.far)))
+    seen = ~hidden & alike & np.where(is_sky, np.isinf(nearest), depth <= farthest * (1 + TOLERANCE))
+    return seen, ~hidden & ~seen
+
+
+def _around(where: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
+    """(4, n) numbers of the pixels whose centres are around places (n, 2) px."""
+    x = np.clip(np.floor(where[:, 0] - 0.5), 0, width_px - 2).astype(np.int64)
+    y = np.clip(np.floor(where[:, 1] - 0.5), 0, height_px - 2).astype(np.int64)
+    first = y * width_px + x
+    return np.stack([first, first + 1, first + width_px, first + width_px + 1])
+
+
+def _is_nearest(snapshot: Snapshot, where: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Whether nothing is in front of points at `where` (n, 2) px and `depth` (n,)."""
+    nearest = look(snapshot, samples_at(where, snapshot.view.width_px, snapshot.view.height_px)).depth
+    return np.where(np.isinf(depth), np.isinf(nearest), depth <= nearest * (1 + TOLERANCE))
+
+
+def _places_of(snapshot: Snapshot) -> dict[Hashable, int]:
+    return {body.key: index for index, body in enumerate(snapshot.bodies)}
 
 
 def _befores(here: Snapshot, there: Snapshot, note: Callable[[str], None]) -> list[Body | None]:
@@ -67,16 +120,6 @@ def _points_before(body: Body, before: Body | None, triangle: np.ndarray, weight
     return transformed(before.matrix[:3], local_points(shape, triangle, weight))
 
 
-def _is_visible(there: Snapshot, where: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Whether points at `where` (n, 2) px and `depth` (n,) are in the picture, in front, and hidden by nothing."""
-    view = there.view
-    nearest = look(there, samples_at(where, view.width_px, view.height_px)).depth
-    is_sky = np.isinf(depth)
-    is_clear = np.where(is_sky, np.isinf(nearest), depth <= nearest * (1 + TOLERANCE))
-    within = is_sky | ((depth >= view.near) & (depth <= view.far))
-    return is_clear & within & is_inside(view, where)
-
-
 def shift(where: np.ndarray, visible: np.ndarray, pixels: np.ndarray) -> tuple[float, float]:
     """The one movement of the content, x right y down in px, that fits the flow best.
 
@@ -88,6 +131,7 @@ def shift(where: np.ndarray, visible: np.ndarray, pixels: np.ndarray) -> tuple[f
         pixels: (n, 2) px, where they are now.
     """
     flow = (pixels - where)[visible] if visible.mean() > ENOUGH else pixels - where
+    flow = flow[:: max(1, len(flow) // MOST_FLOWS)]
     centre = np.median(flow, axis=0)
     for _ in range(10):
         off = np.linalg.norm(flow - centre, axis=1)
