@@ -10,7 +10,7 @@ import bpy
 from t2vz_core.wire.rendered import SUFFIX, Rendered
 
 from .beauty import file_of
-from .cameras import camera_view
+from .cameras import CaptureError, camera_view
 from .jobs import FrameArrays, RenderedFile
 from .projection import View
 
@@ -49,6 +49,10 @@ def with_files(
             file = file_of(files, each.number)
             with bpy.context.temp_override(scene=scene, view_layer=view_layer):
                 view = camera_view(scene, bpy.context.evaluated_depsgraph_get(), *size_px)
+            if passes & VECTORS and not each.is_anchor and each.number != previous + 1:
+                raise CaptureError(
+                    "Vectors lead from a frame to the one before it: make every frame, or take the motion from Geometry."
+                )
             said = _said(view, subject, None if each.is_anchor else previous)
             previous = each.number
             yield replace(each, file=RenderedFile(file, said, passes))

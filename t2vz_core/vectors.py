@@ -5,7 +5,6 @@ Blender's Vector is in pixels of the render, x right and y up: (X, Y) = previous
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from . import exr
 from .fault import Fault
 from .wire.rendered import Rendered, read_rendered
 
+LONGEST_CHAIN = 1 << 16
 AGREE_PX = 1.0  # there and back again must end within this of the start, or the point was hidden
 BEND_PX = 4.0  # neighbours whose maps differ by more lie on two surfaces, between which nothing is interpolated
 
@@ -25,28 +25,33 @@ def backward(path: Path) -> tuple[np.ndarray, np.ndarray]:
         Fault: a file of the chain lacks its vectors, or they are wrong; one sentence.
     """
     chain = [path]
-    while (previous := read_rendered(chain[-1]).previous) is not None:
+    while chain[-1] not in _recent and (previous := read_rendered(chain[-1]).previous) is not None:
         chain.append(path.with_name(previous))
-        if len(chain) > 1 << 16:
+        if len(chain) > LONGEST_CHAIN:
             raise Fault(f"{path.name}: the frames before it lead round in a circle: capture the shot again.")
-    for file in reversed(chain):  # each step finds the one before in the cache
-        place, visible = _composed(file)
+    for file, before in zip(reversed(chain), [None, *reversed(chain)]):
+        if file not in _recent:
+            _recent[file] = _composed(file, before)
+    for old in list(_recent)[:-2]:
+        del _recent[old]
+    place, visible = _recent[path]
     return place.astype(np.float32), np.where(visible, 255, 0).astype(np.uint8)
 
 
-@lru_cache(maxsize=2)
-def _composed(path: Path) -> tuple[np.ndarray, np.ndarray]:
+_recent: dict[Path, tuple[np.ndarray, np.ndarray]] = {}  # the last two maps: the next frame goes on from them
+
+
+def _composed(path: Path, before: Path | None) -> tuple[np.ndarray, np.ndarray]:
     said = read_rendered(path)
     pixels = _pixels(said)
-    if said.previous is None:
+    if before is None:
         return pixels, np.ones(pixels.shape[:2], bool)
-    before = path.with_name(said.previous)
-    before_place, before_visible = _composed(before)
+    before_place, before_visible = _recent[before]
     place = _to_previous(path, before)
     back = _sampled(_to_next(before, path), place)
     nearest = _nearest(place, said)
     visible = _is_inside(place, said) & before_visible[nearest]
-    visible &= _is_sky(path)[...] == _is_sky(before)[nearest]
+    visible &= _is_sky(path) == _is_sky(before)[nearest]
     visible &= (abs(back - pixels).max(-1) <= AGREE_PX) | _is_sky(path)
     return _sampled(before_place, place), visible
 
@@ -70,7 +75,7 @@ def _to_next(path: Path, after: Path) -> np.ndarray:
 
 def _scale(path: Path, said: Rendered) -> np.ndarray:
     height, width = exr.size(path)
-    return np.float32([said.width_px / width, -said.height_px / height])  # y up becomes y down
+    return np.array([said.width_px / width, -said.height_px / height], np.float32)  # y up becomes y down
 
 
 def _is_sky(path: Path) -> np.ndarray:

@@ -121,3 +121,13 @@ def test_a_missing_file_is_a_sentence_and_ends_the_capture(shot):
     with pytest.raises(CaptureError, match=r"^Frame 1 has no rendered file .*no_01\.exr"):
         next(arrays)
     assert bpy.context.scene.frame_current == 3
+
+
+def test_vectors_with_a_frame_left_out_are_refused(shot, tmp_path):
+    arrays = capture(bpy.context.scene, bpy.context.view_layer, Wanted(*SIZE, frozenset()), [1, 3])
+    files = rendered.with_files(
+        arrays, bpy.context.scene, bpy.context.view_layer, SIZE, str(shot / f"{LAYOUTS[0]}_####.exr"), PASSES
+    )
+    next(files)
+    with pytest.raises(CaptureError, match="make every frame"):
+        next(files)

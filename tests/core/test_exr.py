@@ -7,6 +7,7 @@ import numpy as np
 import OpenEXR
 import pytest
 
+from t2vz_core import exr
 from t2vz_core.fault import Fault
 from t2vz_core.passes import Source
 from t2vz_core.wire.job import Frame, Passes
@@ -188,6 +189,15 @@ def test_vectors_are_chained_to_the_anchor_with_y_turned_down(tmp_path):
     place, visible = read(last, "map"), read(last, "visible")
     assert place[30, 36] == pytest.approx([36.5 - 12, 30.5 - 6]) and visible[30, 36] == 255
     assert place[5, 5] == pytest.approx([5.5, 5.5]) and visible[5, 5] == 255
+
+
+def test_reading_frame_after_frame_opens_each_file_once(tmp_path, monkeypatch):
+    paths = shot(tmp_path, moving_box(6))
+    opened = []
+    monkeypatch.setattr(exr.OpenEXR, "File", lambda p, _open=OpenEXR.File, **how: opened.append(p) or _open(p, **how))
+    frames = [(read(path, "map"), read(path, "visible"), read(path, "depth")) for path in paths]
+    assert len(opened) == len(paths)
+    assert frames[-1][0][30, 44] == pytest.approx([44.5 - 20, 30.5 - 10])
 
 
 def test_what_the_box_uncovers_was_not_visible_in_the_anchor(tmp_path):
