@@ -43,7 +43,7 @@ class Checkpoint:
 
     @property
     def family(self) -> str:
-        """ "sd1", "sd2" or "sdxl"."""
+        """The kind of Stable Diffusion: "sd1", "sd2" or "sdxl"."""
         return family(self.configs["unet"])
 
     def build(self, part: str, device: torch.device, dtype: torch.dtype) -> Module:
@@ -52,7 +52,11 @@ class Checkpoint:
         Raises:
             ModelError: weights are missing, broken or of another network.
         """
-        network, what = empty_network(part, self.configs[part]), f"{self.path}: its {part}"
+        what = f"{self.path}: its {part}"
+        try:
+            network = empty_network(part, self.configs[part])
+        except (TypeError, ValueError, KeyError, IndexError) as error:
+            raise ModelError(f"{what} has a broken configuration ({error}); copy or download it again.") from error
         weights = _fitting(network, self.weights(part, network.state_dict()), what, part in ("unet", "controlnet"))
         for key in weights:  # one by one, so that the file's copy of each can go
             weights[key] = weights[key].to(device, dtype)
@@ -74,7 +78,7 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
     parts = ["unet", "vae", "text_encoder", *(["text_encoder_2"] if (folder / "text_encoder_2").is_dir() else [])]
     configs = {part: read_config(folder / part / "config.json") for part in parts}
     configs["scheduler"] = read_config(folder / "scheduler/scheduler_config.json")
-    configs["text"] = index
+    configs["model_index"] = index
     check_unet(configs["unet"], folder)
     files = {part: weight_files(folder / part, prefers_half, allow_pickle) for part in parts}
     return Checkpoint(

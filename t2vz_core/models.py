@@ -155,8 +155,8 @@ def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Net
     vae = checkpoint.build("vae", CPU, vae_dtype(checkpoint.configs["vae"], checkpoint.family, dtype))
     names = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
     encoders = {part: checkpoint.build(part, CPU, dtype) for part in names}
-    notes = [merge(find(lora.path, "lora", model), lora.weight, {"unet": unet, **encoders}) for lora in model.loras]
-    zeroes_empty = checkpoint.configs["text"].get("force_zeros_for_empty_prompt", False)
+    notes = [merge(find(lora.path, "style", model), lora.weight, {"unet": unet, **encoders}) for lora in model.loras]
+    zeroes_empty = checkpoint.configs["model_index"].get("force_zeros_for_empty_prompt", False)
     networks = Networks(
         checkpoint.family,
         unet,

@@ -58,7 +58,7 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
     configs = read_config(CONFIGS / f"{family}.json")
     configs["unet"]["in_channels"] = names[UNET_START][1]
     configs["scheduler"] |= _prediction(path, contents)
-    configs["text"] = {"force_zeros_for_empty_prompt": family == "sdxl"}
+    configs["model_index"] = {"force_zeros_for_empty_prompt": family == "sdxl"}
     check_unet(configs["unet"], path)
     prefixes = SHARED_PREFIXES | PREFIXES[family]
     return Checkpoint(

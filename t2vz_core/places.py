@@ -16,15 +16,19 @@ HUB_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
 
 def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path:
-    """The file or folder that a name in a job's `model` or controls means; `demo` is the demo model's folder for it.
+    """The file or folder that a name in a job's `model` or controls means.
+
+    "demo" means the demo model's folder `demo`, "demo/style" its folder `style`.
 
     Raises:
         ModelError: nothing of that name is here, nor may it be fetched.
     """
-    if name == DEMO_MODEL:
-        if (DEMO_WEIGHTS / demo).is_dir():
-            return DEMO_WEIGHTS / demo
-        raise ModelError(f"{DEMO_WEIGHTS / demo}: the demo model has none of these; choose a model of your own.")
+    first, _, rest = name.partition("/")
+    if first == DEMO_MODEL:
+        path = DEMO_WEIGHTS / (rest or demo)
+        if path.exists():
+            return path
+        raise ModelError(f"{name}: the demo model has no {rest or demo}; choose a model of your own.")
     for path in (Path(name).expanduser(), models_folder() / name):
         if name and path.exists():
             return path

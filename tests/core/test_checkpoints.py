@@ -58,6 +58,11 @@ BREAKS = {
     "no VAE": (lambda f: shutil.rmtree(f / "vae"), "vae/config.json", "cannot be read"),
     "no vocabulary": (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer", "no CLIP tokenizer"),
     "for inpainting": (lambda f: edit(f / "unet/config.json", in_channels=9), "my model", "inpainting"),
+    "a strange block": (
+        lambda f: edit(f / "unet/config.json", down_block_types=["Nothing"] * 4),
+        "my model",
+        "has a broken configuration",
+    ),
     "another width": (lambda f: edit(f / "unet/config.json", cross_attention_dim=48), "my model", "does not fit"),
     "another depth": (lambda f: edit(f / "unet/config.json", layers_per_block=3), "my model", "lacks"),
 }

@@ -41,6 +41,16 @@ def test_a_model_is_found_by_its_name_in_the_models_folder_without_any_connectio
     assert load(Model("My Model"), (), "cpu").family == "sd1"
 
 
+def test_the_demo_model_has_parts_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "DEMO_WEIGHTS", tmp_path)
+    (tmp_path / "controlnet-depth").mkdir()
+    (tmp_path / "instruct-pix2pix").mkdir()
+    assert places.find("demo", "controlnet-depth", Model()) == tmp_path / "controlnet-depth"
+    assert places.find("demo/instruct-pix2pix", "stable-diffusion", Model()) == tmp_path / "instruct-pix2pix"
+    with pytest.raises(ModelError, match="has no controlnet-pose"):
+        places.find("demo", "controlnet-pose", Model())
+
+
 @pytest.mark.usefixtures("no_connection")
 def test_a_hub_name_opens_no_connection_unless_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
