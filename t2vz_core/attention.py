@@ -27,7 +27,7 @@ class CrossFrame:
     """What all attention layers of the networks look at just now.
 
     Attributes:
-        memory: the anchor's K and V.
+        memory: the anchor's tokens, of which its K and V are projected.
         role: of the batch: `ALONE` attends to itself, `ANCHOR` does so and is kept, `FRAMES` attend to the anchor.
         step: of the denoising.
         hidden: of the frames, (f, h, w), 0..1: how much of each latent cell the anchor did not show; where it is more
@@ -48,12 +48,11 @@ class CrossFrame:
 
     def keys_values(self, layer: str, tokens: Tensor, attn: Any) -> tuple[Tensor, Tensor]:
         """K and V (groups or batch, heads, n, d) for the tokens (batch, n, c) of a layer."""
-        if self.role == FRAMES:
-            return self.memory.get(self.step, layer, tokens.device)
-        pair = _heads(attn.to_k(tokens), attn), _heads(attn.to_v(tokens), attn)
         if self.role == ANCHOR:
-            self.memory.put(self.step, layer, pair)
-        return pair
+            self.memory.put(self.step, layer, tokens)
+        elif self.role == FRAMES:
+            tokens = self.memory.get(self.step, layer, tokens.device)
+        return _heads(attn.to_k(tokens), attn), _heads(attn.to_v(tokens), attn)
 
 
 @contextmanager
@@ -97,9 +96,7 @@ class _ToText:
     def __init__(self) -> None:
         self._text: Tensor | None = None
 
-    def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any
-    ) -> Tensor:
+    def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
         if self._text is not encoder_hidden_states:
             self._text = encoder_hidden_states
             self._pair = _heads(attn.to_k(self._text), attn), _heads(attn.to_v(self._text), attn)

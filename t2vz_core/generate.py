@@ -37,7 +37,7 @@ def generate(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Makes the frames `numbers` of a job, each as soon as it is done.
 
-    The anchor of each scene is denoised once, by itself, and its keys and values are kept; then come the other
+    The anchor of each scene is denoised once, by itself, and its tokens are kept; then come the other
     frames, `chunk` at a time (0: as many as memory allows). No frame depends on the chunk it is in.
 
     Yields:

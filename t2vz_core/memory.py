@@ -1,4 +1,7 @@
-"""The anchor's keys and values of every step and layer, kept where there is room for them."""
+"""The anchor's tokens of every step and layer, kept where there is room for them.
+
+Its keys and values are projected of them again for every chunk: that costs little and keeps half as much.
+"""
 
 from __future__ import annotations
 
@@ -10,35 +13,32 @@ from .room import free_bytes, free_host_bytes
 DEVICE, HOST, ONE_STEP = "device", "host", "one step"
 SHARE = 0.5  # of the free memory that may be taken
 
-Pair = tuple[Tensor, Tensor]
-
 
 class Memory:
-    """Keeps pairs on their device, in the host's (page-locked) memory, or of one step only.
+    """Keeps tokens on their device, in the host's (page-locked) memory, or of one step only.
 
     Of one step only, the anchor's pass is made again beside the frames: slower, but it fits anywhere. Which of
-    them is chosen by the size of the first step's pairs.
+    them is chosen by the size of the first step's tokens.
     """
 
     def __init__(self, steps: int, place: str | None = None) -> None:
         self.place = place
         self._count = steps
-        self._steps: dict[int, dict[str, Pair]] = {}
+        self._steps: dict[int, dict[str, Tensor]] = {}
 
     def has(self, step: int) -> bool:
-        """Whether the pairs of this step are kept."""
+        """Whether the tokens of this step are kept."""
         return step in self._steps
 
-    def put(self, step: int, layer: str, pair: Pair) -> None:
-        """Keeps what a layer made at a step."""
+    def put(self, step: int, layer: str, tokens: Tensor) -> None:
+        """Keeps what a layer saw at a step."""
         if step not in self._steps:
             self._begin(step)
-        self._steps[step][layer] = (_to_host(pair[0]), _to_host(pair[1])) if self.place == HOST else pair
+        self._steps[step][layer] = _to_host(tokens) if self.place == HOST else tokens
 
-    def get(self, step: int, layer: str, device: torch.device) -> Pair:
+    def get(self, step: int, layer: str, device: torch.device) -> Tensor:
         """What was kept, on `device`."""
-        keys, values = self._steps[step][layer]
-        return keys.to(device, non_blocking=True), values.to(device, non_blocking=True)
+        return self._steps[step][layer].to(device, non_blocking=True)
 
     def shrink(self) -> bool:
         """Keeps one step only from now on; False where that is so already."""
@@ -56,9 +56,9 @@ class Memory:
         self._steps[step] = {}
 
     def _chosen_place(self) -> str:
-        pairs = [pair for layers in self._steps.values() for pair in layers.values()]
-        needed = sum(tensor.nbytes for pair in pairs for tensor in pair) // len(self._steps) * self._count
-        device = pairs[0][0].device
+        kept = [tokens for layers in self._steps.values() for tokens in layers.values()]
+        needed = sum(tokens.nbytes for tokens in kept) // len(self._steps) * self._count
+        device = kept[0].device
         if needed <= SHARE * free_bytes(device):
             return DEVICE
         return HOST if device.type != "cpu" and needed <= SHARE * free_host_bytes() else ONE_STEP

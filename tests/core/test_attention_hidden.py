@@ -22,10 +22,10 @@ class _Network(nn.Module):
 class _Kept(dict):
     """A memory without limits."""
 
-    def put(self, step: int, layer: str, pair: tuple) -> None:
-        self[step, layer] = pair
+    def put(self, step: int, layer: str, tokens: torch.Tensor) -> None:
+        self[step, layer] = tokens
 
-    def get(self, step: int, layer: str, device: torch.device) -> tuple:
+    def get(self, step: int, layer: str, device: torch.device) -> torch.Tensor:
         return self[step, layer]
 
 

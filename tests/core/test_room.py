@@ -74,15 +74,14 @@ def test_other_errors_are_not_taken_for_want_of_memory() -> None:
         list(room(4, [], []).chunked([1, 2], work))
 
 
-def pair(megabytes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    keys = torch.empty(megabytes << 19, dtype=torch.uint8)
-    return keys, keys.clone()
+def tokens(megabytes: int) -> torch.Tensor:
+    return torch.empty(megabytes << 20, dtype=torch.uint8)
 
 
 def test_what_fits_is_kept_for_every_step() -> None:
     memory = Memory(steps=3)
     for step in range(3):
-        memory.put(step, "layer", pair(1))
+        memory.put(step, "layer", tokens(1))
     assert memory.place == DEVICE and all(memory.has(step) for step in range(3))
 
 
@@ -90,12 +89,12 @@ def test_what_does_not_fit_is_kept_for_one_step(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("t2vz_core.memory.free_bytes", lambda device: 4 << 20)
     memory = Memory(steps=3)
     for step in range(3):
-        memory.put(step, "layer", pair(1))
+        memory.put(step, "layer", tokens(1))
     assert memory.place == ONE_STEP and [memory.has(step) for step in range(3)] == [False, False, True]
 
 
 def test_memory_given_up_in_mid_job_holds_one_step_from_then_on() -> None:
     memory = Memory(steps=3)
-    memory.put(0, "layer", pair(1))
+    memory.put(0, "layer", tokens(1))
     assert memory.shrink() and not memory.has(0)
     assert not memory.shrink()
