@@ -14,6 +14,8 @@ def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) ->
     output = material.node_tree.get_output_node("ALL")
     if output is None:
         return 1.0
+    if output.inputs["Displacement"].is_linked and material.displacement_method != "BUMP":
+        note(f"The material {material.name} displaces its surface, which is not captured.")
     if not output.inputs["Surface"].is_linked:
         return 0.0 if output.inputs["Volume"].is_linked else 1.0
     return _opacity_at(output.inputs["Surface"], material, note)

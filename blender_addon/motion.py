@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bodies import Body, Sight, Snapshot, local_points, look
+from .bodies import Body, Shape, Sight, Snapshot, local_points, look
 from .projection import depths, is_inside, pixel_centres, places, sky_places, transformed
 from .raster import NONE, samples_at
 
@@ -95,15 +95,24 @@ def _places_of(snapshot: Snapshot) -> dict[Hashable, int]:
 def _befores(here: Snapshot, there: Snapshot, note: Callable[[str], None]) -> list[Body | None]:
     """What each body was at the other frame: None if it was not, with triangles of now if its topology is the same."""
     bodies = {body.key: body for body in there.bodies}
+    cut: dict[tuple[int, int], Shape | None] = {}  # instances share their shapes
     befores: list[Body | None] = []
     for body in here.bodies:
         before = bodies.get(body.key)
-        if before is not None and body.shape.has_topology_of(before.shape):
-            before = replace(before, shape=replace(before.shape, triangles=body.shape.triangles))
-        elif before is not None:
-            note(f"{body.name}: its mesh changes its topology, so its motion is taken from the object as a whole.")
+        if before is not None:
+            pair = id(body.shape), id(before.shape)
+            if pair not in cut:
+                cut[pair] = _cut_into(before.shape, body.shape)
+            if cut[pair] is None:
+                note(f"{body.name}: its mesh changes its topology, so its motion is taken from the object as a whole.")
+            before = replace(before, shape=cut[pair] or before.shape)
         befores.append(before)
     return befores
+
+
+def _cut_into(before: Shape, now: Shape) -> Shape | None:
+    """The shape of before with the triangles of now, or None if their topology differs."""
+    return replace(before, triangles=now.triangles) if now.has_topology_of(before) else None
 
 
 def _cut_alike(there: Snapshot, befores: list[Body | None]) -> Snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import bpy
@@ -27,7 +28,7 @@ def prepare(scene: bpy.types.Scene, width_px: int, height_px: int) -> None:
     if hasattr(image, "media_type"):
         image.media_type = "MULTI_LAYER_IMAGE"
         image.use_exr_interleave = True
-    image.file_format, image.color_depth, image.exr_codec = "OPEN_EXR_MULTILAYER", "32", "ZIP"
+    image.file_format, image.color_depth, image.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
     for name in PASSES:
         for layer in scene.view_layers:
             setattr(layer, name, True)
@@ -43,18 +44,38 @@ def rendered(scene: bpy.types.Scene, number: int, folder: Path) -> dict[str, np.
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    import OpenEXR
-
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
     found: dict[str, dict[str, np.ndarray]] = {}
-    for name, pixels in channels.items():
+    for name, pixels in _channels(path.read_bytes()).items():
         _layer, part, channel = name.rsplit(".", 2)
         found.setdefault(part, {})[channel] = pixels
     arrays = {name: _stacked(found[part]) for part, name in NAMES.items() if part in found}
     combined = found["Combined"]
     arrays["color"] = np.stack([combined[c] for c in "RGB"], axis=-1).astype(np.float64)
     return arrays
+
+
+def _channels(data: bytes) -> dict[str, np.ndarray]:
+    """The channels (h, w) float32 of an EXR file of one part, uncompressed, as `prepare` has it written.
+
+    Blender's own Python has no library that reads EXR. Layout: openexr.com/en/latest/OpenEXRFileLayout.html
+    """
+    header, at = {}, 8
+    while data[at]:
+        name, kind = data[at : at + 512].split(b"\0", 2)[:2]
+        at += len(name) + len(kind) + 2
+        (size,) = struct.unpack_from("<i", data, at)
+        header[name], at = data[at + 4 : at + 4 + size], at + 4 + size
+    x0, y0, x1, y1 = struct.unpack("<4i", header[b"dataWindow"])
+    width, height, names = x1 - x0 + 1, y1 - y0 + 1, []
+    left = header[b"channels"]
+    while left[0]:
+        name, _, left = left.partition(b"\0")
+        assert struct.unpack_from("<i", left) == (2,), "not 32 bit float"
+        names.append(name.decode())
+        left = left[16:]
+    lines = np.frombuffer(data, np.uint8, offset=at + 1 + 8 * height).reshape(height, -1)
+    pixels = np.ascontiguousarray(lines[:, 8:]).view("<f4").reshape(height, len(names), width)
+    return {name: pixels[:, index] for index, name in enumerate(names)}
 
 
 def _stacked(channels: dict[str, np.ndarray]) -> np.ndarray:
