@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bpy
 
-from . import playback, properties, session
+from . import playback, properties, scene_job, session
 from .generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
 
 NAME = "t2vz"
@@ -43,7 +43,7 @@ def _perform(asked: argparse.Namespace) -> int:
     scene = _scene_named(asked.scene) if asked.scene else bpy.context.scene
     apply(asked, scene.t2vz)
     worker = None if asked.capture_only else session.engine()
-    generation = session.generation_of(scene, worker, asked.out and _empty_folder(asked.out))
+    generation = scene_job.generation_of(scene, worker, asked.out and asked.out.absolute())
     code = carry_out(generation, scene)
     if code == DONE and asked.save:
         bpy.ops.wm.save_as_mainfile(filepath=str(asked.save.absolute()), check_existing=False)
@@ -186,13 +186,6 @@ def _range(text: str) -> tuple[int, int]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is no range such as 1-16")
     return int(found[1]), int(found[2] or found[1])
-
-
-def _empty_folder(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty: choose a new folder, nothing is overwritten.")
-    return folder.absolute()
 
 
 def _wrong(text: str) -> int:

@@ -179,6 +179,19 @@ def new_folder(home: Path, prompt: str, now: datetime) -> Path:
     return folder
 
 
+def claimed(folder: Path) -> Path:
+    """Makes this folder for one job, or takes it if it is empty.
+
+    Raises:
+        ValueError: something is in it.
+        OSError: it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: choose a new folder, nothing is overwritten.")
+    return folder
+
+
 def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
     """Saves one frame's arrays as `passes/<name>/0001.npy`, its file as `passes/rendered/0001.exr`; says where.
 

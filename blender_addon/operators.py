@@ -8,7 +8,7 @@ from bpy.props import EnumProperty, IntProperty, StringProperty
 
 from t2vz_core.wire.job import read_job
 
-from . import batch, playback, preferences, preview, session
+from . import batch, playback, preferences, preview, scene_job, session
 from .generation import sentence
 
 LISTS = ("prompt.keys", "model.loras", "controls")
@@ -39,7 +39,7 @@ class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Begins, and leaves the rest to the timer; in background mode, where none runs, goes on to the end."""
         try:
-            generation = session.generation_of(context.scene, session.engine())
+            generation = scene_job.generation_of(context.scene, session.engine())
         except (OSError, ValueError) as error:
             return _refuse(self, error)
         if not bpy.app.background:
@@ -69,7 +69,7 @@ class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
             numbers = scene.t2vz.frame_numbers()
             if not is_shot:
                 numbers = sorted({min(numbers[0], scene.frame_current), scene.frame_current})
-            generation = session.preview_of(scene, session.engine(), numbers)
+            generation = scene_job.preview_of(scene, session.engine(), numbers)
         except (OSError, ValueError) as error:
             return _refuse(self, error)
         session.begin(generation, scene, preview.add_strips if is_shot else preview.show_frame)

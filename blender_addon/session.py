@@ -6,25 +6,21 @@ import atexit
 import dataclasses
 import traceback
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 import bpy
 from bpy.app.handlers import persistent
 
-from t2vz_core.wire.job import Control, JobSpec, read_job
+from t2vz_core.wire.job import read_job
 
-from . import beauty, jobs, preferences, rendered
-from .capture import Wanted, capture
+from . import preferences
 from .engine import Engine, worker_command
 from .generation import FINISHED, Generation, caption
-from .properties import T2VZ_Settings
 
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01
 EDITORS = {"VIEW_3D", "SEQUENCE_EDITOR"}
 Conclude = Callable[[Generation, bpy.types.Scene], None]
-TARGETED = {"object": "object", "own": "own", "both": "sum"}  # our motion sources that need an object: capture's
 
 
 @dataclasses.dataclass
@@ -73,70 +69,6 @@ def stop_engine() -> None:
     if now.warm_engine is not None:
         now.warm_engine.stop()
     now.warm_engine = None
-
-
-def generation_of(scene: bpy.types.Scene, worker: Engine | None, folder: Path | None = None) -> Generation:
-    """What the scene's settings ask for, ready to be stepped; `folder` takes the job, else a new one is made.
-
-    Raises:
-        ValueError: the settings or the scene do not make a job, in one sentence.
-        OSError: the folder cannot be made.
-    """
-    settings = scene.t2vz
-    spec = jobs.spec_of(settings, _aspect(scene), preferences.find_model)
-    return _captured(scene, Generation(folder or _new_folder(spec, settings), spec, worker), settings.frame_numbers())
-
-
-def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
-    """The conditions that the settings ask for at these frames; depth and outlines where they ask for none.
-
-    Raises:
-        ValueError, OSError: as `generation_of`.
-    """
-    settings = scene.t2vz
-    spec = jobs.spec_of(settings, _aspect(scene), preferences.find_model)
-    spec = dataclasses.replace(spec, controls=spec.controls or (Control("depth"), Control("outline")))
-    return _captured(scene, Generation(_new_folder(spec, settings), spec, worker, is_preview=True), numbers)
-
-
-def _new_folder(spec: JobSpec, settings: T2VZ_Settings) -> Path:
-    return jobs.new_folder(preferences.jobs_home(settings.output), spec.prompt.text, datetime.now())
-
-
-def _captured(scene: bpy.types.Scene, generation: Generation, numbers: list[int]) -> Generation:
-    settings, spec = scene.t2vz, generation.spec
-    wanted = _wanted(settings, spec)
-    view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
-    from_files = _passes_of_files(settings, wanted.passes)
-    captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
-    arrays = capture(scene, view_layer, captured, numbers, generation.notes.append)
-    asked = (scene, view_layer, (wanted.width_px, wanted.height_px), settings.rendered)
-    if from_files:
-        arrays = rendered.with_files(arrays, *asked, from_files, settings.foreground)
-    elif "image" in wanted.passes:
-        arrays = beauty.with_pictures(arrays, *asked)
-    return generation.captures(arrays, len(numbers))
-
-
-def _passes_of_files(settings: T2VZ_Settings, needed: frozenset[str]) -> frozenset[str]:
-    """Of the passes needed, those that the rendered files have; they take the place of captured ones."""
-    if not rendered.holds_passes(settings.rendered):
-        return frozenset()
-    return needed & (rendered.PASSES | (rendered.VECTORS if settings.motion_source == "vectors" else frozenset()))
-
-
-def _wanted(settings: T2VZ_Settings, spec: JobSpec) -> Wanted:
-    if settings.motion_source in TARGETED and settings.motion_object is None:
-        raise ValueError("Choose the object whose movement is followed, or take the motion from the camera.")
-    return Wanted(
-        spec.shot.width_px,
-        spec.shot.height_px,
-        frozenset(jobs.passes_needed(spec, settings.mode)),
-        TARGETED.get(settings.motion_source, "camera"),
-        settings.motion_object,
-        settings.motion_bone,
-        settings.foreground,
-    )
 
 
 def resumed(folder: Path, worker: Engine) -> Generation:
@@ -256,8 +188,3 @@ def unregister() -> None:
         now.generation.cancel()
     stop_engine()
     atexit.unregister(stop_engine)
-
-
-def _aspect(scene: bpy.types.Scene) -> float:
-    render = scene.render
-    return render.resolution_x * render.pixel_aspect_x / (render.resolution_y * render.pixel_aspect_y)

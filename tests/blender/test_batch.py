@@ -68,9 +68,10 @@ def test_wrong_usage_is_2(scene, words):
         (["--motion", "object"], "Choose the object"),
     ],
 )
-def test_what_cannot_be_made_is_1_and_a_sentence(scene, capsys, words, said):
-    assert batch.main([*words, "--capture-only"]) == batch.WRONG
+def test_what_cannot_be_made_is_1_and_a_sentence_and_leaves_nothing(scene, capsys, tmp_path, words, said):
+    assert batch.main([*words, "--capture-only", "--out", str(tmp_path / "out")]) == batch.WRONG
     assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_blend_that_is_not_there_is_an_error_though_blender_goes_on(capsys):

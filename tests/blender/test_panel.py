@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
-from blender_addon import panels, playback, preferences, properties, rig, session
+from blender_addon import panels, playback, preferences, properties, rig, scene_job, session
 
 
 class Layout:
@@ -59,7 +59,7 @@ def drawn(section):
 
 
 def generate(scene):
-    session.begin(session.generation_of(scene, session.engine()), scene)
+    session.begin(scene_job.generation_of(scene, session.engine()), scene)
 
 
 def until(is_so, limit_s=20.0):

@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon import playback, preview, session
+from blender_addon import playback, preview, scene_job, session
 from blender_addon.generation import FINISHED
 
 
@@ -24,7 +24,7 @@ def test_slow_movement_is_paler_than_fast():
 
 def finished(scene, numbers, conclude):
     """The preview of these frames, driven to its end; the painter stands for the engine that draws."""
-    generation = session.preview_of(scene, session.engine(), numbers)
+    generation = scene_job.preview_of(scene, session.engine(), numbers)
     session.begin(generation, scene, conclude)
     while session.now.is_busy:
         session.tick()

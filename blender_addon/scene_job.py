@@ -1,0 +1,99 @@
+"""What the settings of a scene ask for, as a generation that is ready to be stepped."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator
+from datetime import datetime
+from pathlib import Path
+
+import bpy
+
+from t2vz_core.wire.job import Control, JobSpec
+
+from . import beauty, jobs, preferences, rendered
+from .capture import Wanted, capture
+from .engine import Engine
+from .generation import Generation
+from .properties import T2VZ_Settings
+
+TARGETED = {"object": "object", "own": "own", "both": "sum"}  # our motion sources that need an object: capture's
+
+
+def generation_of(scene: bpy.types.Scene, worker: Engine | None, folder: Path | None = None) -> Generation:
+    """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made for it.
+
+    Raises:
+        ValueError: the settings do not make a job, in one sentence; nothing is left behind.
+        OSError: the folder cannot be made.
+    """
+    return _begun(scene, _spec_of(scene), scene.t2vz.frame_numbers(), worker, folder)
+
+
+def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
+    """The conditions that the settings ask for at these frames; depth and outlines where they ask for none.
+
+    Raises:
+        ValueError, OSError: as `generation_of`.
+    """
+    spec = _spec_of(scene)
+    spec = dataclasses.replace(spec, controls=spec.controls or (Control("depth"), Control("outline")))
+    return _begun(scene, spec, numbers, worker, is_preview=True)
+
+
+def _spec_of(scene: bpy.types.Scene) -> JobSpec:
+    render = scene.render
+    across, down = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
+    return jobs.spec_of(scene.t2vz, across / down, preferences.find_model)
+
+
+def _begun(
+    scene: bpy.types.Scene,
+    spec: JobSpec,
+    numbers: list[int],
+    worker: Engine | None,
+    folder: Path | None = None,
+    is_preview: bool = False,
+) -> Generation:
+    settings = scene.t2vz
+    wanted = _wanted(settings, spec)
+    home = preferences.jobs_home(settings.output)
+    folder = jobs.claimed(folder) if folder else jobs.new_folder(home, spec.prompt.text, datetime.now())
+    generation = Generation(folder, spec, worker, is_preview)
+    return generation.captures(_arrays(scene, wanted, numbers, generation.notes.append), len(numbers))
+
+
+def _wanted(settings: T2VZ_Settings, spec: JobSpec) -> Wanted:
+    if settings.motion_source in TARGETED and settings.motion_object is None:
+        raise ValueError("Choose the object whose movement is followed, or take the motion from the camera.")
+    return Wanted(
+        spec.shot.width_px,
+        spec.shot.height_px,
+        frozenset(jobs.passes_needed(spec, settings.mode)),
+        TARGETED.get(settings.motion_source, "camera"),
+        settings.motion_object,
+        settings.motion_bone,
+        settings.foreground,
+    )
+
+
+def _arrays(
+    scene: bpy.types.Scene, wanted: Wanted, numbers: list[int], note: Callable[[str], None]
+) -> Generator[jobs.FrameArrays]:
+    """The frames' arrays, read from the scene or, as far as they have them, from files rendered before."""
+    settings = scene.t2vz
+    view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
+    from_files = _passes_of_files(settings, wanted.passes)
+    captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
+    arrays = capture(scene, view_layer, captured, numbers, note)
+    where = (scene, view_layer, (wanted.width_px, wanted.height_px), settings.rendered)
+    if from_files:
+        return rendered.with_files(arrays, *where, from_files, settings.foreground)
+    return beauty.with_pictures(arrays, *where) if "image" in wanted.passes else arrays
+
+
+def _passes_of_files(settings: T2VZ_Settings, needed: frozenset[str]) -> frozenset[str]:
+    """Of the passes needed, those that the rendered files have; they take the place of captured ones."""
+    if not rendered.holds_passes(settings.rendered):
+        return frozenset()
+    return needed & (rendered.PASSES | (rendered.VECTORS if settings.motion_source == "vectors" else frozenset()))
