@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 import time
 import zipfile
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from .wheel import BUILD, ROOT
 
 PROMPT = "a red ball on grass under a blue sky"
 _EXAMPLES = ROOT / "docs/examples"
-_MADE = ("scene.blend", "film.blend", "film.mp4", "sheet.png", "job", "demo.log")
+_MADE = ("scene.blend", "film.blend", "film.mp4", "sheet.png", "job", "profile", "demo.log")
 _MARK = "demo.log"
 
 
@@ -34,10 +33,10 @@ def run_demo(out: Path, env: Path, named: Path | None) -> None:
     blender = installed_blender(named) or bpy_wheel(DEMO_BPY)
     extension = build_extension(BUILD / "extension", engine.python)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="t2vz-") as profile:
-        demo = Demo(out, blender, Path(profile), engine.python)
-        demo.install(extension)
-        demo.make()
+    demo = Demo(out, blender, out / "profile", engine.python)
+    demo.install(extension)
+    demo.make()
+    shutil.rmtree(out / "profile")
     say(f"\nDone in {time.monotonic() - started:.0f} s with Blender {blender.version}. Look at:")
     for name, meaning in (
         ("film.mp4", "the film"),
@@ -71,6 +70,7 @@ class Demo:
 
     def install(self, extension: Path) -> None:
         """Puts the zip into the throw-away profile: through Blender, or unpacked for the bpy module."""
+        self._profile.mkdir()
         if not self._blender.is_wheel:
             install_extension(self._blender, extension, self._profile)
             return
@@ -86,7 +86,20 @@ class Demo:
         say("Making the scene")
         self._run(self._blender.command(_EXAMPLES / "rolling_ball.py", out / "scene.blend"))
         say(f'Generating "{PROMPT}"')
-        arguments = ["--prompt", PROMPT, "--frames", "1-16", "--size", "128", "--steps", "20", "--out", out / "job"]
+        arguments = [
+            "--prompt",
+            PROMPT,
+            "--frames",
+            "1-16",
+            "--mode",
+            "depth",
+            "--size",
+            "128",
+            "--steps",
+            "20",
+            "--out",
+            out / "job",
+        ]
         self._run(self._generation([*arguments, "--save", out / "film.blend"]), is_shown=True)
         say("Rendering the film and the contact sheet")
         self._run(self._blender.command(_EXAMPLES / "film.py", out, scene=out / "film.blend"))
