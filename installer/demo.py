@@ -8,15 +8,17 @@ import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from .blenders import DEMO_BPY, Blender, bpy_wheel, installed_blender
-from .console import Stop, say
+from .console import Bar, Stop, say
 from .engine import provide_engine
 from .extension import build_extension, install_extension
 from .process import child, clean_environment
 from .wheel import BUILD, ROOT
 
 PROMPT = "a red ball on grass under a blue sky"
+FRAMES = 16
 _EXAMPLES = ROOT / "docs/examples"
 _MADE = ("scene.blend", "film.blend", "film.mp4", "sheet.png", "job", "profile", "demo.log")
 _MARK = "demo.log"
@@ -102,7 +104,9 @@ class Demo:
         ]
         self._run(self._generation([*arguments, "--save", out / "film.blend"]), is_shown=True)
         say("Rendering the film and the contact sheet")
-        self._run(self._blender.command(_EXAMPLES / "film.py", out, scene=out / "film.blend"))
+        self._run(
+            self._blender.command(_EXAMPLES / "film.py", out, scene=out / "film.blend"), bar=Bar("frames rendered")
+        )
 
     def _generation(self, arguments: Sequence[str | Path]) -> list[str | Path]:
         if self._blender.is_wheel:
@@ -110,15 +114,28 @@ class Demo:
             return self._blender.command(script, self._profile, *arguments, scene=self._out / "scene.blend")
         return [self._blender.program, "-b", self._out / "scene.blend", "-c", "t2vz", *arguments]
 
-    def _run(self, command: Sequence[str | Path], is_shown: bool = False) -> None:
+    def _run(self, command: Sequence[str | Path], is_shown: bool = False, bar: Bar | None = None) -> None:
         """One step; Blender's own talk goes to the log, `is_shown` leaves the terminal to its stderr."""
         log = self._out / _MARK
         options = {"stdin": subprocess.DEVNULL, "cwd": self._out, "env": clean_environment(self._variables)}
         with log.open("a", encoding="utf-8") as file:
-            talk = {"stdout": file, "stderr": None if is_shown else file}
+            talk = {"stdout": subprocess.PIPE, "stderr": None if is_shown else file}
             with child(command, **options, **talk) as process:
+                _follow(process, file, bar)
                 code = process.wait()
         if code == 130:
             raise KeyboardInterrupt
         if code:
             raise Stop(f"The demo stopped at this step (it ended with {code}); what Blender said is in {log}.")
+
+
+def _follow(process: subprocess.Popen[str], log: TextIO, bar: Bar | None) -> None:
+    """Writes what the process prints to the log; each frame that it says it has rendered moves the bar."""
+    rendered = 0
+    for line in process.stdout or ():
+        log.write(line)
+        if bar and line.startswith("rendered"):
+            rendered += 1
+            bar.show(rendered, 2 * FRAMES, "frames")
+    if bar:
+        bar.end()

@@ -68,8 +68,13 @@ def save(pixels: np.ndarray, target: Path) -> None:
     image.save()
 
 
+def tell(*_: object) -> None:
+    print("rendered", flush=True)
+
+
 def main(folder: Path) -> None:
     scene = bpy.context.scene
+    bpy.app.handlers.render_write.append(tell)
     (strip,) = strips_of(scene)
     frames = [Path(bpy.path.abspath(strip.directory)) / element.filename for element in strip.elements]
     render_film(scene, folder / "film.mp4")
