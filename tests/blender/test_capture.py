@@ -228,6 +228,16 @@ def test_a_textured_transparency_counts_as_solid_and_is_named():
     assert notes == ["The transparency of the material ball is textured: its whole surface counts as solid."]
 
 
+def test_a_displaced_surface_is_named():
+    case = scenes.perspective()
+    material = case.scene.objects["ball"].data.materials[0]
+    nodes = material.node_tree.nodes
+    lift = nodes.new("ShaderNodeDisplacement")
+    material.node_tree.links.new(lift.outputs[0], nodes["Material Output"].inputs["Displacement"])
+    material.displacement_method = "DISPLACEMENT"
+    assert captured(case)[1] == ["The material ball displaces its surface, which is not captured."]
+
+
 def test_hair_is_named_as_not_captured():
     case = scenes.perspective()
     curves = bpy.data.hair_curves.new("fur")

@@ -17,6 +17,7 @@ from tests.blender import cycles, scenes
 from tests.blender.scenes import ANCHOR, LATER, Case
 
 SHIFTED = 100.0  # added to positions that are rendered as colours, which must not be negative
+SPARSE = 5  # every so many pixels are compared with Blender's own projection, which takes its time
 
 
 @dataclass
@@ -91,7 +92,9 @@ def _deformed(case: Case, item: bpy.types.Object, folder: Path) -> np.ndarray:
 def _projected(case: Case, points: np.ndarray) -> np.ndarray:
     width, height = case.render_px
     camera = case.scene.camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    seen = np.array([world_to_camera_view(case.scene, camera, Vector(point)) for point in points])
+    seen = np.full_like(points, np.nan)
+    for index in range(0, len(points), SPARSE):
+        seen[index] = world_to_camera_view(case.scene, camera, Vector(points[index]))
     return np.stack([seen[:, 0] * width - case.offset_px[0], (1 - seen[:, 1]) * height - case.offset_px[1]], axis=1)
 
 
@@ -104,7 +107,7 @@ def _numbers(case: Case, ids: np.ndarray) -> np.ndarray:
 
 def _worst(errors: np.ndarray) -> float:
     """The 99th percentile."""
-    assert errors.size > 500
+    assert errors.size > 300
     return float(np.percentile(errors, 99))
 
 
@@ -135,7 +138,7 @@ def test_each_object_covers_what_it_covers_in_the_render(seen: Seen):
 def test_the_map_tells_where_each_visible_point_was(seen: Seen):
     same = _numbers(seen.case, seen.later.ids) == seen.later_render["ids"]
     known = same & (seen.later.visible > 0) & np.isfinite(seen.expected[..., 0]) & (seen.later.ids > 0)
-    assert known.mean() > 0.05
+    assert known.mean() > 0.01
     assert _worst(np.linalg.norm(seen.later.map - seen.expected, axis=-1)[known]) <= 0.1
 
 
