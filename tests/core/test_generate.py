@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from t2vz_core.diffusion import Descent
 from t2vz_core.fault import Cancelled, Fault
-from t2vz_core.generate import generate
+from t2vz_core.generate import generate, noise_levels
 from t2vz_core.models import Networks
 from t2vz_core.passes import Source
 from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
@@ -201,3 +202,10 @@ def test_smoothing_without_masks_is_a_sentence(tmp_path: Path) -> None:
     frames = tuple(replace(f, passes=replace(f.passes, mask=None)) for f in spec.frames)
     with pytest.raises(Fault, match="Frame 1 has no mask"):
         make(tmp_path, replace(spec, frames=frames), networks("sd1"))
+
+
+@pytest.mark.parametrize("steps, levels", [(1, (0, 1)), (2, (0, 1)), (50, (2, 5))])
+def test_any_number_of_steps_has_two_levels_between_which_frames_part(steps: int, levels: tuple[int, int]) -> None:
+    spec = JobSpec(sampling=Sampling(steps=steps), motion=Motion("translation"))
+    config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+    assert noise_levels(spec, Descent(spec.sampling, config), [].append) == levels
