@@ -66,6 +66,8 @@ def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
         _say("Cancelled; frames already done are kept.")
     elif generation.frames_done:
         playback.import_job(scene, generation.folder, generation.spec)
+        if caution := playback.caution(scene):
+            _say(caution)
     _say(str(generation.folder))
     return CODES[generation.end or FAILED]
 

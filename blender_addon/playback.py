@@ -55,6 +55,14 @@ def import_job(scene: bpy.types.Scene, folder: Path, spec: JobSpec) -> Any:
     return add_strip(scene, name, frames, last, jobs.provenance(folder, spec))
 
 
+def caution(scene: bpy.types.Scene) -> str:
+    """What the artist should know before judging a strip's colours; nothing where they are shown as they are."""
+    transform = scene.view_settings.view_transform
+    if transform == "Standard":
+        return ""
+    return f"The scene's view transform, {transform}, changes the strip's colours: Standard shows them as generated."
+
+
 def strips_of(scene: bpy.types.Scene) -> Any:
     """The scene's top-level strips; makes its sequencer where it has none."""
     editor = scene.sequence_editor or scene.sequence_editor_create()

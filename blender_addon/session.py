@@ -13,7 +13,7 @@ from bpy.app.handlers import persistent
 
 from t2vz_core.wire.job import read_job
 
-from . import preferences
+from . import playback, preferences
 from .engine import Engine, worker_command
 from .generation import FINISHED, Generation, caption
 
@@ -84,6 +84,8 @@ def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
     """Adds the strip by the button's own operator, so that it can be undone."""
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
         bpy.ops.t2vz.import_frames("EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name)
+    if caution := playback.caution(scene):
+        generation.notes.append(caution)
 
 
 def begin(generation: Generation, scene: bpy.types.Scene, conclude: Conclude = import_strip) -> None:

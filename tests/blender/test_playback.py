@@ -104,3 +104,10 @@ def test_the_import_button_takes_any_job_folder(scene, tmp_path):
     job_in(tmp_path / "ä b", [1, 2])
     assert bpy.ops.t2vz.import_frames(directory=str(tmp_path / "ä b")) == {"FINISHED"}
     assert len(playback.strips_of(scene)) == 1
+
+
+def test_a_view_transform_that_changes_the_colours_is_told(scene):
+    scene.view_settings.view_transform = "Standard"
+    assert playback.caution(scene) == ""
+    scene.view_settings.view_transform = "AgX"
+    assert "AgX" in playback.caution(scene)
