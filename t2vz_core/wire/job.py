@@ -121,6 +121,8 @@ class Control:
 class Passes:
     """Arrays of one frame, as paths relative to the job folder; null where there is none.
 
+    Each is a .npy file, or a rendered multilayer .exr (wire/rendered.py), which may stand for several; not for pose.
+
     image:   (H, W, 3) uint8, .png or .npy, sRGB
     depth:   (H, W) float32, planar, scene units, background inf
     normal:  (H, W, 3) float32, camera space: x right, y up, z towards the viewer; background 0

@@ -22,7 +22,8 @@ def red_cube_on_the_right():
     scene.camera.location.z = 6
     bpy.ops.mesh.primitive_plane_add(size=1, location=(1, 0.5, 0))
     red = bpy.data.materials.new("Red")
-    red.use_nodes = True
+    if red.node_tree is None:  # up to 4.5
+        red.use_nodes = True
     nodes = red.node_tree.nodes
     nodes.clear()
     light, output = nodes.new("ShaderNodeEmission"), nodes.new("ShaderNodeOutputMaterial")
