@@ -86,7 +86,14 @@ class _Moment:
 class _Run:
     """One capture: what it wants, and its anchor."""
 
-    def __init__(self, scene, view_layer, wanted: Wanted, state: RenderState, note: Callable[[str], None]):
+    def __init__(
+        self,
+        scene: bpy.types.Scene,
+        view_layer: bpy.types.ViewLayer,
+        wanted: Wanted,
+        state: RenderState,
+        note: Callable[[str], None],
+    ):
         self.scene, self.view_layer, self.wanted, self.state = scene, view_layer, wanted, state
         self.pixels = pixel_centres(wanted.width_px, wanted.height_px)
         self.told: set[str] = set()

@@ -67,6 +67,7 @@ def sighted(then: Past, there: Sight) -> tuple[np.ndarray, np.ndarray]:
     farthest, nearest = there.surface.depth[around].max(0), there.surface.depth[around].min(0)
     is_sky = np.isinf(depth)
     alike = (there.surface.body[around] == then.body).all(0)
+    alike &= is_sky | (farthest <= nearest * (1 + CLEARLY))
     behind = depth > np.where(np.isinf(farthest), np.inf, farthest * (1 + CLEARLY))
     hidden = (then.body == MISSING) | np.where(is_sky, np.isfinite(farthest), behind)
     hidden |= ~is_inside(view, then.where) | ~(is_sky | ((depth >= view.near) & (depth <= view.far)))
