@@ -23,6 +23,8 @@ from .train.dataset import HELD_OUT, describe, photographs
 from .train.depth import controlled
 from .train.diffusion import develop, draw, read_words
 from .train.instruct import edit, instruct
+from .train.loop import save_grid
+from .train.text import PROMPTS
 from .train.vae import encode, psnr, reconstruct
 
 BATCH = 25
@@ -59,6 +61,11 @@ class Model:
         return torch.cat(pictures)
 
 
+def draw_prompts(model: Model, path: Path) -> None:
+    """A grid of what the training samples' prompts give, on another seed."""
+    save_grid(path, model.paint(list(PROMPTS), 7.5))
+
+
 def single_things(count: int, seed: int) -> list[Description]:
     """Random descriptions of one thing, seen level."""
     rng, shown = Random(seed), []
@@ -91,7 +98,7 @@ def measure_text(model: Model, eye: Eye, count: int, guidance: float) -> dict[st
     return _agreement(look(eye, pictures)[0], eyes.labels(shown))
 
 
-def measure_depth(model: Model, eye: Eye, count: int) -> dict[str, float]:
+def measure_depth(model: Model, eye: Eye, count: int, grid: Path) -> dict[str, float]:
     """Overlap of the object that the eye finds with the object whose depth was given."""
     controlnet = ControlNetModel.from_pretrained(model.folder / "controlnet-depth", dtype=torch.float32)
     shown, rng = single_things(count, seed=HELD_OUT + 1), Random(HELD_OUT)
@@ -101,6 +108,7 @@ def measure_depth(model: Model, eye: Eye, count: int) -> dict[str, float]:
     images = (near / near.amax((1, 2, 3), keepdim=True)).repeat(1, 3, 1, 1)
     with torch.no_grad():
         pictures = model.paint([plain_caption(it) for it in shown], 7.5, (controlnet, images))
+    save_grid(grid, torch.cat([images[:8], pictures[:8]]))
     said, where = look(eye, pictures)
     overlap = _iou(where, small.part > world.GROUND)
     return {"mask_iou": float(overlap.mean()), "mask_iou_median": float(overlap.median())} | _agreement(
@@ -167,13 +175,14 @@ def main() -> None:
         "judge": partial(measure_eye, eye),
         "autoencoder": partial(measure_autoencoder, model),
         "text, guidance 7.5": partial(measure_text, model, eye, options.count, 7.5),
-        "text, guidance 1": partial(measure_text, model, eye, options.count, 1.0),
+        "text, guidance 1": partial(measure_text, model, eye, options.count // 2, 1.0),
         "speed": partial(measure_speed, model),
     }
     if (options.folder / "controlnet-depth").exists():
-        tasks["depth"] = partial(measure_depth, model, eye, options.count // 2)
+        tasks["depth"] = partial(measure_depth, model, eye, options.count // 2, options.scratch / "depth.jpg")
     if (options.folder / "instruct-pix2pix").exists():
         tasks["instruct"] = partial(measure_instruct, model, eye, options.count // 2)
+    draw_prompts(model, options.scratch / "text.jpg")
     figures = {}
     for name, task in tasks.items():
         figures[name] = {key: round(value, 3) for key, value in task().items()}

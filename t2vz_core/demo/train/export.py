@@ -5,17 +5,18 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from torch import nn
 from transformers import CLIPTokenizer
 
 from .diffusion import schedule
 
 
-def pipeline(folder: Path, vae: nn.Module, text_encoder: nn.Module, tokenizer: CLIPTokenizer, unet: nn.Module) -> None:
-    """A Stable Diffusion 1.x folder."""
-    parts = {"vae": vae, "text_encoder": text_encoder, "unet": unet}
-    StableDiffusionPipeline(
+def pipeline(
+    folder: Path, tokenizer: CLIPTokenizer, kind: type[DiffusionPipeline] = StableDiffusionPipeline, **parts: nn.Module
+) -> None:
+    """A Stable Diffusion 1.x folder of its `vae`, `text_encoder` and `unet`."""
+    kind(
         **{name: _halved(part) for name, part in parts.items()},
         tokenizer=tokenizer,
         scheduler=schedule(),
@@ -23,19 +24,27 @@ def pipeline(folder: Path, vae: nn.Module, text_encoder: nn.Module, tokenizer: C
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder)
-    _open_in_single_precision(folder / "text_encoder" / "config.json")
+    tidy(folder)
     _write_vocabulary(folder / "tokenizer", tokenizer)
 
 
 def network(folder: Path, part: nn.Module) -> None:
     """One network with its config."""
     _halved(part).save_pretrained(folder)
+    tidy(folder)
 
 
-def _open_in_single_precision(config: Path) -> None:
-    """transformers opens in the precision its config names, diffusers in single: with two minds nothing runs."""
-    settings = json.loads(config.read_text())
-    config.write_text(json.dumps(settings | {"dtype": "float32"}, indent=2) + "\n")
+def tidy(folder: Path) -> None:
+    """Takes out of the configs where training kept its files.
+
+    transformers opens in the precision its config names, diffusers in single: the text encoder's is made to agree.
+    """
+    for config in folder.rglob("config.json"):
+        settings = json.loads(config.read_text())
+        settings.pop("_name_or_path", None)
+        if "dtype" in settings:
+            settings["dtype"] = "float32"
+        config.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def _write_vocabulary(folder: Path, tokenizer: CLIPTokenizer) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ from .diffusion import develop, noise_loss, read_words, schedule
 from .loop import Plan, best_device, once, save_grid, train
 from .vae import encode
 
-PLAN = Plan(steps=1500, batch=16, rate=5e-4, sample_every=250)
+PLAN = Plan(steps=1100, batch=16, rate=5e-4, sample_every=275, averaging=0.99)
 PAIRS = 5  # shards of pairs
 DROPPED = 0.05
 SKY_WORDS = {
@@ -65,7 +65,7 @@ def pairs(shard: int, size: int, count: int = dataset.SHARD, device: str = "cpu"
 
 
 def run(out: Path, size: int, plan: Plan = PLAN) -> None:
-    """Continues from the text-to-image UNet and exports OUT/export/instruct-pix2pix/unet as it goes."""
+    """Continues from the text-to-image UNet and exports OUT/export/instruct-pix2pix as it goes."""
     device = best_device()
     torch.manual_seed(0)
     base = StableDiffusionPipeline.from_pretrained(out / "export" / "stable-diffusion", dtype=torch.float32).to(device)
@@ -75,6 +75,7 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
     asked, sources, targets = _load_pairs(base.vae, out, size)
     tried, before, _ = pairs(dataset.HELD_OUT + 1, size, 16)
     seen = encode(base.vae, before).to(device)
+    folder = out / "export" / "instruct-pix2pix"
 
     def loss_of(model: nn.Module, batch: int) -> Tensor:
         rows = torch.randint(len(asked), (batch,))
@@ -90,7 +91,8 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
         return noise_loss(predict, targets[rows].to(device), words)
 
     def sample(model: nn.Module, step: int) -> None:
-        export.network(out / "export" / "instruct-pix2pix" / "unet", model)
+        parts = {"vae": base.vae, "text_encoder": base.text_encoder, "unet": model}
+        export.pipeline(folder, base.tokenizer, StableDiffusionInstructPix2PixPipeline, **parts)
         words, empty = (read_words(base.text_encoder, base.tokenizer, texts) for texts in (tried, [""] * 16))
         noise = torch.randn(seen.shape, generator=torch.Generator().manual_seed(0)).to(device)
         pictures = develop(base.vae, edit(model, noise, seen, words, empty))

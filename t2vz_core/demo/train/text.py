@@ -18,7 +18,7 @@ from .diffusion import develop, draw, noise_loss, read_words
 from .loop import RANK, Plan, best_device, once, save_grid, train
 from .vae import encode
 
-PLAN = Plan(steps=2800, batch=16, rate=1e-3, sample_every=500, averaging=0.998)
+PLAN = Plan(steps=3200, batch=16, rate=1e-3, sample_every=800, averaging=0.998)
 DROPPED = 0.1
 TOKENS = 32
 WIDTH = 128
@@ -109,7 +109,7 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
         noise = torch.randn(len(PROMPTS), 4, size // 8, size // 8, generator=torch.Generator().manual_seed(0))
         drawn = draw(lambda *given: model["unet"](*given).sample, noise.to(device), words, empty)
         save_grid(out / "samples" / f"text-{step:06d}.png", develop(vae, drawn))
-        export.pipeline(folder, vae, model["text_encoder"], tokenizer, model["unet"])
+        export.pipeline(folder, tokenizer, vae=vae, **model)
 
     train(model, loss_of, plan, out / "text.pt", sample)
 

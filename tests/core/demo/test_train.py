@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from t2vz_core.demo import world
+from t2vz_core.demo.eye import Eye, look
+from t2vz_core.demo.train import dataset, instruct, style
+from t2vz_core.demo.train.diffusion import noise_loss, schedule
+from t2vz_core.demo.train.loop import Plan, train
+
+PLAN = Plan(steps=40, batch=8, rate=0.05, report_every=20, sample_every=20, warmup=1)
+
+
+def learn_a_line(plan, checkpoint):
+    torch.manual_seed(0)
+    samples = []
+
+    def loss_of(model, batch):
+        x = torch.randn(batch, 1)
+        return (model(x).float() - 3 * x).square().mean()
+
+    model = train(nn.Linear(1, 1), loss_of, plan, checkpoint, lambda _, step: samples.append(step))
+    return model, samples
+
+
+def test_training_learns_and_shows_samples_on_its_way(tmp_path):
+    model, samples = learn_a_line(replace(PLAN, steps=200), tmp_path / "line.pt")
+    assert abs(model.weight.item() - 3) < 0.3
+    assert samples == list(range(20, 201, 20))
+
+
+def test_training_goes_on_where_it_stopped(tmp_path):
+    learn_a_line(PLAN, tmp_path / "line.pt")
+    _, samples = learn_a_line(replace(PLAN, steps=80), tmp_path / "line.pt")
+    assert samples == [60, 80]
+
+
+def test_knowing_the_noise_costs_nothing():
+    latents = torch.randn(8, 4, 4, 4)
+    seen = []
+
+    def cheat(noisy, times, words):
+        alpha = schedule().alphas_cumprod[times][:, None, None, None]
+        seen.append(times)
+        return (noisy - alpha.sqrt() * latents) / (1 - alpha).sqrt()
+
+    assert noise_loss(cheat, latents, torch.zeros(8, 1, 1)) < 1e-4
+    assert (seen[0].sort().values // 125).tolist() == list(range(8))
+
+
+def test_shards_can_be_described_again_without_their_pictures():
+    assert dataset.describe(3, 20) == dataset.describe(3, 20)
+    assert dataset.describe(3, 20) != dataset.describe(4, 20)
+
+
+def test_an_edit_keeps_camera_and_place():
+    asked, before, after = instruct.pairs(5, 32, count=6)
+    assert len(asked) == 6
+    kept = ((before.float() - after.float()).abs().amax(1) < 3).float().mean((1, 2))
+    assert kept.max() > 0.3
+    assert (before != after).flatten(1).any(1).all()
+
+
+def test_a_cartoon_is_flat_and_outlined():
+    scene, camera, _ = dataset.stage.build(dataset.describe(1, 2), dataset.Random(0))
+    view = world.render(scene, camera, 64)
+    drawing = style.cartoon(view)
+    assert drawing.shape == (2, 3, 32, 32)
+    assert len(drawing.unique()) < len(view.colour.unique()) / 10
+
+
+def test_the_eye_has_a_verdict_on_every_head_and_a_mask():
+    said, mask = look(Eye().eval(), torch.rand(2, 3, 128, 128))
+    assert set(said) == {"colour", "finish", "shape", "ground", "sky"}
+    assert mask.shape == (2, 64, 64)
