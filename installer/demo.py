@@ -13,9 +13,9 @@ from typing import TextIO
 from .blenders import DEMO_BPY, Blender, bpy_wheel, installed_blender
 from .console import Bar, Stop, say
 from .engine import provide_engine
-from .extension import build_extension, install_extension
+from .extension import OWN, build_extension, install_extension
 from .process import child, clean_environment
-from .wheel import BUILD, ROOT
+from .wheel import ROOT
 
 PROMPT = "a red ball on grass under a blue sky"
 FRAMES = 16
@@ -33,7 +33,7 @@ def run_demo(out: Path, env: Path, named: Path | None) -> None:
     out = _cleared(out.absolute())
     engine = provide_engine(env)
     blender = installed_blender(named) or bpy_wheel(DEMO_BPY)
-    extension = build_extension(BUILD / "extension", engine.python)
+    extension = build_extension(OWN, engine.python)
     started = time.monotonic()
     demo = Demo(out, blender, out / "profile", engine.python)
     demo.install(extension)

@@ -10,8 +10,9 @@ from pathlib import Path
 from .blenders import Blender
 from .console import Stop, say
 from .process import last_line, run
-from .wheel import ROOT, built_wheel
+from .wheel import BUILD, ROOT, built_wheel
 
+OWN = BUILD / "extension"  # where the demo and the tests have theirs; one is kept
 ADDON = ROOT / "blender_addon"
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the same sources make the same zip
 
@@ -35,6 +36,9 @@ def build_extension(folder: Path, engine: Path | None = None) -> Path:
         _add(archive, "LICENSE", (ROOT / "LICENSE").read_bytes())
         _add(archive, f"wheels/{wheel.name}", wheel.read_bytes())
     part.replace(target)
+    if folder == OWN:
+        for older in set(folder.glob("*.zip")) - {target}:
+            older.unlink()
     say(f"Built {target} ({target.stat().st_size / 1e6:.1f} MB)")
     return target
 

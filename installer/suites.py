@@ -11,7 +11,7 @@ from .blenders import BPY_VERSIONS, Blender, bpy_maker, bpy_wheel, installed_ble
 from .console import Stop, say
 from .engine import provide_engine, requirements
 from .environment import Environment
-from .extension import build_extension, install_extension
+from .extension import OWN, build_extension, install_extension
 from .process import child
 from .runner import Result, Suite, run_all
 from .wheel import BUILD, ROOT
@@ -71,7 +71,7 @@ def _in_blender(engine: Environment, named: Path | None, profiles: Path) -> Iter
     yield _blender_suite(name, [*start, "--factory-startup", "-P", _RUN, "--", site], engine, profiles / name)
     profile = profiles / "installed"
     try:
-        module = install_extension(blender, build_extension(BUILD / "extension"), profile)
+        module = install_extension(blender, build_extension(OWN), profile)
     except Stop as reason:
         yield Result(f"{name}, installed zip", failed=1, remark=str(reason))
         return
