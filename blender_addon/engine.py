@@ -30,7 +30,7 @@ class Engine:
     def __init__(
         self, command: Sequence[str | Path], log: Path, silence_s: float = SILENCE_S, patience_s: float = PATIENCE_S
     ) -> None:
-        """`command` starts a worker; `log` takes its stderr; a worker silent for `silence_s` has hung;
+        """`command` starts a worker; `log` takes its stderr; a worker silent for `silence_s`, or for what it asked, has hung;
         one that has not cancelled a job after `patience_s` is ended."""
         self._command, self._log = [str(part) for part in command], log
         self._silence_s, self._patience_s = silence_s, patience_s
@@ -115,14 +115,15 @@ class Engine:
         assert self._process.stdin and self._process.stdout
         self._lines = Lines(self._process.stdout, self._process.stdin)
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._heard_at, self._rubbish = time.monotonic(), ""
+        self._silent_until, self._rubbish = time.monotonic() + self._silence_s, ""
         self._reader = threading.Thread(target=self._read, args=(self._process, self._lines, self._queue), daemon=True)
         self._reader.start()
 
     def _read(self, process: subprocess.Popen[bytes], lines: Lines, events_in: queue.SimpleQueue[Any]) -> None:
         try:
             for event in lines.receive():
-                self._heard_at = time.monotonic()
+                promised_s = event.silence_s if isinstance(event, events.Beat) else 0.0
+                self._silent_until = time.monotonic() + max(self._silence_s, promised_s)
                 events_in.put(event)
         except WireError as error:
             self._rubbish = str(error)
@@ -154,8 +155,8 @@ class Engine:
             return events.Cancelled(job)
         if is_over:
             return events.Failed(job, self._obituary(), str(self._log))
-        if now - self._heard_at > self._silence_s:
-            reason = f"The engine has not answered for {self._silence_s:.0f} s and was ended; generate again."
+        if now > self._silent_until:
+            reason = "The engine does not answer any more and was ended; generate again."
             return events.Failed(job, reason, str(self._log))
         return None
 

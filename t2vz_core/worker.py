@@ -24,6 +24,7 @@ from .wire.lines import Lines
 from .wire.parse import WireError
 
 BEAT_EVERY_S = 1.0
+LOADING_S = 120.0
 
 Say = Callable[[Any], None]
 
@@ -62,6 +63,11 @@ class Worker:
         self._say = say
         self._cancelled: set[str] = set()
         self._networks: tuple[Any, Any] | None = None
+        self._silence_s = 0.0
+
+    def beat(self) -> None:
+        """Tells that the worker lives."""
+        self._say(events.Beat(self._silence_s))
 
     def cancel(self, job: str) -> None:
         """Marks a job to stop at its next step; may be called from any thread."""
@@ -104,10 +110,11 @@ class Worker:
     def _make(
         self, event: events.Run, spec: JobSpec, folder: Path, frames: Frames, missing: list[int], watch: Watch
     ) -> None:
-        networks = self._load(spec, watch)
-        from .generate import generate
-        from .passes import Source
+        with self._may_be_silent():
+            from .generate import generate
+            from .passes import Source
 
+            networks = self._load(spec, watch)
         for number, picture in generate(spec, Source(folder), networks, missing, watch, event.chunk):
             frames.write(number, picture)
             self._say(events.FrameDone(event.job, number, frames.path(number)))
@@ -124,6 +131,17 @@ class Worker:
         for note in self._networks[1].notes:
             watch.note(note)
         return self._networks[1]
+
+    @contextlib.contextmanager
+    def _may_be_silent(self) -> Iterator[None]:
+        """Asks the host for patience while libraries are loaded, which holds Python's lock and with it the beats."""
+        self._silence_s = LOADING_S
+        self.beat()
+        try:
+            yield
+        finally:
+            self._silence_s = 0.0
+            self.beat()
 
     def _preview(self, spec: JobSpec, folder: Path, watch: Watch) -> int:
         from .control import conditions
@@ -143,8 +161,8 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lines = Lines(sys.stdin.buffer, _own_stdout())
     say = _or_leave(lines.send)
-    threading.Thread(target=_beat, args=(say,), daemon=True).start()
     worker = Worker(say)
+    threading.Thread(target=_beat, args=(worker,), daemon=True).start()
     jobs: queue.SimpleQueue[events.Run | events.Preview] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(lines, worker, jobs), daemon=True).start()
     say(events.Ready(__version__, os.getpid()))
@@ -170,9 +188,9 @@ def _or_leave(send: Say) -> Say:
     return say
 
 
-def _beat(say: Say) -> None:
+def _beat(worker: Worker) -> None:
     while True:
-        say(events.Beat())
+        worker.beat()
         time.sleep(BEAT_EVERY_S)
 
 

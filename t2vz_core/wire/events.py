@@ -52,7 +52,12 @@ class Ready:
 
 @dataclass(frozen=True)
 class Beat:
-    """The worker lives; sent every second from the first moment on."""
+    """The worker lives; sent every second from the first moment on.
+
+    While it imports large libraries no thread of it may get a turn: it says for how long it may then be silent.
+    """
+
+    silence_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ EXAMPLES = [
     events.Cancel("job-1"),
     events.Ready("0.1.0", 42),
     events.Beat(),
+    events.Beat(120.0),
     events.Progress("job-1", "denoising", 3, 50, 12.5),
     events.Note("job-1", "a note\nin two lines"),
     events.FrameDone("job-1", 7, "frames/0007.png"),
