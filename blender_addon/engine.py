@@ -30,8 +30,11 @@ class Engine:
     def __init__(
         self, command: Sequence[str | Path], log: Path, silence_s: float = SILENCE_S, patience_s: float = PATIENCE_S
     ) -> None:
-        """`command` starts a worker; `log` takes its stderr; a worker silent for `silence_s`, or for what it asked, has hung;
-        one that has not cancelled a job after `patience_s` is ended."""
+        """`command` starts a worker; `log` takes its stderr.
+
+        A worker silent for `silence_s`, or for longer where it asked for that, has hung; one that has not cancelled
+        a job after `patience_s` is ended.
+        """
         self._command, self._log = [str(part) for part in command], log
         self._silence_s, self._patience_s = silence_s, patience_s
         self._process: subprocess.Popen[bytes] | None = None
