@@ -128,11 +128,14 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Adds the strip."""
         shown = getattr(context, "sequencer_scene", None) or context.scene
+        scene = bpy.data.scenes.get(self.scene, shown)
         folder = Path(bpy.path.abspath(self.directory))
         try:
-            playback.import_job(bpy.data.scenes.get(self.scene, shown), folder, read_job(folder))
+            playback.import_job(scene, folder, read_job(folder))
         except (OSError, ValueError) as error:
             return _refuse(self, error)
+        if getattr(context.workspace, "sequencer_scene", scene) is None:  # from 5.0 on; its Sequencers show nothing
+            context.workspace.sequencer_scene = scene
         return {"FINISHED"}
 
 

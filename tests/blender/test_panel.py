@@ -147,6 +147,7 @@ def test_a_finished_generation_leaves_one_strip_and_the_frame_where_it_was(scene
     (strip,) = playback.strips_of(bpy.context.scene)
     assert len(strip.elements) == 3
     assert scene.frame_current == 2
+    assert getattr(bpy.context.workspace, "sequencer_scene", scene) == scene  # from 5.0 on it must be chosen
 
 
 def test_cancel_ends_it_without_a_strip_and_resume_makes_the_rest(scene, painter):
