@@ -14,7 +14,7 @@ from .attention import ALONE, ANCHOR, FRAMES, CrossFrame
 from .control import conditions
 from .diffusion import Descent
 from .fault import Fault
-from .fusion import Gallery, carry, fuse, fused_part, is_fused
+from .fusion import Gallery, carry, fuse, fused_part, has_scene_shapes, is_fused
 from .geometry import mask_to_cells
 from .guidance import NOTHING, group_weights
 from .motion import Place, place
@@ -56,7 +56,8 @@ class Denoiser:
         self._spec, self._source, self._networks = spec, source, networks
         self._descent, self._attention, self._tick = descent, attention, tick
         self._prompts = Prompts(spec, networks)
-        self._gallery, self._fused = Gallery(), fused_part(spec)
+        self._has_scene_shapes = has_scene_shapes(spec, networks.is_instruct)
+        self._gallery, self._fused = Gallery(), fused_part(spec, self._has_scene_shapes)
         self.device = networks.device
 
     def anchor(self, frame: Frame, x: Tensor, kept_from: int) -> Path:
@@ -106,9 +107,9 @@ class Denoiser:
         return self._surface(here, self._spec.shot.height_px, self._spec.shot.width_px)
 
     def _surface(self, here: Place, h: int, w: int) -> Place:
-        """Where the surfaces lay in the anchor: by the frame's map where it has one, whatever moves the noise."""
+        """Where the surfaces lay in the anchor: by the frame's map where it fits, whatever moves the noise."""
         motion = self._spec.motion
-        if here.frame.passes.map and not motion.is_faithful:
+        if here.frame.passes.map and self._has_scene_shapes and not motion.is_faithful:
             motion = replace(motion, mode="map")
         return place(replace(self._spec, motion=motion), self._source, here.frame, here.since, h, w)
 

@@ -21,12 +21,18 @@ from .motion import Place
 from .wire.job import JobSpec
 
 
-def fused_part(spec: JobSpec) -> float:
+def has_scene_shapes(spec: JobSpec, is_instruct: bool) -> bool:
+    """Whether the pictures show the scene's own shapes, so that its map fits them; a prompt alone invents others."""
+    return bool(spec.controls) or is_instruct
+
+
+def fused_part(spec: JobSpec, has_scene_shapes: bool) -> float:
     """The first part (0..1) of the steps that are fused.
 
     None in the faithful mode, and none where nothing is known of the motion: every frame would become the anchor.
     """
-    is_moving = spec.motion.mode != "none" or all(frame.passes.map for frame in spec.frames)
+    is_mapped = has_scene_shapes and all(frame.passes.map for frame in spec.frames)
+    is_moving = spec.motion.mode != "none" or is_mapped
     return spec.coherence.fusion if is_moving and not spec.motion.is_faithful else 0.0
 
 

@@ -18,7 +18,7 @@ from .attention import CrossFrame, cross_frame
 from .background import demand_masks, shared_background, smooth
 from .denoise import Denoiser
 from .diffusion import Descent
-from .fusion import fused_part
+from .fusion import fused_part, has_scene_shapes
 from .geometry import mask_to_cells
 from .memory import Memory
 from .models import Networks
@@ -49,7 +49,8 @@ def generate(
     demand_masks(spec)
     descent = Descent(spec.sampling, networks.scheduler_config)
     levels = noise_levels(spec, descent, watch.note)
-    todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every if fused_part(spec) else 0))
+    is_fused = fused_part(spec, has_scene_shapes(spec, networks.is_instruct)) > 0
+    todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every if is_fused else 0))
     tally = Tally(watch, todo, len(descent), len(descent) - levels[0])
     for scene in todo:
         memory = Memory(len(descent) - levels[0])

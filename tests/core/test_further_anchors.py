@@ -9,7 +9,7 @@ from t2vz_core.fusion import Gallery
 from t2vz_core.links import Link, grid
 from t2vz_core.motion import place
 from t2vz_core.passes import Source
-from t2vz_core.wire.job import Coherence, Motion
+from t2vz_core.wire.job import Coherence, Control, Motion
 
 from .small_jobs import SIDE, job, make, networks
 
@@ -45,9 +45,11 @@ def test_the_gallery_shows_the_anchor_first_and_the_nearest_further_anchor_next(
 
 
 def test_fusion_follows_the_map_whatever_moves_the_noise(tmp_path):
+    spec = job(tmp_path, 2, controls=(Control("depth"),))
+
     def apart(fusion: float) -> float:
         still, moved = (
-            make(tmp_path, job(tmp_path, 2, motion=Motion(mode), coherence=Coherence(fusion=fusion)), networks())
+            make(tmp_path, replace(spec, motion=Motion(mode), coherence=Coherence(fusion=fusion)), networks("sd1", 1))
             for mode in ("none", "map")
         )
         return float(np.abs(still[2].astype(int) - moved[2]).mean())

@@ -57,10 +57,11 @@ def test_only_the_first_part_of_the_steps_is_fused():
 def test_where_nothing_is_known_of_the_motion_nothing_is_fused():
     frames = (Frame(1, passes=Passes(map="passes/map/0001.npy")), Frame(4))
     spec = JobSpec(motion=Motion("none"), coherence=Coherence(fusion=0.5), frames=frames)
-    assert fused_part(spec) == 0
-    assert fused_part(replace(spec, motion=Motion("translation"))) == 0.5
-    assert fused_part(replace(spec, frames=frames[:1])) == 0.5
+    assert fused_part(spec, True) == 0
+    assert fused_part(replace(spec, motion=Motion("translation")), True) == 0.5
+    assert fused_part(replace(spec, frames=frames[:1]), True) == 0.5
+    assert fused_part(replace(spec, frames=frames[:1]), False) == 0  # a prompt alone shows shapes of its own
 
 
 def test_the_faithful_mode_does_not_fuse():
-    assert fused_part(JobSpec(motion=Motion("strength", is_faithful=True), coherence=Coherence(fusion=0.5))) == 0
+    assert fused_part(JobSpec(motion=Motion("strength", is_faithful=True), coherence=Coherence(fusion=0.5)), False) == 0
