@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ like: what is half made is noticed and made again."""
 def main(arguments: list[str]) -> int:
     """Runs one command; 0 done, 1 failed with one sentence, 2 wrong usage, 130 interrupted."""
     asked = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us so ends our children too
     try:
         return asked.act(asked)
     except Stop as reason:

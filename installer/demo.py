@@ -117,7 +117,7 @@ class Demo:
     def _run(self, command: Sequence[str | Path], is_shown: bool = False, bar: Bar | None = None) -> None:
         """One step; Blender's own talk goes to the log, `is_shown` leaves the terminal to its stderr."""
         log = self._out / _MARK
-        options = {"stdin": subprocess.DEVNULL, "cwd": self._out, "env": clean_environment(self._variables)}
+        options = {"cwd": self._out, "env": clean_environment(self._variables)}
         with log.open("a", encoding="utf-8") as file:
             talk = {"stdout": subprocess.PIPE, "stderr": None if is_shown else file}
             with child(command, **options, **talk) as process:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 # These would make a child take modules or settings from elsewhere than the folder it is meant to use.
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "VIRTUAL_ENV")
+
+_HAS_GROUPS = os.name == "posix"
+_PATIENCE_S = 5.0
 
 
 def clean_environment(more: Mapping[str, str | Path] | None = None) -> dict[str, str]:
@@ -19,27 +24,41 @@ def clean_environment(more: Mapping[str, str | Path] | None = None) -> dict[str,
 
 
 @contextmanager
-def child(command: Sequence[str | Path], **options: object) -> Iterator[subprocess.Popen[str]]:
-    """A started process that is ended when the block is left, however it is left."""
-    options = {"env": clean_environment(), "text": True, "encoding": "utf-8", "errors": "replace"} | options
-    process: subprocess.Popen[str] = subprocess.Popen([str(part) for part in command], **options)  # type: ignore[call-overload]
+def child(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A started process; it and all it has started are ended when the block is left, however it is left."""
+    options = {
+        "env": clean_environment(),
+        "stdin": subprocess.DEVNULL,
+        "encoding": "utf-8",
+        "errors": "replace",
+    } | options
+    if _HAS_GROUPS:
+        options["process_group"] = 0
+    process: subprocess.Popen[str] = subprocess.Popen([str(part) for part in command], **options)
     try:
         yield process
     finally:
-        end(process)
+        _end(process)
 
 
-def end(process: subprocess.Popen[str], patience_s: float = 5.0) -> None:
-    """Asks the process to end, and ends it where it does not."""
+def _end(process: subprocess.Popen[str]) -> None:
+    """Interrupts what still runs, as Ctrl-C would, and kills what does not heed it."""
     if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _signal(process, "SIGINT")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE_S)
+    _signal(process, "SIGKILL")
+    process.wait()
     if process.stdout:
         process.stdout.close()
+
+
+def _signal(process: subprocess.Popen[str], name: str) -> None:
+    with suppress(ProcessLookupError):
+        if _HAS_GROUPS:
+            os.killpg(process.pid, getattr(signal, name))
+        elif name == "SIGKILL":
+            process.kill()
 
 
 def run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 import xml.etree.ElementTree as ET
@@ -77,9 +76,8 @@ class Running:
         say(f"Testing: {self._suite.name}")
         output = self._stack.enter_context(self._output.open("wb"))
         command = [*self._suite.command, "-q", "--junitxml", self._report]
-        talk = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT, "start_new_session": True}
+        talk = {"stdout": output, "stderr": subprocess.STDOUT}
         self._process = self._stack.enter_context(child(command, **self._options, **talk))
-        self._stack.callback(self._end_all)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,13 +99,6 @@ class Running:
         result = judged(self._suite.name, self._report, self._ended)
         say(f"\n== {self._suite.name}\n{said}\n-- {result}\n")
         return result
-
-    def _end_all(self) -> None:
-        if hasattr(os, "killpg"):
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
 
 
 def judged(name: str, report: Path, ended: str) -> Result:

@@ -210,12 +210,15 @@ def test_a_suite_that_takes_too_long_has_failed_and_leaves_no_process(monkeypatc
     code = "import subprocess; subprocess.run(['sleep', '3.1415'])"
     (result,) = runner.run_all([runner.Suite("slow", (sys.executable, "-c", code))], tmp_path, tmp_path)
     assert result.failed == 1 and "took longer" in result.remark
-    processes = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert b"sleep\x003.1415\x00" not in processes
+    assert not is_running(b"sleep\x003.1415\x00")
 
 
-def test_a_child_does_not_outlive_the_block():
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_DFL); print('up', flush=True); time.sleep(60)"
-    with child([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+def test_neither_a_child_nor_its_own_children_outlive_the_block():
+    code = "import subprocess; subprocess.Popen(['sleep', '3.1416']); print('up', flush=True); input()"
+    with child([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-    assert process.returncode == -signal.SIGTERM
+    assert process.returncode == -signal.SIGINT and not is_running(b"sleep\x003.1416\x00")
+
+
+def is_running(command: bytes) -> bool:
+    return command in [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
