@@ -42,9 +42,9 @@ def child(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Interrupts what still runs, as Ctrl-C would, and kills what does not heed it."""
+    """Asks what still runs to end, and kills what does not heed it."""
     if process.poll() is None:
-        _signal(process, "SIGINT")
+        _signal(process, "SIGTERM")
         with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE_S)
     _signal(process, "SIGKILL")

@@ -217,7 +217,7 @@ def test_neither_a_child_nor_its_own_children_outlive_the_block():
     code = "import subprocess; subprocess.Popen(['sleep', '3.1416']); print('up', flush=True); input()"
     with child([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-    assert process.returncode == -signal.SIGINT and not is_running(b"sleep\x003.1416\x00")
+    assert process.returncode == -signal.SIGTERM and not is_running(b"sleep\x003.1416\x00")
 
 
 def is_running(command: bytes) -> bool:
