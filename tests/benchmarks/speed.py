@@ -31,7 +31,12 @@ from t2vz_core.wire.job import Frame, JobSpec, Model, Motion, Prompt, Sampling, 
 from tests.core.random_networks import TEXT_WIDTH, write_model
 
 ACCELERATED = Sampling(scheduler="dpm++2m", steps=12, guidance_to=0.6)
-QUARTER = {"block_out_channels": (80, 160, 320, 320), "attention_head_dim": 8, "cross_attention_dim": TEXT_WIDTH}
+QUARTER = {
+    "block_out_channels": (80, 160, 320, 320),
+    "norm_num_groups": 16,
+    "attention_head_dim": 8,  # the number of heads, whatever its name says
+    "cross_attention_dim": TEXT_WIDTH,
+}
 
 
 @dataclass(frozen=True)
