@@ -9,7 +9,7 @@ import bpy
 # What says nothing of the artist's work: counters, caches, the windows, and a pointer that Blender 4.2 dies of.
 UNTOLD = {
     "rna_type", "session_uid", "users", "original", "depsgraph", "is_updated", "is_evaluated", "screens",
-    "window_managers", "workspaces", "bl_system_properties_get", "id_data", "uv_sculpt",
+    "window_managers", "workspaces", "bl_system_properties_get", "id_data", "uv_sculpt", "storage_type",
 }  # fmt: skip
 
 
