@@ -11,23 +11,20 @@ from pathlib import Path
 from random import Random
 
 import torch
-from diffusers import ControlNetModel, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import ControlNetModel, StableDiffusionPipeline
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-from . import eye as eyes
-from . import stage, world
+from . import judge, stage, world
 from .captions import Description, imagine, plain_caption
-from .eye import HEADS, SIDE, Eye, look
 from .train.dataset import HELD_OUT, describe, photographs
 from .train.depth import controlled
 from .train.diffusion import develop, draw, read_words
-from .train.instruct import edit, instruct
 from .train.loop import save_grid
 from .train.text import PROMPTS
-from .train.vae import encode, psnr, reconstruct
+from .train.vae import psnr, reconstruct
 
 BATCH = 25
+FULL = ("ball", "cube", "cylinder", "cone")  # shapes that cover the middle of their picture
 
 
 class Model:
@@ -67,11 +64,17 @@ def draw_prompts(model: Model, path: Path) -> None:
 
 
 def single_things(count: int, seed: int) -> list[Description]:
-    """Random descriptions of one thing, seen level."""
+    """Random descriptions of one plain, solid thing, seen level."""
     rng, shown = Random(seed), []
     while len(shown) < count:
         description = imagine(rng)
-        if len(description.things) == 1 and description.view == "level":
+        thing = description.things[0]
+        if (
+            len(description.things) == 1
+            and description.view == "level"
+            and thing.finish == "plain"
+            and thing.shape in FULL
+        ):
             shown.append(description)
     return shown
 
@@ -84,64 +87,53 @@ def measure_autoencoder(model: Model) -> dict[str, float]:
     }
 
 
-def measure_eye(eye: Eye) -> dict[str, float]:
-    """The judge itself, on renderings it was not taught with: the ceiling of the other figures."""
-    pictures, masks, known = eyes.lessons(256, seed=HELD_OUT)
-    said, where = look(eye, pictures)
-    return _agreement(said, known) | {"mask_iou": float(_iou(where, masks).mean())}
-
-
-def measure_text(model: Model, eye: Eye, count: int, guidance: float) -> dict[str, float]:
-    """In how many of `count` pictures the eye sees the named colour, finish, shape, ground and sky."""
+def measure_text(model: Model, count: int, guidance: float) -> dict[str, float]:
+    """In how many of `count` pictures the object, the ground and the sky have the named one's mean colour."""
     shown = single_things(count, seed=HELD_OUT)
-    pictures = model.paint([plain_caption(it) for it in shown], guidance)
-    return _agreement(look(eye, pictures)[0], eyes.labels(shown))
+    return agreement(model.paint([plain_caption(it) for it in shown], guidance), shown)
 
 
-def measure_depth(model: Model, eye: Eye, count: int, grid: Path) -> dict[str, float]:
-    """Overlap of the object that the eye finds with the object whose depth was given."""
+def measure_depth(model: Model, count: int, grid: Path) -> dict[str, float]:
+    """The same where depth leads, and how the object's pixels overlap those whose depth was given."""
     controlnet = ControlNetModel.from_pretrained(model.folder / "controlnet-depth", dtype=torch.float32)
-    shown, rng = single_things(count, seed=HELD_OUT + 1), Random(HELD_OUT)
-    scene, camera, _ = stage.build(shown, rng)
-    view, small = world.render(scene, camera, model.size), world.render(scene, camera, SIDE)
+    shown = single_things(count, seed=HELD_OUT + 1)
+    view = world.render(*stage.build(shown, Random(HELD_OUT))[:2], model.size)
     near = view.depth.reciprocal()[:, None]
     images = (near / near.amax((1, 2, 3), keepdim=True)).repeat(1, 3, 1, 1)
     with torch.no_grad():
         pictures = model.paint([plain_caption(it) for it in shown], 7.5, (controlnet, images))
     save_grid(grid, torch.cat([images[:8], pictures[:8]]))
-    said, where = look(eye, pictures)
-    overlap = _iou(where, small.part > world.GROUND)
-    return {"mask_iou": float(overlap.mean()), "mask_iou_median": float(overlap.median())} | _agreement(
-        said, eyes.labels(shown)
+    masks = view.part > world.GROUND
+    rendered = overlap(view.colour.movedim(-1, 1), shown, masks)
+    return {"mask_iou": overlap(pictures, shown, masks), "mask_iou_of_renderings": rendered} | agreement(
+        pictures, shown, masks
     )
 
 
-def measure_instruct(model: Model, eye: Eye, count: int) -> dict[str, float]:
-    """How often the asked attribute is seen afterwards, and how well the rest of the picture is kept."""
-    unet = UNet2DConditionModel.from_pretrained(model.folder / "instruct-pix2pix" / "unet", dtype=torch.float32)
-    rng, before = Random(HELD_OUT), single_things(count, seed=HELD_OUT + 2)
-    asked, after = zip(*(instruct(it, rng) for it in before), strict=True)
-    sources = photographs(before, HELD_OUT, model.size)[0]
-    edited = []
-    for start in range(0, count, BATCH):
-        rows = slice(start, start + BATCH)
-        source = encode(model.base.vae, sources[rows])
-        words, empty = model.words(list(asked[rows])), model.words([""] * len(source))
-        edited.append(develop(model.base.vae, edit(unet, model.noise(len(source), start), source, words, empty)))
-    pictures, truth = torch.cat(edited), sources / 255
-    said, wanted, had = look(eye, pictures)[0], eyes.labels(list(after)), eyes.labels(before)
-    changed = torch.stack([wanted[name] != had[name] for name in HEADS])
-    right = torch.stack([said[name] == wanted[name] for name in HEADS])
-    scene, camera, _ = stage.build(before, Random(HELD_OUT))
-    background = adaptive_avg_pool2d(
-        (world.render(scene, camera, model.size).part <= world.GROUND)[:, None].float(), model.size
-    )
-    of_object = changed[:3].any(0)
-    error = ((pictures - truth).square() * background).sum((1, 2, 3)) / (3 * background.sum((1, 2, 3)))
-    return {
-        "asked_change_seen": float((right & changed).sum() / changed.sum()),
-        "background_psnr_db_of_object_edits": float((-10 * error[of_object].log10()).mean()),
+def measure_renderings(count: int, size: int) -> dict[str, float]:
+    """The judge's verdict on the renderer's own pictures: what a perfect model would get."""
+    shown = single_things(count, seed=HELD_OUT)
+    return agreement(photographs(shown, HELD_OUT, size)[0] / 255, shown)
+
+
+def agreement(pictures: Tensor, shown: list[Description], masks: Tensor | None = None) -> dict[str, float]:
+    """Shares of pictures whose colour (in the mask, else in the middle), ground and sky are the described ones."""
+    regions = [judge.middle_of(it) for it in pictures]
+    if masks is not None:
+        regions = [picture[:, mask] for picture, mask in zip(pictures, masks, strict=True)]
+    pairs = list(zip(pictures, regions, shown, strict=True))
+    right = {
+        "colour": [judge.colour_of(region, it.sky) == it.things[0].colour for _, region, it in pairs],
+        "ground": [judge.ground_of(picture, it.sky) == it.ground for picture, _, it in pairs],
+        "sky": [judge.sky_of(picture) == it.sky for picture, _, it in pairs],
     }
+    return {name: sum(verdicts) / len(verdicts) for name, verdicts in right.items()}
+
+
+def overlap(pictures: Tensor, shown: list[Description], masks: Tensor) -> float:
+    """Mean intersection over union of the objects found and the true masks (n, h, w)."""
+    found = torch.stack([judge.object_in(picture, it) for picture, it in zip(pictures, shown, strict=True)])
+    return float(((found & masks).sum((1, 2)) / (found | masks).sum((1, 2)).clamp_min(1)).mean())
 
 
 def measure_speed(model: Model, frames: int = 16, steps: int = 20) -> dict[str, float]:
@@ -154,34 +146,23 @@ def measure_speed(model: Model, frames: int = 16, steps: int = 20) -> dict[str, 
     return {"seconds": time.monotonic() - started, "threads": torch.get_num_threads()}
 
 
-def _agreement(said: dict[str, Tensor], known: dict[str, Tensor]) -> dict[str, float]:
-    return {name: float((said[name] == known[name]).float().mean()) for name in known}
-
-
-def _iou(a: Tensor, b: Tensor) -> Tensor:
-    return (a & b).sum((1, 2)) / (a | b).sum((1, 2)).clamp_min(1)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="t2vz_core.demo.evaluate", description=__doc__)
     parser.add_argument("folder", type=Path, help="holds stable-diffusion, and the other networks beside it")
-    parser.add_argument("--scratch", type=Path, required=True, help="where the judge is kept and grids are written")
+    parser.add_argument("--scratch", type=Path, required=True, help="where figures and grids are written")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--count", type=int, default=200)
     options = parser.parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
-    eye, model = eyes.opened(options.scratch / "eye.pt"), Model(options.folder, options.size)
+    model = Model(options.folder, options.size)
     tasks = {
-        "judge": partial(measure_eye, eye),
+        "renderings": partial(measure_renderings, options.count, options.size),
         "autoencoder": partial(measure_autoencoder, model),
-        "text, guidance 7.5": partial(measure_text, model, eye, options.count, 7.5),
-        "text, guidance 1": partial(measure_text, model, eye, options.count // 2, 1.0),
+        "text, guidance 7.5": partial(measure_text, model, options.count, 7.5),
+        "depth": partial(measure_depth, model, options.count // 2, options.scratch / "depth.jpg"),
+        "text, guidance 1": partial(measure_text, model, options.count // 2, 1.0),
         "speed": partial(measure_speed, model),
     }
-    if (options.folder / "controlnet-depth").exists():
-        tasks["depth"] = partial(measure_depth, model, eye, options.count // 2, options.scratch / "depth.jpg")
-    if (options.folder / "instruct-pix2pix").exists():
-        tasks["instruct"] = partial(measure_instruct, model, eye, options.count // 2)
     draw_prompts(model, options.scratch / "text.jpg")
     figures = {}
     for name, task in tasks.items():

@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from t2vz_core.demo import world
-from t2vz_core.demo.eye import Eye, look
 from t2vz_core.demo.train import dataset, instruct, style
 from t2vz_core.demo.train.diffusion import noise_loss, schedule
 from t2vz_core.demo.train.loop import Plan, train
@@ -68,9 +67,3 @@ def test_a_cartoon_is_flat_and_outlined():
     drawing = style.cartoon(view)
     assert drawing.shape == (2, 3, 32, 32)
     assert len(drawing.unique()) < len(view.colour.unique()) / 10
-
-
-def test_the_eye_has_a_verdict_on_every_head_and_a_mask():
-    said, mask = look(Eye().eval(), torch.rand(2, 3, 128, 128))
-    assert set(said) == {"colour", "finish", "shape", "ground", "sky"}
-    assert mask.shape == (2, 64, 64)

@@ -1,0 +1,67 @@
+"""Tells from mean colours what a picture of the demo world shows, knowing the light of its sky; no network."""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from .captions import COLOURS, GROUNDS, SKIES, Description
+from .paint import GROUND_COLOURS, SKY_COLOURS
+
+Key = TypeVar("Key")
+STRIP = 0.08  # of the picture's height: its lowest rows are ground, its highest sky
+PATCH = 0.2  # of the picture's side: its middle is the object
+
+
+def _lit(colour: tuple[float, float, float], sky: str, sun: float) -> Tensor:
+    """A colour (3,) by daylight, `sun` 0 in its own shade to 1 facing the light."""
+    sunlight, ambient = torch.tensor(SKY_COLOURS[sky][2:])
+    return (torch.tensor(colour) * (0.85 * ambient + sun * sunlight)).clamp(0, 1)
+
+
+def _nearest(colour: Tensor, choices: dict[Key, Tensor]) -> Key:
+    return min(choices, key=lambda name: float((colour - choices[name]).square().sum()))
+
+
+def colour_of(region: Tensor, sky: str) -> str:
+    """The name in COLOURS nearest to the mean of pixels (3, n)."""
+    tones = {(name, sun): _lit(value, sky, sun) for name, value in COLOURS.items() for sun in (0.0, 0.3, 0.6, 0.9)}
+    return _nearest(region.mean(1), tones)[0]
+
+
+def ground_of(picture: Tensor, sky: str) -> str:
+    """The ground nearest to the lowest rows of a picture (3, h, w)."""
+    rows = picture[:, -int(STRIP * picture.shape[1]) :].mean((1, 2))
+    return _nearest(rows, {name: _lit(_middle(*GROUND_COLOURS[name]), sky, 0.75) for name in GROUNDS})
+
+
+def sky_of(picture: Tensor) -> str:
+    """The sky nearest to the highest rows of a picture (3, h, w)."""
+    rows = picture[:, : int(STRIP * picture.shape[1])].mean((1, 2))
+    return _nearest(rows, {name: torch.tensor(_middle(*SKY_COLOURS[name][:2])) for name in SKIES})
+
+
+def middle_of(picture: Tensor) -> Tensor:
+    """Pixels (3, n) of the middle of a picture (3, h, w)."""
+    side = picture.shape[1]
+    near, far = int(side * (0.5 - PATCH / 2)), int(side * (0.5 + PATCH / 2))
+    return picture[:, near:far, near:far].flatten(1)
+
+
+def object_in(picture: Tensor, description: Description) -> Tensor:
+    """Mask (h, w) of the pixels nearer to a tone of the described object than to one of its ground or sky."""
+    sky, suns = description.sky, (0.0, 0.25, 0.5, 0.9)
+    own = [_lit(COLOURS[description.things[0].colour], sky, sun) for sun in suns]
+    ground = [_lit(tone, sky, sun) for tone in GROUND_COLOURS[description.ground] for sun in suns]
+    horizon, zenith = (torch.tensor(tone) for tone in SKY_COLOURS[sky][:2])
+    others = [*ground, *(horizon + (zenith - horizon) * part / 4 for part in range(5))]
+    pixels = picture.movedim(0, -1)
+    return _gap(pixels, own) < _gap(pixels, others)
+
+
+def _gap(pixels: Tensor, tones: list[Tensor]) -> Tensor:
+    return torch.cdist(pixels.flatten(0, 1), torch.stack(tones)).amin(1).unflatten(0, pixels.shape[:2])
+
+
+def _middle(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
+    return tuple((x + y) / 2 for x, y in zip(a, b, strict=True))
