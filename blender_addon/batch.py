@@ -156,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--every", type=int, metavar="N", help="make every n-th frame only and show it n frames long")
     add("--mode", choices=[mode[0] for mode in properties.MODES], help="what the shapes in the picture follow")
     add("--motion", dest="motion_source", choices=[source[0] for source in properties.SOURCES], help="what moves it")
+    add("--flow", dest="has_flow", action="store_true", default=None, help="also write the flow from frame to frame")
     add("--model", dest="base", metavar="MODEL", help="'demo', a folder, a .safetensors file or a name in your models")
     add("--seed", type=int, metavar="N", help="chooses the noise")
     add("--steps", type=int, metavar="N", help="denoising steps")
@@ -175,6 +176,7 @@ SETTINGS = (
     "every",
     "mode",
     "motion_source",
+    "has_flow",
     "model.base",
     "sampling.seed",
     "sampling.steps",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -35,6 +35,7 @@ class Wanted:
              "own": the target's own movement, the camera held still at the anchor, "sum": camera + own
     target:  object whose movement is meant; bone: name of a bone of it, if it is an armature
     subject: object (with all its children) or collection that the mask shows; None: every surface
+    has_flow: also read the movement between each frame and the one before, both ways
     """
 
     width_px: int
@@ -44,6 +45,7 @@ class Wanted:
     target: bpy.types.Object | None = None
     bone: str = ""
     subject: bpy.types.Object | bpy.types.Collection | None = None
+    has_flow: bool = False
 
 
 def capture(
@@ -119,8 +121,13 @@ class _Run:
             self.state.apply()
             now = self._moment()
             is_anchor = before is None or self._is_cut(number, now, before)
-            anchor, before = now if is_anchor else anchor, now
-            yield self._arrays(number, now, anchor)
+            anchor = now if is_anchor else anchor
+            arrays = self._arrays(number, now, anchor)
+            if self.wanted.has_flow and not is_anchor:
+                back, here = self._flow(now.sight, before.sight), self._flow(before.sight, now.sight)
+                arrays = replace(arrays, flow_back=back, flow_here=here)
+            yield arrays
+            before = now
 
     def _is_cut(self, number: int, now: _Moment, before: _Moment) -> bool:
         """Whether the camera changes or jumps; said once for each frame."""
@@ -175,6 +182,11 @@ class _Run:
         passes["visible"] = self._picture(visible * 255, np.uint8)
         wanted = {name: array for name, array in passes.items() if name in self.wanted.passes}
         return FrameArrays(number, now is anchor, moved, **wanted)
+
+    def _flow(self, here: Sight, there: Sight) -> np.ndarray:
+        """(H, W, 3) float32: movement in px from here to there, and 1 where it is seen there."""
+        where, seen = backward_map(here, there, self.note)
+        return self._picture(np.column_stack([where - self.pixels, seen]), np.float32)
 
     def _shift(self, now: _Moment, anchor: _Moment, where: np.ndarray, visible: np.ndarray) -> tuple[float, float]:
         moved = np.zeros(2)

@@ -80,6 +80,8 @@ class Generation:
     def _capture_one(self, arrays: Generator[jobs.FrameArrays]) -> None:
         frame = next(arrays, None)
         if frame is not None:
+            if frame.flow_here is not None:
+                self._frames[-1] = jobs.with_flow_ahead(self.folder, self._frames[-1], frame.flow_here)
             self._frames.append(jobs.write_frame(self.folder, frame))
             self.done = len(self._frames)
             self.left_s = (time.monotonic() - self._began) / self.done * (self.total - self.done)

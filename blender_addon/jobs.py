@@ -65,6 +65,8 @@ class FrameArrays:
     mask: np.ndarray | None = None
     map: np.ndarray | None = None
     visible: np.ndarray | None = None
+    flow_back: np.ndarray | None = None
+    flow_here: np.ndarray | None = None  # the flow_ahead of the frame before, which leads to this one
     file: RenderedFile | None = None
 
 
@@ -200,14 +202,29 @@ def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
     """
     paths = {}
     for name in PASSES:
-        if (array := getattr(arrays, name)) is not None:
-            paths[name] = f"passes/{name}/{arrays.number:04d}.npy"
-            (folder / "passes" / name).mkdir(parents=True, exist_ok=True)
-            (folder / paths[name]).write_bytes(_npy(array))
+        if (array := getattr(arrays, name, None)) is not None:
+            paths[name] = _saved(folder, name, arrays.number, array)
     if arrays.file is not None:
         paths |= dict.fromkeys(arrays.file.passes, _copied(folder, arrays.number, arrays.file))
     x, y = (round(float(value), 6) + 0.0 for value in arrays.shift_px)
     return Frame(int(arrays.number), bool(arrays.is_anchor), (x, y), Passes(**paths))
+
+
+def with_flow_ahead(folder: Path, frame: Frame, flow: np.ndarray) -> Frame:
+    """The frame with its flow to the next one, which is known only then, saved like its other passes.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    path = _saved(folder, "flow_ahead", frame.number, flow)
+    return dataclasses.replace(frame, passes=dataclasses.replace(frame.passes, flow_ahead=path))
+
+
+def _saved(folder: Path, name: str, number: int, array: np.ndarray) -> str:
+    path = f"passes/{name}/{number:04d}.npy"
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_bytes(_npy(array))
+    return path
 
 
 def _copied(folder: Path, number: int, file: RenderedFile) -> str:

@@ -154,7 +154,7 @@ class Motion(_Section):
             layout.prop(settings.motion, "strength")
         if settings.motion_source == "vectors":
             layout.prop(settings, "rendered")
-        layout.prop(settings, "every")
+        _draw_all(layout, settings, "every", "has_flow")
 
 
 class Picture(_Section):

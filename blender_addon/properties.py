@@ -157,6 +157,10 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         description="Frames rendered before, #### for the number; a multilayer EXR gives its passes too; empty: render",
         subtype="FILE_PATH",
     )
+    has_flow: BoolProperty(
+        name="Frame-to-Frame Flow",
+        description="Also write where each point was in the frame before and is in the next, for whoever measures",
+    )
     output: StringProperty(
         name="Output",
         description="Each job gets a folder of its own in here; empty: the output folder of the preferences",

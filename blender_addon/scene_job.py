@@ -74,6 +74,7 @@ def _wanted(settings: T2VZ_Settings, spec: JobSpec) -> Wanted:
         settings.motion_object,
         settings.motion_bone,
         settings.foreground,
+        settings.has_flow,
     )
 
 

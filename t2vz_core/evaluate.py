@@ -44,6 +44,7 @@ class Shot:
     frames: tuple[Frame, ...]
     anchors: tuple[int, ...]  # place of each frame's anchor in `frames`
     to_anchor: tuple[Link, ...]
+    flow: tuple[tuple[Link | None, Link | None], ...]  # to the frame before and to the next, where the job has it
     foreground: tuple[Array | None, ...]
     depth: tuple[Array | None, ...]
 
@@ -51,6 +52,8 @@ class Shot:
         """From frame i to frame j; None across a cut."""
         if self.anchors[i] != self.anchors[j]:
             return None
+        if abs(i - j) == 1 and (flow := self.flow[i][j > i]):
+            return flow
         if j == self.anchors[i]:
             return self.to_anchor[i]
         travelled = i - self.anchors[i]
@@ -93,9 +96,17 @@ def read_shot(frames: Sequence[Frame], source: Source) -> Shot:
         tuple(frames),
         tuple(anchors),
         tuple(Link(source.read(f, "map"), source.read(f, "visible") > 0) for f in frames),
+        tuple((_flow(source, f, "flow_back"), _flow(source, f, "flow_ahead")) for f in frames),
         tuple(source.read(f, "mask") > 0 if f.passes.mask else None for f in frames),
         tuple(source.read(f, "depth") if f.passes.depth else None for f in frames),
     )
+
+
+def _flow(source: Source, frame: Frame, name: str) -> Link | None:
+    if getattr(frame.passes, name) is None:
+        return None
+    flow = source.read(frame, name)
+    return Link(links.grid(*flow.shape[:2]) + flow[..., :2], flow[..., 2] > 0)
 
 
 def measure(pictures: Sequence[Array], shot: Shot) -> list[Measures]:

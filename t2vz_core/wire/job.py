@@ -131,6 +131,9 @@ class Passes:
     mask:    (H, W) uint8, 255 foreground, 0 background
     map:     (H, W, 2) float32, x_px y_px at which the point seen here was seen in the anchor frame
     visible: (H, W) uint8, 255 where that point was visible there, 0 where hidden or outside
+    flow_back:  (H, W, 3) float32, dx_px dy_px by which the point seen here was elsewhere in the job's frame before,
+                1 seen there or 0 not; none at an anchor
+    flow_ahead: (H, W, 3) float32, the same to the job's next frame; none before an anchor and at the end
     """
 
     image: str | None = None
@@ -141,6 +144,8 @@ class Passes:
     mask: str | None = None
     map: str | None = None
     visible: str | None = None
+    flow_back: str | None = None
+    flow_ahead: str | None = None
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,16 @@ def test_a_written_job_is_read_back_with_its_arrays(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / spec.frames[0].passes.depth), depth)
 
 
+def test_a_frames_flow_to_the_next_is_saved_with_it_once_that_is_known(tmp_path):
+    flow = np.ones((8, 8, 3), np.float32)
+    first = jobs.write_frame(tmp_path, jobs.FrameArrays(1))
+    second = jobs.write_frame(tmp_path, jobs.FrameArrays(2, flow_back=flow, flow_here=flow * 2))
+    first = jobs.with_flow_ahead(tmp_path, first, flow * 2)
+    assert (first.passes.flow_ahead, second.passes.flow_ahead) == ("passes/flow_ahead/0001.npy", None)
+    np.testing.assert_array_equal(np.load(tmp_path / first.passes.flow_ahead), flow * 2)
+    np.testing.assert_array_equal(np.load(tmp_path / second.passes.flow_back), flow)
+
+
 def test_a_setting_the_engine_would_refuse_is_refused_before_anything_is_sent(tmp_path):
     with pytest.raises(WireError, match=r"^motion\.level_from"):
         jobs.finish(tmp_path, JobSpec(motion=Motion(level_from=950)), [Frame(1)])

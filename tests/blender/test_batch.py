@@ -46,6 +46,14 @@ def test_capture_only_writes_the_job_and_starts_no_engine(scene, monkeypatch, tm
     assert not playback.strips_of(scene)
 
 
+def test_with_flow_every_frame_knows_the_way_to_its_neighbours(scene, tmp_path):
+    assert batch.main(["--capture-only", "--flow", *SMALL, "--out", str(tmp_path / "out")]) == batch.DONE
+    passes = [frame.passes for frame in read_job(tmp_path / "out").frames]
+    assert [each.flow_back is not None for each in passes] == [False, True, True]
+    assert [each.flow_ahead is not None for each in passes] == [True, True, False]
+    assert np.load(tmp_path / "out" / passes[0].flow_ahead).shape == (64, 64, 3)
+
+
 def test_any_setting_can_be_set_by_its_name(scene, tmp_path):
     words = ["--set", "coherence.fusion=0.25", "--set", "motion.is_faithful=yes", "--set", "shot.width_px=128"]
     words += ["--set", "follows_render=no", "--capture-only", "--out", str(tmp_path / "out")]

@@ -30,6 +30,7 @@ class Seen:
     anchor_render: dict[str, np.ndarray]
     later_render: dict[str, np.ndarray]
     expected: np.ndarray  # (h, w, 2) px where each pixel of the later frame was in the anchor, NaN where unknown
+    expected_ahead: np.ndarray  # the same from the anchor to the later frame, rigid objects only
 
 
 @pytest.fixture(scope="module", params=scenes.ALL, ids=lambda make: make.__name__)
@@ -37,26 +38,33 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     case = request.param()
     folder = tmp_path_factory.mktemp("witness")
     cycles.prepare(case.scene, *case.render_px)
-    wanted = Wanted(*case.size_px)
+    wanted = Wanted(*case.size_px, has_flow=True)
     anchor, later = capture(case.scene, case.scene.view_layers[0], wanted, (ANCHOR, LATER))
     renders = [cycles.rendered(case.scene, number, folder) for number in (ANCHOR, LATER)]
-    return Seen(case, anchor, later, *renders, _expected(case, renders[1], folder))
+    ahead = _projected(case, LATER, _carried(case, renders[0], ANCHOR, LATER))
+    return Seen(case, anchor, later, *renders, _expected(case, renders[1], folder), ahead)
 
 
 def _expected(case: Case, later: dict[str, np.ndarray], folder: Path) -> np.ndarray:
     """Where each pixel's point was in the anchor's picture, by Blender's own matrices and projection."""
-    position = later["position"].reshape(-1, 3)
-    ids = later["ids"].ravel().astype(int)
-    before = np.full_like(position, np.nan)
-    for item in list(_marked(case)):
-        here = ids == item.pass_index
-        if item.pass_index not in case.soft:
-            carrier = case.carriers.get(item.pass_index, item)
-            before[here] = _moved(position[here], _matrix(case, carrier, LATER), _matrix(case, carrier, ANCHOR))
+    before = _carried(case, later, LATER, ANCHOR)
     for item in [item for item in _marked(case) if item.pass_index in case.deforms]:
-        before[ids == item.pass_index] = _deformed(case, item, folder).reshape(-1, 3)[ids == item.pass_index]
-    case.scene.frame_set(ANCHOR)
-    return _projected(case, before).reshape(*later["depth"].shape, 2)
+        here = later["ids"].astype(int) == item.pass_index
+        before[here] = _deformed(case, item, folder)[here]
+    return _projected(case, ANCHOR, before)
+
+
+def _carried(case: Case, render: dict[str, np.ndarray], here: int, there: int) -> np.ndarray:
+    """(h, w, 3) where what a frame's render shows is in the world at another, NaN for what is not rigid."""
+    points = np.full_like(render["position"], np.nan)
+    for item in list(_marked(case)):
+        if item.pass_index not in case.soft | case.deforms:
+            shown = render["ids"].astype(int) == item.pass_index
+            carrier = case.carriers.get(item.pass_index, item)
+            points[shown] = _moved(
+                render["position"][shown], _matrix(case, carrier, here), _matrix(case, carrier, there)
+            )
+    return points
 
 
 def _marked(case: Case) -> list[bpy.types.Object]:
@@ -68,8 +76,8 @@ def _matrix(case: Case, item: bpy.types.Object, number: int) -> np.ndarray:
     return np.array(item.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world)
 
 
-def _moved(points: np.ndarray, later: np.ndarray, anchor: np.ndarray) -> np.ndarray:
-    matrix = anchor @ np.linalg.inv(later)
+def _moved(points: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    matrix = there @ np.linalg.inv(here)
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
@@ -89,13 +97,17 @@ def _deformed(case: Case, item: bpy.types.Object, folder: Path) -> np.ndarray:
     return cycles.rendered(case.scene, LATER, folder)["color"] - SHIFTED
 
 
-def _projected(case: Case, points: np.ndarray) -> np.ndarray:
+def _projected(case: Case, number: int, points: np.ndarray) -> np.ndarray:
+    """World points (h, w, 3) -> px (h, w, 2) in the picture of a frame; NaN but for one in SPARSE."""
+    case.scene.frame_set(number)
     width, height = case.render_px
+    points, shape = points.reshape(-1, 3), points.shape[:2]
     camera = case.scene.camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
     seen = np.full_like(points, np.nan)
     for index in range(0, len(points), SPARSE):
         seen[index] = world_to_camera_view(case.scene, camera, Vector(points[index]))
-    return np.stack([seen[:, 0] * width - case.offset_px[0], (1 - seen[:, 1]) * height - case.offset_px[1]], axis=1)
+    x, y = seen[:, 0] * width - case.offset_px[0], (1 - seen[:, 1]) * height - case.offset_px[1]
+    return np.stack([x, y], axis=1).reshape(*shape, 2)
 
 
 def _numbers(case: Case, ids: np.ndarray) -> np.ndarray:
@@ -143,22 +155,46 @@ def test_the_map_tells_where_each_visible_point_was(seen: Seen):
 
 
 def test_warping_the_anchors_render_makes_the_later_render(seen: Seen):
-    """Away from silhouettes and borders, where the four pixels that are mixed show different things."""
-    ids = np.stack([seen.anchor_render["ids"]] * 3, axis=-1)
-    same = np.ptp(np.stack(_neighbours(ids, seen.later.map)), axis=0)[..., 0] == 0
-    same &= _sampled(ids, seen.later.map)[..., 0] == seen.later_render["ids"]
-    colors = [seen.later_render["color"], *_neighbours(seen.anchor_render["color"], seen.later.map)]
-    same &= np.min(colors, axis=(0, 3)) > 0
-    inner = same & (seen.later.visible > 0)
-    error = (_sampled(seen.anchor_render["color"], seen.later.map) - seen.later_render["color"])[inner]
-    assert inner.mean() > 0.1
-    assert -10 * np.log10(np.mean(error**2)) >= 30
+    assert _psnr(seen.anchor_render, seen.later_render, seen.later.map, seen.later.visible > 0) >= 30
+
+
+def test_the_flow_back_from_the_next_frame_is_its_map(seen: Seen):
+    assert np.abs(seen.later.flow_back[..., :2] + _grid(seen) - seen.later.map).max() < 0.01
+    assert np.array_equal(seen.later.flow_back[..., 2] > 0, seen.later.visible > 0)
+
+
+def test_the_flow_ahead_tells_where_each_visible_point_goes(seen: Seen):
+    same = _numbers(seen.case, seen.anchor.ids) == seen.anchor_render["ids"]
+    is_seen = seen.later.flow_here[..., 2] > 0
+    known = same & is_seen & np.isfinite(seen.expected_ahead[..., 0]) & (seen.anchor.ids > 0)
+    place = _grid(seen) + seen.later.flow_here[..., :2]
+    assert _worst(np.linalg.norm(place - seen.expected_ahead, axis=-1)[known]) <= 0.1
+    assert _psnr(seen.later_render, seen.anchor_render, place, is_seen) >= 30
 
 
 def test_the_anchor_maps_to_itself(seen: Seen):
-    y, x = np.mgrid[: seen.anchor.map.shape[0], : seen.anchor.map.shape[1]]
-    assert np.array_equal(seen.anchor.map, np.stack([x, y], -1) + 0.5)
+    assert np.array_equal(seen.anchor.map, _grid(seen))
     assert seen.anchor.is_anchor and seen.anchor.shift_px == (0.0, 0.0) and seen.anchor.visible.all()
+    assert seen.anchor.flow_back is None and seen.anchor.flow_here is None
+
+
+def _grid(seen: Seen) -> np.ndarray:
+    y, x = np.mgrid[: seen.anchor.map.shape[0], : seen.anchor.map.shape[1]]
+    return np.stack([x, y], -1) + 0.5
+
+
+def _psnr(there: dict[str, np.ndarray], here: dict[str, np.ndarray], where: np.ndarray, visible: np.ndarray) -> float:
+    """How well a render, warped, makes another, in dB.
+
+    Away from silhouettes and borders, where the four pixels that are mixed show different things.
+    """
+    ids = np.stack([there["ids"]] * 3, axis=-1)
+    same = np.ptp(np.stack(_neighbours(ids, where)), axis=0)[..., 0] == 0
+    same &= _sampled(ids, where)[..., 0] == here["ids"]
+    same &= np.min([here["color"], *_neighbours(there["color"], where)], axis=(0, 3)) > 0
+    inner = same & visible
+    assert inner.mean() > 0.1
+    return -10 * np.log10(np.mean((_sampled(there["color"], where) - here["color"])[inner] ** 2))
 
 
 def _neighbours(picture: np.ndarray, where: np.ndarray) -> list[np.ndarray]:

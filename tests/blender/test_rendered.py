@@ -10,8 +10,9 @@ pytest.importorskip("OpenEXR")
 from blender_addon import jobs, rendered
 from blender_addon.cameras import CaptureError
 from blender_addon.capture import Wanted, capture
-from t2vz_core.exr import read_exr
+from t2vz_core.exr import layer, read_exr
 from t2vz_core.vectors import backward
+from t2vz_core.wire.rendered import read_rendered
 
 SIZE = (96, 64)
 PASSES = frozenset({"depth", "normal", "ids", "mask", "map", "visible"})
@@ -107,6 +108,25 @@ def test_the_chained_vectors_are_the_composed_map(passes, truth):
     assert (passes["visible"] == truth.visible).mean() > 0.95
     error = abs(passes["map"] - truth.map).max(-1)[known]
     assert np.median(error) < 0.05 and np.percentile(error, 97) < 0.5
+
+
+def test_the_captured_flow_is_what_blenders_vectors_say(shot, tmp_path):
+    """Before and after the third of four frames, where nothing is clipped and both ways exist."""
+    run = capture(bpy.context.scene, bpy.context.view_layer, Wanted(*SIZE, frozenset(), has_flow=True), range(1, 5))
+    _, _, third, fourth = run
+    files = rendered.with_files(
+        captured(frozenset()),
+        bpy.context.scene,
+        bpy.context.view_layer,
+        SIZE,
+        str(shot / f"{LAYOUTS[0]}_####.exr"),
+        PASSES,
+    )
+    path = [tmp_path / jobs.write_frame(tmp_path, each).passes.depth for each in files][2]
+    vector, seen = layer(path, read_rendered(path), "vector"), np.isfinite(read_exr(path, "depth"))
+    for flow, told in ((third.flow_back, vector[..., :2]), (fourth.flow_here, -vector[..., 2:])):
+        error = np.abs(flow[..., :2] - told * (1, -1)).max(-1)[seen & (flow[..., 2] > 0)]
+        assert error.size > 1000 and np.percentile(error, 97) < 0.05
 
 
 def test_the_picture_comes_along(passes):

@@ -1,5 +1,6 @@
 """A job's finished frames are measured, charted and set beside the scene's own render."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from t2vz_core.evaluate import evaluate
 from t2vz_core.fault import Fault
 from t2vz_core.links import grid
-from t2vz_core.wire.job import Frame, JobSpec, Passes, Shot, frame_file, write_job
+from t2vz_core.wire.job import Frame, JobSpec, Passes, Shot, frame_file, read_job, write_job
 
 SIDE = 64
 
@@ -70,6 +71,20 @@ def test_nothing_is_compared_across_a_cut(tmp_path):
 
 def test_a_job_without_renders_has_no_floor(tmp_path):
     assert set(evaluate(_job(tmp_path, render=False))["mean"]) == {"frames"}
+
+
+def test_the_flow_of_the_job_is_taken_where_it_has_one(tmp_path):
+    folder = _job(tmp_path)
+    spec = read_job(folder)
+    flow = np.full((SIDE, SIDE, 3), (-2, 0, 1), np.float32)
+    flow[:, : SIDE // 2, 2] = 0
+    np.save(folder / "flow.npy", flow)
+    passes = dataclasses.replace(spec.frames[2].passes, flow_back="flow.npy")
+    frames = (*spec.frames[:2], dataclasses.replace(spec.frames[2], passes=passes), *spec.frames[3:])
+    write_job(folder, dataclasses.replace(spec, frames=frames))
+    per_frame = evaluate(folder)["per_frame"]
+    assert per_frame["3"]["coverage_short"] == 0.5 < per_frame["4"]["coverage_short"]
+    assert per_frame["3"]["motion_px"] == pytest.approx(2)
 
 
 def test_a_missing_frame_is_named(tmp_path):
