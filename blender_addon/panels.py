@@ -151,7 +151,9 @@ class Motion(_Section):
             if chosen and chosen.type == "ARMATURE":
                 layout.prop_search(settings, "motion_bone", chosen.pose, "bones")
         if settings.motion_source == "strength":
-            layout.prop(settings.motion, "strength")
+            row = layout.row()
+            row.use_property_decorate = True  # it can be keyed
+            row.prop(settings.motion, "strength")
         if settings.motion_source == "vectors":
             layout.prop(settings, "rendered")
         _draw_all(layout, settings, "every", "has_flow")

@@ -39,7 +39,7 @@ SOURCES = (
     ("both", "Camera + Object", "The movement of the picture and that of the object, added"),
     ("geometry", "Geometry", "Where each point of each surface was in the first frame"),
     ("vectors", "Vector Pass", "The Vector pass of rendered EXR files, followed from frame to frame"),
-    ("strength", "By Hand", "So far per frame, as in the paper"),
+    ("strength", "By Hand", "So far per frame, as in the paper; it can be keyed"),
     ("none", "None", "Hold still"),
 )
 

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import bpy
 
-from t2vz_core.wire.job import Control, JobSpec
+from t2vz_core.wire.job import GRID, Control, JobSpec
 
 from . import beauty, jobs, preferences, rendered
 from .capture import Wanted, capture
 from .engine import Engine
 from .generation import Generation
 from .properties import T2VZ_Settings
+from .unkeyed import is_animated
 
+STRENGTH = "t2vz.motion.strength"  # its path in the scene
 TARGETED = {"object": "object", "own": "own", "both": "sum"}  # our motion sources that need an object: capture's
 
 
@@ -44,7 +46,15 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
 def _spec_of(scene: bpy.types.Scene) -> JobSpec:
     render = scene.render
     across, down = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
-    return jobs.spec_of(scene.t2vz, across / down, preferences.find_model)
+    spec = jobs.spec_of(scene.t2vz, across / down, preferences.find_model)
+    if _is_keyed(scene):
+        return dataclasses.replace(spec, motion=dataclasses.replace(spec.motion, mode="translation"))
+    return spec
+
+
+def _is_keyed(scene: bpy.types.Scene) -> bool:
+    """The motion is set by hand and changes from frame to frame."""
+    return scene.t2vz.motion_source == "strength" and is_animated(scene, STRENGTH)
 
 
 def _begun(
@@ -87,10 +97,26 @@ def _arrays(
     from_files = _passes_of_files(settings, wanted.passes)
     captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
     arrays = capture(scene, view_layer, captured, numbers, note)
+    if _is_keyed(scene):
+        arrays = _moved_by_hand(arrays, scene, min(wanted.width_px, wanted.height_px))
     where = (scene, view_layer, (wanted.width_px, wanted.height_px), settings.rendered)
     if from_files:
         return rendered.with_files(arrays, *where, from_files, settings.foreground)
     return beauty.with_pictures(arrays, *where) if "image" in wanted.passes else arrays
+
+
+def _moved_by_hand(
+    arrays: Generator[jobs.FrameArrays], scene: bpy.types.Scene, side_px: int
+) -> Generator[jobs.FrameArrays]:
+    """The captured frames, each moved on from the one before by the strength that is keyed at it."""
+    x = y = 0.0
+    try:
+        for each in arrays:
+            left, up = scene.t2vz.motion.strength
+            x, y = (0.0, 0.0) if each.is_anchor else (x - left * side_px / GRID, y - up * side_px / GRID)
+            yield dataclasses.replace(each, shift_px=(x, y))
+    finally:
+        arrays.close()
 
 
 def _passes_of_files(settings: T2VZ_Settings, needed: frozenset[str]) -> frozenset[str]:

@@ -22,6 +22,15 @@ class AnimatedValues:
                 _write(place, value)
 
 
+def is_animated(owner: bpy.types.ID, path: str) -> bool:
+    """Whether keys or a driver move this property of the owner itself."""
+    data = owner.animation_data
+    if data is None:
+        return False
+    curves = [] if data.action is None else _curves(data)
+    return any(curve.data_path == path for curve in (*curves, *data.drivers))
+
+
 def _places() -> Iterator[Place]:
     for owner in _owners():
         data = getattr(owner, "animation_data", None)

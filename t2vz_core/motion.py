@@ -15,9 +15,7 @@ from .fault import Fault
 from .geometry import identity_map, map_to_cells
 from .noise import DRAWS, keyed_noise, warp_noise
 from .passes import Source
-from .wire.job import Frame, JobSpec
-
-GRID = 512  # the strength's unit is 1/512 of the picture's side
+from .wire.job import GRID, Frame, JobSpec
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from .parse import WireError, flag, from_json, numeric, one_of, to_json, words
 
 VERSION = 1
 DEMO_MODEL = "demo"
+GRID = 512  # Motion.strength is given in 1/512 of the picture's side
 DEMO_SIDE_PX = 128  # the demo model was trained on squares of this side
 SCHEDULERS = ("ddim", "dpm++2m", "unipc", "euler", "lcm")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")

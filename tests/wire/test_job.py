@@ -13,7 +13,10 @@ FULL = JobSpec(
     model=Model(loras=(Lora("ink.safetensors", 0.5),)),
     prompt=dataclasses.replace(JobSpec().prompt, text='a "red" ball\n🎈', keys=(PromptKey(3, "a blue ball"),)),
     controls=(Control("depth"),),
-    frames=(Frame(1, True, (0.0, 0.0), Passes(depth="passes/depth/0001.npy")), Frame(2, shift_px=(-3.5, 1.0), passes=Passes(flow_back="b.npy"))),
+    frames=(
+        Frame(1, True, (0.0, 0.0), Passes(depth="passes/depth/0001.npy")),
+        Frame(2, shift_px=(-3.5, 1.0), passes=Passes(flow_back="passes/flow_back/0002.npy")),
+    ),
 )
 
 

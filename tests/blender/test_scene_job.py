@@ -1,0 +1,65 @@
+"""What a scene's settings ask for is what the job folder says."""
+
+import bpy
+import pytest
+
+from blender_addon import scene_job
+from blender_addon.generation import FINISHED
+
+
+def job_of(scene, folder):
+    """The job that a scene's settings make, captured to its end."""
+    generation = scene_job.generation_of(scene, None, folder)
+    while generation.end is None:
+        generation.step()
+    assert generation.end == FINISHED, generation.error
+    return generation.spec
+
+
+def key_strength(scene):
+    scene.t2vz.motion_source = "strength"
+    for number, strength in ((1, (0, 0)), (3, (16, -8))):
+        scene.t2vz.motion.strength = strength
+        scene.keyframe_insert("t2vz.motion.strength", frame=number)
+
+
+def test_a_strength_that_is_not_keyed_is_the_papers(scene, tmp_path):
+    scene.t2vz.motion_source = "strength"
+    spec = job_of(scene, tmp_path / "job")
+    assert spec.motion.mode == "strength" and {frame.shift_px for frame in spec.frames} == {(0.0, 0.0)}
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_keyed_strength_adds_up_from_frame_to_frame(scene, tmp_path, is_open):
+    """Half of (16, -8) at the frame between the keys; 1/512 of 64 px is 1/8 px, and plus is left and up."""
+    key_strength(scene)
+    if not is_open:
+        bpy.context.window.scene = bpy.data.scenes.new("open")
+    spec = job_of(scene, tmp_path / "job")
+    assert spec.motion.mode == "translation"
+    assert [frame.shift_px for frame in spec.frames] == [(0.0, 0.0), (-1.0, 0.5), (-3.0, 1.5)]
+
+
+def test_a_keyed_strength_starts_anew_at_a_cut(scene, tmp_path):
+    key_strength(scene)
+    other = scene.camera.copy()
+    scene.collection.objects.link(other)
+    scene.timeline_markers.new("one", frame=1).camera = scene.camera
+    scene.timeline_markers.new("two", frame=2).camera = other
+    spec = job_of(scene, tmp_path / "job")
+    assert [frame.shift_px for frame in spec.frames] == [(0.0, 0.0), (0.0, 0.0), (-2.0, 1.0)]
+
+
+def test_a_driven_strength_is_followed_too(scene, tmp_path):
+    scene.t2vz.motion_source = "strength"
+    driver = scene.driver_add("t2vz.motion.strength", 0).driver
+    driver.expression = "frame * 4"
+    scene.t2vz.motion.strength = (0, 0)
+    spec = job_of(scene, tmp_path / "job")
+    assert [frame.shift_px[0] for frame in spec.frames] == [0.0, -1.0, -2.5]
+
+
+def test_keys_of_other_settings_leave_the_strength_the_papers(scene, tmp_path):
+    scene.t2vz.motion_source = "strength"
+    scene.t2vz.sampling.keyframe_insert("guidance", frame=1)
+    assert job_of(scene, tmp_path / "job").motion.mode == "strength"
