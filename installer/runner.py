@@ -64,8 +64,8 @@ class Running:
 
     def __init__(self, suite: Suite, reports: Path, cwd: Path, threads: Mapping[str, str]) -> None:
         self._suite = suite
-        stem = reports / suite.name.replace(" ", "-").replace(",", "")
-        self._report, self._output = stem.with_suffix(".xml"), stem.with_suffix(".txt")
+        stem = suite.name.replace(" ", "-").replace(",", "")
+        self._report, self._output = reports / f"{stem}.xml", reports / f"{stem}.txt"
         self._report.unlink(missing_ok=True)
         self._last = time.monotonic() + LIMIT_S
         self._ended = f"took longer than {LIMIT_S:.0f} s"

@@ -205,6 +205,15 @@ def test_a_suite_is_judged_by_its_report_though_its_process_hangs(monkeypatch, t
     assert (result.passed, result.failed, result.skipped) == (2, 2, 1)
 
 
+def test_suites_of_like_names_have_a_report_each(tmp_path):
+    xml = '<testsuites><testsuite tests="{}"/></testsuites>'
+    code = "import sys; open(sys.argv[-1], 'w').write({!r})"
+    names = ("Blender 5.2.2", "Blender 5.2.3", "Blender 5.2.2, installed zip")
+    commands = [(sys.executable, "-c", code.format(xml.format(tests))) for tests in (1, 2, 3)]
+    results = runner.run_all(list(map(runner.Suite, names, commands)), tmp_path, tmp_path)
+    assert {result.name: result.passed for result in results} == dict(zip(names, (1, 2, 3)))
+
+
 def test_a_suite_that_takes_too_long_has_failed_and_leaves_no_process(monkeypatch, tmp_path):
     monkeypatch.setattr(runner, "LIMIT_S", 1.5)
     code = "import subprocess; subprocess.run(['sleep', '3.1415'])"

@@ -13,7 +13,7 @@ SIZE = (48, 32)
 
 @pytest.fixture(autouse=True)
 def red_cube_on_the_right():
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     scene = bpy.context.scene
     scene.render.engine, scene.cycles.samples = "CYCLES", 1
     scene.view_settings.view_transform = "Standard"
@@ -31,7 +31,7 @@ def red_cube_on_the_right():
     red.node_tree.links.new(light.outputs[0], output.inputs[0])
     bpy.context.object.data.materials.append(red)
     yield
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
 
 def shot():

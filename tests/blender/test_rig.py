@@ -20,10 +20,10 @@ ON_BONES = [joint for joint in JOINTS if joint != "neck"]
 def rigify():
     import addon_utils  # is found only once bpy has been imported
 
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     addon_utils.enable("rigify", default_set=True)
     yield
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     addon_utils.disable("rigify", default_set=True)
 
 
