@@ -8,7 +8,7 @@ from pathlib import Path
 from . import dataset
 from .loop import best_device, join
 
-STAGES = ("vae", "text", "depth", "instruct", "style")
+STAGES = ("vae", "text", "depth", "pose", "instruct", "style", "eye")
 
 
 def main() -> None:

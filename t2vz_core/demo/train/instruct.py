@@ -1,5 +1,6 @@
 """Stage 5: InstructPix2Pix, a UNet of eight input channels that changes what a sentence asks and keeps the rest."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,11 +14,14 @@ from ..captions import COLOURS, FINISHES, GROUNDS, SHAPES, SKIES, Description
 from . import dataset, export
 from .diffusion import develop, noise_loss, read_words, schedule
 from .loop import Plan, best_device, once, save_grid, train
+from .text import both_ways, load_latents
 from .vae import encode
 
 PLAN = Plan(steps=1100, batch=16, rate=5e-4, sample_every=275, averaging=0.99)
-PAIRS = 5  # shards of pairs
-DROPPED = 0.05
+PAIRS = 5  # shards of pictures that are changed
+DROPPED = 0.075
+HELD_OUT = dataset.HELD_OUT + 1
+TRIED = 16
 SKY_WORDS = {
     "blue": ("make it a sunny day", "make the sky blue"),
     "cloudy": ("make it cloudy", "make the sky cloudy"),
@@ -55,51 +59,48 @@ def _another(table: dict, taken: str, rng: Random) -> str:
     return rng.choice([key for key in table if key != taken])
 
 
-def pairs(shard: int, size: int, count: int = dataset.SHARD, device: str = "cpu") -> tuple[list[str], Tensor, Tensor]:
-    """Sentences, and uint8 pictures (n, 3, size, size) before and after; the camera and the poses stay."""
-    rng = Random(shard)
-    before = dataset.describe(shard, count)
+def instructions(before: Sequence[Description], seed: int) -> tuple[list[str], list[Description]]:
+    """A sentence for each picture, and what it asks for."""
+    rng = Random(seed)
     asked, after = zip(*(instruct(description, rng) for description in before), strict=True)
-    sources, targets = (dataset.photographs(shown, shard, size, device)[0] for shown in (before, after))
-    return list(asked), sources, targets
+    return list(asked), list(after)
 
 
 def run(out: Path, size: int, plan: Plan = PLAN) -> None:
-    """Continues from the text-to-image UNet and exports OUT/export/instruct-pix2pix as it goes."""
+    """Continues from the text-to-image networks and exports OUT/export/instruct-pix2pix as it goes."""
     device = best_device()
     torch.manual_seed(0)
     base = StableDiffusionPipeline.from_pretrained(out / "export" / "stable-diffusion", dtype=torch.float32).to(device)
-    base.text_encoder.requires_grad_(False)
-    unet = widened(base.unet).to(device)
-    unet.set_attn_processor(AttnProcessor())
+    model = nn.ModuleDict({"unet": widened(base.unet).to(device), "text_encoder": base.text_encoder})
+    model["unet"].set_attn_processor(AttnProcessor())
+    model.requires_grad_(True)
     asked, sources, targets = _load_pairs(base.vae, out, size)
-    tried, before, _ = pairs(dataset.HELD_OUT + 1, size, 16)
-    seen = encode(base.vae, before).to(device)
-    folder = out / "export" / "instruct-pix2pix"
+    before = dataset.describe(HELD_OUT, TRIED)
+    tried, seen = instructions(before, HELD_OUT)[0], dataset.photographs(before, HELD_OUT, size)[0]
+    seen_latents = encode(base.vae, seen).to(device)
 
-    def loss_of(model: nn.Module, batch: int) -> Tensor:
-        rows = torch.randint(len(asked), (batch,))
-        keep = (torch.rand(2, batch) > DROPPED * 1.5).float()
+    def loss_of(model: nn.ModuleDict, batch: int) -> Tensor:
+        rows, mirrored = torch.randint(len(asked), (batch,)), torch.randint(2, (batch,))
+        keep = (torch.rand(2, batch) > DROPPED).float()
         sentences = [asked[row] if kept else "" for row, kept in zip(rows, keep[0], strict=True)]
-        with torch.no_grad():
-            words = read_words(base.text_encoder, base.tokenizer, sentences)
-        source = (sources[rows] * keep[1, :, None, None, None]).to(device)
+        words = read_words(model["text_encoder"], base.tokenizer, sentences)
+        source = (sources[mirrored, rows] * keep[1, :, None, None, None]).to(device)
 
         def predict(latents: Tensor, times: Tensor, words: Tensor) -> Tensor:
-            return model(torch.cat([latents, source], 1), times, words).sample
+            return model["unet"](torch.cat([latents, source], 1), times, words).sample
 
-        return noise_loss(predict, targets[rows].to(device), words)
+        return noise_loss(predict, targets[mirrored, rows].to(device), words)
 
-    def sample(model: nn.Module, step: int) -> None:
-        parts = {"vae": base.vae, "text_encoder": base.text_encoder, "unet": model}
-        export.pipeline(folder, base.tokenizer, StableDiffusionInstructPix2PixPipeline, **parts)
-        words, empty = (read_words(base.text_encoder, base.tokenizer, texts) for texts in (tried, [""] * 16))
-        noise = torch.randn(seen.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        pictures = develop(base.vae, edit(model, noise, seen, words, empty))
-        save_grid(out / "samples" / f"instruct-{step:06d}.png", torch.cat([before / 255, pictures.cpu()]))
+    def sample(model: nn.ModuleDict, step: int) -> None:
+        folder = out / "export" / "instruct-pix2pix"
+        export.pipeline(folder, base.tokenizer, StableDiffusionInstructPix2PixPipeline, vae=base.vae, **model)
+        words, empty = (read_words(model["text_encoder"], base.tokenizer, texts) for texts in (tried, [""] * TRIED))
+        noise = torch.randn(seen_latents.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        pictures = develop(base.vae, edit(model["unet"], noise, seen_latents, words, empty))
+        save_grid(out / "samples" / f"instruct-{step:06d}.png", torch.cat([seen / 255, pictures.cpu()]))
         print(f"step {step}: {tried}", flush=True)
 
-    train(unet, loss_of, plan, out / "instruct.pt", sample)
+    train(model, loss_of, plan, out / "instruct.pt", sample)
 
 
 def widened(unet: UNet2DConditionModel) -> UNet2DConditionModel:
@@ -136,14 +137,19 @@ def edit(
 
 
 def _load_pairs(vae: nn.Module, out: Path, size: int) -> tuple[list[str], Tensor, Tensor]:
-    """Sentences, unscaled source latents and scaled target latents, rendered and encoded once."""
+    """Sentences, unscaled source and scaled target latents, both (2, n, 4, h, w): as they are, and mirrored.
+
+    The sources are the first training pictures; what is asked of them is rendered once, with their cameras and poses.
+    """
     cache = out / f"pairs-{size}.pt"
 
     def make() -> None:
-        shards = [pairs(shard, size, device=best_device()) for shard in range(100, 100 + PAIRS)]
-        asked = [sentence for shard in shards for sentence in shard[0]]
-        sources, targets = (encode(vae, torch.cat([shard[i] for shard in shards])).cpu() for i in (1, 2))
-        torch.save((asked, sources, targets * vae.config.scaling_factor), cache)
+        pairs = [instructions(dataset.describe(shard), shard) for shard in range(PAIRS)]
+        asked = [sentence for sentences, _ in pairs for sentence in sentences]
+        after = [dataset.photographs(shown, shard, size, best_device())[0] for shard, (_, shown) in enumerate(pairs)]
+        torch.save((asked, both_ways(vae, torch.cat(after))), cache)
 
     once(cache, make)
-    return torch.load(cache)
+    asked, targets = torch.load(cache)
+    sources = load_latents(vae, out, size)[:, : len(asked)]
+    return asked, sources / vae.config.scaling_factor, targets

@@ -123,10 +123,11 @@ def load_latents(vae: AutoencoderKL, out: Path, size: int) -> Tensor:
     """Scaled latents (2, n, 4, h, w) of all pictures, as they are and mirrored; encoded once."""
     cache = out / f"latents-{size}.pt"
 
-    def make() -> None:
-        pictures = dataset.read(out / f"scenes-{size}", "colour")
-        latents = torch.stack([encode(vae, pictures), encode(vae, pictures.flip(-1))])
-        torch.save((latents * vae.config.scaling_factor).half().cpu(), cache)
-
-    once(cache, make)
+    once(cache, lambda: torch.save(both_ways(vae, dataset.read(out / f"scenes-{size}", "colour")).half(), cache))
     return torch.load(cache).float()
+
+
+def both_ways(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+    """Scaled latents (2, n, 4, h/8, w/8) of uint8 pictures (n, 3, h, w), as they are and mirrored."""
+    latents = torch.stack([encode(vae, pictures), encode(vae, pictures.flip(-1))])
+    return (latents * vae.config.scaling_factor).cpu()

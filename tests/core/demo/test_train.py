@@ -1,10 +1,12 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import torch
 from torch import nn
 
 from t2vz_core.demo import world
-from t2vz_core.demo.train import dataset, instruct, style
+from t2vz_core.demo.train import dataset, instruct, pose, style
+from t2vz_core.demo.train.controls import controlled
 from t2vz_core.demo.train.diffusion import noise_loss, schedule
 from t2vz_core.demo.train.loop import Plan, train
 
@@ -54,11 +56,40 @@ def test_shards_can_be_described_again_without_their_pictures():
 
 
 def test_an_edit_keeps_camera_and_place():
-    asked, before, after = instruct.pairs(5, 32, count=6)
+    before = dataset.describe(5, 6)
+    asked, after = instruct.instructions(before, 5)
     assert len(asked) == 6
-    kept = ((before.float() - after.float()).abs().amax(1) < 3).float().mean((1, 2))
+    one, other = (dataset.photographs(shown, 5, 32)[0].float() for shown in (before, after))
+    kept = ((one - other).abs().amax(1) < 3).float().mean((1, 2))
     assert kept.max() > 0.3
-    assert (before != after).flatten(1).any(1).all()
+    assert (one != other).flatten(1).any(1).all()
+
+
+def test_a_person_in_a_mirror_is_still_right_and_left_handed():
+    told = [it for it in dataset.describe(1) if it.things[0].shape == "mannequin"][:1]
+    joints = dataset.photographs(told, 1, 64)[2]
+    places = pose.drawn(joints, 64, mirrored=True), pose.drawn(joints, 64).flip(-1)
+    lit = [picture.amax(1) > 0.3 for picture in places]
+    assert (lit[0] == lit[1]).float().mean() > 0.98  # the same stick figure in another place
+    assert (places[0] - places[1]).abs().amax() > 0.3  # whose colours, which tell the sides, are not mirrored
+
+
+def test_each_control_leads_its_own_rows():
+    class Net(nn.Module):
+        def __init__(self, strength):
+            super().__init__()
+            self.strength = strength
+
+        def forward(self, latents, times, words, pictures, return_dict):
+            assert len(latents) == len(times) == len(words) == len(pictures)
+            return [torch.full_like(latents, self.strength)], torch.full_like(latents, 10 * self.strength)
+
+    def unet(latents, times, words, down_block_additional_residuals, mid_block_additional_residual):
+        return SimpleNamespace(sample=latents + down_block_additional_residuals[0] + mid_block_additional_residual)
+
+    leads = [(Net(1.0), torch.zeros(2, 3, 8, 8)), (Net(2.0), torch.zeros(1, 3, 8, 8))]
+    led = controlled(unet, leads)(torch.zeros(5, 4, 1, 1), torch.zeros(5), torch.zeros(5, 1, 1))
+    assert led[:, 0, 0, 0].tolist() == [11, 11, 22, 0, 0]
 
 
 def test_a_cartoon_is_flat_and_outlined():

@@ -5,8 +5,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from .captions import COLOURS, GROUNDS, SKIES, Description
-from .paint import GROUND_COLOURS, SKY_COLOURS
+from ..captions import COLOURS, GROUNDS, SKIES, Description
+from ..paint import GROUND_COLOURS, SKY_COLOURS
 
 Key = TypeVar("Key")
 STRIP = 0.08  # of the picture's height: its lowest rows are ground, its highest sky
