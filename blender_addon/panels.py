@@ -7,7 +7,7 @@ import bpy
 
 from . import preferences, rig_editor, session
 from .generation import CANCELLED, FINISHED, capital, count
-from .jobs import INSTRUCT, TEXT
+from .settings import INSTRUCT, TEXT
 
 TAB = "T2VZ"
 SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")

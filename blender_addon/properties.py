@@ -18,19 +18,20 @@ from bpy.props import (
 
 from t2vz_core.wire import job as wire
 
-from . import jobs, preferences
+from . import preferences
+from .settings import INSTRUCT, PARTS, TEXT, frame_numbers
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
 FILES = {"base", "model", "path"}  # text fields that may name a file or folder
 MODES = (
-    (jobs.TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
+    (TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
     ("depth", "Depth", "The scene's depth gives the shapes"),
     ("normal", "Normals", "The scene's surface directions give the shapes"),
     ("pose", "Pose", "The scene's armatures give the poses"),
     ("edges", "Edges", "The edges of the rendered frames give the shapes"),
     ("outline", "Outline", "Silhouettes and creases of the scene's geometry give the shapes"),
     ("segments", "Segments", "One flat colour for every object gives the shapes"),
-    (jobs.INSTRUCT, "Instruct", "The rendered frames, changed as the prompt says; needs an InstructPix2Pix model"),
+    (INSTRUCT, "Instruct", "The rendered frames, changed as the prompt says; needs an InstructPix2Pix model"),
 )
 SOURCES = (
     ("camera", "Camera", "The movement of the whole picture"),
@@ -104,7 +105,7 @@ def _group(kind: type) -> type:
 
 
 GROUPS: dict[type, type] = {}
-for _kind in (wire.PromptKey, wire.Lora, wire.Control, *jobs.PARTS.values()):  # what a group holds comes before it
+for _kind in (wire.PromptKey, wire.Lora, wire.Control, *PARTS.values()):  # what a group holds comes before it
     GROUPS[_kind] = _group(_kind)
 
 
@@ -174,7 +175,7 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
             ValueError: the range ends before it begins.
         """
         first, last = _whole_scene(self) if self.uses_scene_range else (self.first, self.last)
-        return jobs.frame_numbers(first, last, self.every)
+        return frame_numbers(first, last, self.every)
 
 
 CLASSES = (*GROUPS.values(), T2VZ_Settings)

@@ -16,6 +16,7 @@ from .capture import Wanted, capture
 from .engine import Engine
 from .generation import Generation
 from .properties import T2VZ_Settings
+from .settings import passes_needed, spec_of
 from .unkeyed import is_animated
 
 STRENGTH = "t2vz.motion.strength"  # its path in the scene
@@ -46,7 +47,7 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
 def _spec_of(scene: bpy.types.Scene) -> JobSpec:
     render = scene.render
     across, down = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
-    spec = jobs.spec_of(scene.t2vz, across / down, preferences.find_model)
+    spec = spec_of(scene.t2vz, across / down, preferences.find_model)
     if _is_keyed(scene):
         return dataclasses.replace(spec, motion=dataclasses.replace(spec.motion, mode="translation"))
     return spec
@@ -79,7 +80,7 @@ def _wanted(settings: T2VZ_Settings, spec: JobSpec) -> Wanted:
     return Wanted(
         spec.shot.width_px,
         spec.shot.height_px,
-        frozenset(jobs.passes_needed(spec, settings.mode)),
+        frozenset(passes_needed(spec, settings.mode)),
         TARGETED.get(settings.motion_source, "camera"),
         settings.motion_object,
         settings.motion_bone,

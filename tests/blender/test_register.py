@@ -9,7 +9,8 @@ import bpy
 import pytest
 
 import blender_addon
-from blender_addon import jobs, preferences, properties
+from blender_addon import preferences, properties
+from blender_addon.settings import passes_needed, spec_of
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, JobSpec
 
@@ -35,7 +36,7 @@ def _room(name):
 
 def test_fresh_settings_ask_for_the_wires_defaults(scene):
     scene.t2vz.follows_render = False
-    spec = jobs.spec_of(scene.t2vz, 1.0, lambda name: name)
+    spec = spec_of(scene.t2vz, 1.0, lambda name: name)
     assert spec == JobSpec()
 
 
@@ -54,7 +55,7 @@ def test_every_number_of_the_wire_keeps_its_range_and_meaning(kind):
 def test_typed_decimals_reach_the_job_as_they_were_typed(scene):
     scene.t2vz.sampling.guidance = 0.6
     scene.t2vz.motion.strength = (-3.3, 4)
-    spec = jobs.spec_of(scene.t2vz, 1.0, str)
+    spec = spec_of(scene.t2vz, 1.0, str)
     assert spec.sampling.guidance == 0.6 and spec.motion.strength == (-3.3, 4.0)
 
 
@@ -63,24 +64,24 @@ def test_a_mode_becomes_a_control_and_further_ones_follow(scene):
     settings.mode = "depth"
     settings.control.scale = 0.5
     settings.controls.add().kind = "pose"
-    spec = jobs.spec_of(settings, 1.0, str)
+    spec = spec_of(settings, 1.0, str)
     assert spec.controls == (Control("depth", scale=0.5), Control("pose"))
-    assert {"depth", "pose"} <= jobs.passes_needed(spec, settings.mode)
+    assert {"depth", "pose"} <= passes_needed(spec, settings.mode)
 
 
 def test_only_what_steers_is_captured(scene):
     settings = scene.t2vz
     settings.motion_source, settings.coherence.fusion = "camera", 0
-    assert jobs.passes_needed(jobs.spec_of(settings, 1.0, str), settings.mode) == set()
+    assert passes_needed(spec_of(settings, 1.0, str), settings.mode) == set()
     settings.mode, settings.coherence.smoothing, settings.coherence.fusion = "instruct", 0.6, 0.5
-    wanted = jobs.passes_needed(jobs.spec_of(settings, 1.0, str), settings.mode)
+    wanted = passes_needed(spec_of(settings, 1.0, str), settings.mode)
     assert wanted == {"image", "mask", "map", "visible"}
 
 
 @pytest.mark.parametrize(("source", "mode"), [("camera", "translation"), ("geometry", "map"), ("none", "none")])
 def test_a_motion_source_becomes_the_jobs_motion_mode(scene, source, mode):
     scene.t2vz.motion_source = source
-    assert jobs.spec_of(scene.t2vz, 1.0, str).motion.mode == mode
+    assert spec_of(scene.t2vz, 1.0, str).motion.mode == mode
 
 
 def test_the_scene_range_is_taken_unless_another_is_set(scene):

@@ -1,0 +1,123 @@
+"""An artist's settings become the job they ask for, still without frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from t2vz_core.wire import job as wire
+from t2vz_core.wire.job import Control, JobSpec
+
+T = TypeVar("T")
+LATENT_PX = 8  # pixels to a cell of the latents
+TEXT, INSTRUCT = "text", "instruct"
+MOTION_OF_SOURCE = {"none": "none", "strength": "strength", "geometry": "map", "vectors": "map"}  # others: translation
+PARTS = {
+    "prompt": wire.Prompt,
+    "model": wire.Model,
+    "shot": wire.Shot,
+    "sampling": wire.Sampling,
+    "motion": wire.Motion,
+    "coherence": wire.Coherence,
+}
+PASSES_OF_CONTROL = {"edges": {"image"}, "segments": {"ids"}, "outline": {"depth", "normal", "ids"}}
+
+
+def part_of(kind: type[T], group: Any) -> T:
+    """The wire's frozen `kind` out of an edited group that has attributes of the same names.
+
+    Fields the group lacks keep their default. Floats come back from Blender's 32 bits as the decimal typed.
+    """
+    hints = typing.get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind) if hasattr(group, f.name)]  # type: ignore[arg-type]
+    return kind(**{name: _value_of(hints[name], getattr(group, name)) for name in names})
+
+
+def _value_of(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return part_of(typing.cast(type, hint), value)
+    if typing.get_origin(hint) is tuple:
+        return tuple(_value_of(typing.get_args(hint)[0], item) for item in value)
+    return float(f"{value:.7g}") if hint is float else hint(value)
+
+
+def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec:
+    """The job that a scene's edited settings ask for, still without frames.
+
+    `aspect` is the width:height of the scene's render; `find` makes an absolute path of a model's name.
+    """
+    parts = {name: part_of(kind, getattr(settings, name)) for name, kind in PARTS.items()}
+    model = _found(parts["model"], find)
+    mode = MOTION_OF_SOURCE.get(settings.motion_source, "translation")
+    return JobSpec(
+        **{
+            **parts,
+            "model": model,
+            "motion": dataclasses.replace(parts["motion"], mode=mode),
+            "shot": _shot(parts["shot"], settings, aspect, model.base),
+            "controls": tuple(dataclasses.replace(c, model=find(c.model)) for c in _controls(settings)),
+        }
+    )
+
+
+def passes_needed(spec: JobSpec, mode: str) -> set[str]:
+    """Names of the passes that this job reads from the scene."""
+    needed = set().union(*(PASSES_OF_CONTROL.get(c.kind, {c.kind}) for c in spec.controls))
+    needed |= {"image"} if mode == INSTRUCT else set()
+    needed |= {"mask"} if spec.coherence.smoothing else set()
+    reads_map = spec.motion.mode == "map" or spec.coherence.fusion or spec.coherence.attention == "anchor+hidden"
+    return needed | ({"map", "visible"} if reads_map else set())
+
+
+def _found(model: wire.Model, find: Callable[[str], str]) -> wire.Model:
+    loras = tuple(dataclasses.replace(lora, path=find(lora.path)) for lora in model.loras)
+    return dataclasses.replace(model, base=find(model.base), loras=loras)
+
+
+def _shot(shot: wire.Shot, settings: Any, aspect: float, model: str) -> wire.Shot:
+    if not settings.follows_render:
+        return shot
+    width, height = picture_size(aspect, settings.side_px or native_side_px(model))
+    return dataclasses.replace(shot, width_px=width, height_px=height)
+
+
+def _controls(settings: Any) -> list[Control]:
+    own = [] if settings.mode in (TEXT, INSTRUCT) else [part_of(Control, settings.control)]
+    own = [dataclasses.replace(control, kind=settings.mode) for control in own]
+    return own + [part_of(Control, extra) for extra in settings.controls]
+
+
+def native_side_px(model: str) -> int:
+    """The side of the squares that a model was trained on; Stable Diffusion 1's where it cannot be known."""
+    if model == wire.DEMO_MODEL:
+        return wire.DEMO_SIDE_PX
+    try:
+        config = json.loads((Path(model) / "unet" / "config.json").read_text(encoding="utf-8"))
+        return int(config["sample_size"]) * LATENT_PX
+    except (OSError, ValueError, KeyError, TypeError):
+        return wire.Shot.width_px
+
+
+def picture_size(aspect: float, side_px: int) -> tuple[int, int]:
+    """Width and height of the picture with about `side_px`² pixels and nearly this width:height.
+
+    Both are multiples of 64 (32 below 512), which the networks' halvings divide without a rest.
+    """
+    grain = 64 if side_px >= 512 else 32
+    width = max(grain, round(side_px * aspect**0.5 / grain) * grain)
+    return width, max(grain, round(width / aspect / grain) * grain)
+
+
+def frame_numbers(first: int, last: int, every: int = 1) -> list[int]:
+    """The frames to make, both ends of the range within.
+
+    Raises:
+        ValueError: the range ends before it begins.
+    """
+    if last < first:
+        raise ValueError(f"The frame range ends ({last}) before it begins ({first}).")
+    return list(range(first, last + 1, every))
