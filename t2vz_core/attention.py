@@ -42,6 +42,12 @@ class CrossFrame:
         self.hidden: Tensor | None = None
         self.slice = 0
 
+    def turn(self, step: int, role: str) -> None:
+        """From now on it is about a step of a batch with this role."""
+        self.step, self.role = step, role
+        if role == ANCHOR:
+            self.memory.begin(step)
+
     def slice_queries(self) -> None:
         """Trades time for memory, where the device has no attention kernel that spares it."""
         self.slice = 1024

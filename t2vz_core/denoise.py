@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from .attention import ALONE, ANCHOR, FRAMES, CrossFrame
 from .control import conditions
+from .deep import Deep, Features
 from .diffusion import Descent
 from .fault import Fault
-from .fusion import Gallery, carry, fuse, fused_part, has_scene_shapes, is_fused
+from .fusion import Gallery, Shown, carry, carry_lost, fuse, fused_part, has_scene_shapes, is_fused
 from .geometry import mask_to_cells
 from .guidance import NOTHING, group_weights
 from .motion import Place, place
@@ -31,6 +32,7 @@ class Batch:
     frames: list[Frame]
     controls: list[Tensor]  # one (f, 3, H, W) within 0..1 per ControlNet
     source: Tensor | None  # (f, 4, h, w) latents of the source pictures, InstructPix2Pix
+    deep: Features = field(default_factory=dict)
 
 
 @dataclass
@@ -51,10 +53,11 @@ class Denoiser:
         networks: Any,
         descent: Descent,
         attention: CrossFrame,
+        deep: Deep,
         tick: Callable[[int], None],
     ) -> None:
         self._spec, self._source, self._networks = spec, source, networks
-        self._descent, self._attention, self._tick = descent, attention, tick
+        self._descent, self._attention, self._deep, self._tick = descent, attention, deep, tick
         self._prompts = Prompts(spec, networks)
         self._has_scene_shapes = has_scene_shapes(spec, networks.is_instruct)
         self._gallery, self._fused = Gallery(), fused_part(spec, self._has_scene_shapes)
@@ -94,13 +97,18 @@ class Denoiser:
     def show(self, here: Place, x: Tensor) -> None:
         """Lets the frames to come know a finished one, x_0 (1, c, h, w), where they are fused with others."""
         if self._fused:
-            self._gallery.hang(next(self._networks.decode(x)), self._pixels(here))
+            picture = next(self._networks.decode(x))
+            lost = x[0].float() - self._networks.encode(picture[None])[0].float()
+            self._gallery.hang(Shown(picture, lost.cpu(), self._pixels(here)))
 
     def _carried(self, places: list[Place]) -> tuple[Tensor, Tensor]:
         """What was shown, moved to each frame: latents (f, c, h, w), and the part of each cell filled (f, 1, h, w)."""
-        pictures, known = zip(*(carry(self._gallery.seen_from(self._pixels(here))) for here in places))
+        seen = [list(self._gallery.seen_from(self._pixels(here))) for here in places]
+        pictures, known = zip(*(carry([(one.picture, to) for one, to in shown]) for shown in seen))
+        lost = torch.stack([carry_lost([(one.lost, to) for one, to in shown]) for shown in seen])
         parts = torch.stack([mask_to_cells(torch.from_numpy(one))[None] for one in known])
-        return self._networks.encode(np.stack(pictures)).float(), parts.to(self._networks.device)
+        encoded = self._networks.encode(np.stack(pictures)).float()
+        return encoded + lost.to(encoded), parts.to(self._networks.device)
 
     def _pixels(self, here: Place) -> Place:
         """Where the surfaces lay, pixel by pixel."""
@@ -124,7 +132,8 @@ class Denoiser:
         """x̂_0 (f, c, h, w) of the latents x at level i."""
         weights = group_weights(self._spec.sampling, i, len(self._descent), self._networks.is_instruct)
         groups = tuple(weights)
-        self._attention.step, self._attention.role = i, role
+        self._attention.turn(i, role)
+        self._deep.turn(batch.deep, groups, i)
         time = torch.tensor(self._descent.times[i], device=x.device)
         text = self._prompts.condition(groups, batch.frames)
         z = self._to_network(x).repeat(len(groups), 1, 1, 1)  # -> (groups·f, c, h, w)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .attention import CrossFrame, cross_frame
 from .background import demand_masks, shared_background, smooth
+from .deep import deep_layers
 from .denoise import Denoiser
 from .diffusion import Descent
 from .fusion import fused_part, has_scene_shapes
@@ -54,8 +55,12 @@ def generate(
     tally = Tally(watch, todo, len(descent), len(descent) - levels[0])
     for scene in todo:
         memory = Memory(len(descent) - levels[0])
-        with cross_frame([networks.unet, *networks.controlnets], memory) as attention:
-            denoiser = Denoiser(spec, source, networks, descent, attention, tally.steps)
+        denoisers = [networks.unet, *networks.controlnets]
+        with (
+            cross_frame(denoisers, memory) as attention,
+            deep_layers(denoisers, spec.sampling.deep_every, levels[0]) as deep,
+        ):
+            denoiser = Denoiser(spec, source, networks, descent, attention, deep, tally.steps)
             cells = spec.shot.height_px // 8 * spec.shot.width_px // 8
             room = Room(networks.device, chunk, cells, watch.note, _reliefs(networks, memory, attention))
             for frames, x_0 in _latents(spec, source, scene, descent, levels, denoiser, room):

@@ -32,8 +32,6 @@ class Memory:
 
     def put(self, step: int, layer: str, tokens: Tensor) -> None:
         """Keeps what a layer saw at a step."""
-        if step not in self._steps:
-            self._begin(step)
         self._steps[step][layer] = _to_host(tokens) if self.place == HOST else tokens
 
     def get(self, step: int, layer: str, device: torch.device) -> Tensor:
@@ -48,7 +46,8 @@ class Memory:
         self._steps.clear()
         return True
 
-    def _begin(self, step: int) -> None:
+    def begin(self, step: int) -> None:
+        """What comes now is of this step, in place of what was kept of it."""
         if self.place is None and self._steps:
             self.place = self._chosen_place()
         if self.place == ONE_STEP:

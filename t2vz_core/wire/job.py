@@ -83,6 +83,7 @@ class Sampling:
     guidance_to: float = numeric(1.0, 0.0, 1.0, "part of the steps after which guidance ends")
     image_guidance: float = numeric(1.5, 0.0, 20.0, "InstructPix2Pix: how closely the source frame is kept")
     scheduler: str = one_of("ddim", SCHEDULERS, "the solver")
+    deep_every: int = numeric(1, 1, 10, "of so many steps one computes the networks' deep layers; 1: every step")
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def ours(
 ) -> Tensor:
     with cross_frame([network], Memory(1, place)) as state:
         state.slice = slice_at
-        state.role = ANCHOR
+        state.turn(0, ANCHOR)
         network(anchor, text)
         state.role = FRAMES
         return network(frames, text)
@@ -85,7 +85,7 @@ def test_every_frame_may_have_a_text_of_its_own() -> None:
     network, anchor = Block(), torch.randn(1, TOKENS, WIDTH)
     frames, texts = torch.randn(3, TOKENS, WIDTH), torch.randn(3, 4, TEXT_WIDTH)
     with torch.no_grad(), cross_frame([network], Memory(1)) as state:
-        state.role = ANCHOR
+        state.turn(0, ANCHOR)
         network(anchor, texts[:1])
         state.role = FRAMES
         together = network(frames, texts)

@@ -81,6 +81,7 @@ def tokens(megabytes: int) -> torch.Tensor:
 def test_what_fits_is_kept_for_every_step() -> None:
     memory = Memory(steps=3)
     for step in range(3):
+        memory.begin(step)
         memory.put(step, "layer", tokens(1))
     assert memory.place == DEVICE and all(memory.has(step) for step in range(3))
 
@@ -89,12 +90,14 @@ def test_what_does_not_fit_is_kept_for_one_step(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("t2vz_core.memory.free_bytes", lambda device: 4 << 20)
     memory = Memory(steps=3)
     for step in range(3):
+        memory.begin(step)
         memory.put(step, "layer", tokens(1))
     assert memory.place == ONE_STEP and [memory.has(step) for step in range(3)] == [False, False, True]
 
 
 def test_memory_given_up_in_mid_job_holds_one_step_from_then_on() -> None:
     memory = Memory(steps=3)
+    memory.begin(0)
     memory.put(0, "layer", tokens(1))
     assert memory.shrink() and not memory.has(0)
     assert not memory.shrink()
