@@ -2,7 +2,8 @@
 
 After the pixel-aware latent fusion of Rerender-A-Video (Yang et al., SIGGRAPH Asia 2023, arXiv 2306.07954), the exact
 map in place of optical flow. The anchor is moved as a picture, between decoder D and encoder E: a latent does not move
-by a part of its eight-pixel cells. Fused in the early steps, which settle layout and colours; the others blend it in.
+by a part of its eight-pixel cells. What it loses on the way there and back, x₀^1 − E(D(x₀^1)), is moved beside it and
+added, so that a frame that did not move is its anchor. The early steps fuse, the others blend it in.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .geometry import map_to_cells, sample
 from .links import Array, Link, link, warp
 from .motion import Place
 from .wire.job import JobSpec
@@ -38,9 +40,16 @@ def fused_part(spec: JobSpec, has_scene_shapes: bool) -> float:
 
 @dataclass(frozen=True)
 class Shown:
-    """A finished frame: its picture (H, W, 3) uint8, and where its pixels lay in the anchor."""
+    """A finished frame.
+
+    Attributes:
+        picture: (H, W, 3) uint8.
+        lost: (c, h, w), what the latent has beyond its encoded picture.
+        place: where its pixels lay in the anchor.
+    """
 
     picture: Array
+    lost: Tensor
     place: Place
 
 
@@ -50,16 +59,16 @@ class Gallery:
     def __init__(self) -> None:
         self._shown: list[Shown] = []
 
-    def hang(self, picture: Array, place: Place) -> None:
+    def hang(self, one: Shown) -> None:
         """Adds a finished frame, the anchor first; of the further ones the last two stay."""
-        self._shown = [*self._shown[:1], *self._shown[1:][-1:], Shown(picture, place)]
+        self._shown = [*self._shown[:1], *self._shown[1:][-1:], one]
 
-    def seen_from(self, here: Place) -> Iterator[tuple[Array, Link]]:
-        """The pictures, the anchor's first and then the nearest, and where the pixels of a frame lie in each."""
+    def seen_from(self, here: Place) -> Iterator[tuple[Shown, Link]]:
+        """The finished frames, the anchor first and then the nearest, and where the pixels of a frame lie in each."""
         anchor, *others = self._shown
-        yield anchor.picture, _link_of(here)
+        yield anchor, _link_of(here)
         for one in sorted(others, key=lambda one: abs(one.place.since - here.since)):
-            yield one.picture, link(_link_of(here), _link_of(one.place), one.place.since / here.since)
+            yield one, link(_link_of(here), _link_of(one.place), one.place.since / here.since)
 
 
 def is_fused(step: int, steps: int, part: float) -> bool:
@@ -89,6 +98,17 @@ def carry(shown: Iterable[tuple[Array, Link]]) -> tuple[Array, Array]:
     rows = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
     filled = _filled(rows, torch.from_numpy(known)[None, None].float())[0]
     return filled.permute(1, 2, 0).round().to(torch.uint8).numpy(), known
+
+
+def carry_lost(shown: Iterable[tuple[Tensor, Link]]) -> Tensor:
+    """What their pictures lost of finished frames (c, h, w), moved like these; 0 where none of them shows anything."""
+    total, rest = torch.zeros(()), torch.ones(())
+    for lost, to in shown:
+        cell_px = len(to.map) // lost.shape[1]
+        cells, seen = map_to_cells(torch.from_numpy(to.map), torch.from_numpy(to.visible), cell_px)
+        total = total + rest * seen * sample(lost, cells, "bicubic")
+        rest = rest * (1 - seen)
+    return total
 
 
 def _link_of(here: Place) -> Link:

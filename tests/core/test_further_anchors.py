@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from t2vz_core.fusion import Gallery
+from t2vz_core.fusion import Gallery, Shown
 from t2vz_core.links import Link, grid
 from t2vz_core.motion import place
 from t2vz_core.passes import Source
@@ -37,10 +38,10 @@ def test_the_gallery_shows_the_anchor_first_and_the_nearest_further_anchor_next(
     at = [place(spec, Source(tmp_path), frame, i, SIDE, SIDE) for i, frame in enumerate(spec.frames)]
     gallery = Gallery()
     for i in (0, 2, 4, 6):
-        gallery.hang(np.full((SIDE, SIDE, 3), i, np.uint8), at[i])
+        gallery.hang(Shown(np.zeros((SIDE, SIDE, 3), np.uint8), torch.zeros(4, 8, 8), at[i]))
     shown = list(gallery.seen_from(at[5]))
-    assert [int(picture[0, 0, 0]) for picture, _ in shown] in ([0, 4, 6], [0, 6, 4])
-    links: dict[int, Link] = {int(picture[0, 0, 0]): to for picture, to in shown}
+    assert [one.place.since for one, _ in shown] in ([0, 4, 6], [0, 6, 4])
+    links: dict[int, Link] = {one.place.since: to for one, to in shown}
     assert np.abs(links[6].map - (grid(SIDE, SIDE) + np.float32([3, 0])))[:, : SIDE - 3].max() < 0.3
 
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from t2vz_core.fusion import carry, fuse, fused_part, is_fused
+from t2vz_core.fusion import carry, carry_lost, fuse, fused_part, is_fused
 from t2vz_core.links import Link, grid
-from t2vz_core.wire.job import Coherence, Frame, JobSpec, Motion, Passes
+from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Motion, Passes
+
+from .small_jobs import job, make, networks
 
 
 def test_seen_cells_take_the_anchor_and_hidden_cells_keep_their_own():
@@ -47,6 +49,25 @@ def test_what_the_first_picture_hides_a_later_one_may_show():
 def test_a_frame_that_shows_nothing_of_the_anchor_is_still_a_picture():
     filled, known = carry([(np.full((9, 5, 3), 90, np.uint8), Link(grid(9, 5), np.zeros((9, 5), bool)))])
     assert filled.shape == (9, 5, 3) and filled.dtype == np.uint8 and not known.any()
+
+
+def test_what_pictures_lose_moves_with_them_the_first_that_shows_a_cell_before_the_others():
+    one, two = torch.ones(4, 2, 4), torch.full((4, 2, 4), 2.0)
+    left = np.arange(32)[None].repeat(16, 0) < 16
+    moved = carry_lost([(one, Link(grid(16, 32), left)), (two, Link(grid(16, 32), ~left | left))])
+    assert torch.allclose(moved[:, :, :2], one[:, :, :2]) and torch.allclose(moved[:, :, 2:], two[:, :, 2:])
+    still = torch.randn(4, 2, 4)
+    everywhere = np.ones((16, 32), bool)
+    assert torch.allclose(carry_lost([(still, Link(grid(16, 32), everywhere))]), still, atol=1e-6)
+    assert not carry_lost([(still, Link(grid(16, 32), ~everywhere))]).any()
+
+
+def test_a_frame_that_did_not_move_is_fused_into_its_anchor(tmp_path):
+    spec = job(tmp_path, 2, motion=Motion("map"), coherence=Coherence(fusion=1.0))
+    passes = replace(spec.frames[1].passes, map=spec.frames[0].passes.map, visible=spec.frames[0].passes.visible)
+    spec = replace(spec, frames=(spec.frames[0], replace(spec.frames[1], passes=passes)), controls=(Control("depth"),))
+    made = make(tmp_path, spec, networks("sd1", 1))
+    assert np.abs(made[1].astype(int) - made[2]).max() <= 1
 
 
 def test_only_the_first_part_of_the_steps_is_fused():
