@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-ROOMS = ("preferences", "properties", "session", "operators", "rig_editor", "panels", "batch")
+ROOMS = ("preferences", "properties", "session", "operators", "checkup", "lists", "rig_editor", "panels", "batch")
 
 
 def register() -> None:

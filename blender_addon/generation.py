@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from t2vz_core.wire import events
+from t2vz_core.wire.disk import disk_sentence
 from t2vz_core.wire.job import JobSpec
 
 from . import jobs
@@ -121,15 +121,8 @@ class Generation:
 
 
 def sentence(error: Exception) -> str:
-    """What the artist reads about an error; the disk's own words are not enough."""
-    if not isinstance(error, OSError):
-        return str(error)
-    where = error.filename or "the job folder"
-    if error.errno == errno.ENOSPC:
-        return f"The disk is full ({where}): make room, or choose another output folder, and generate again."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{where} cannot be written: choose another output folder or change its permissions."
-    return f"{where}: {error.strerror or error}."
+    """What the artist reads about an error."""
+    return disk_sentence(error) if isinstance(error, OSError) else str(error)
 
 
 def caption(generation: Generation) -> str:

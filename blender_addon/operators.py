@@ -1,26 +1,13 @@
 """Buttons: each fetches, calls and reports."""
 
-import subprocess
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, IntProperty, StringProperty
+from bpy.props import EnumProperty, StringProperty
 
 from t2vz_core.wire.job import read_job
 
-from . import batch, playback, preferences, preview, scene_job, session
-from .generation import sentence
-
-LISTS = ("prompt.keys", "model.loras", "controls")
-DOCTOR_TEXT = "T2VZ Engine"
-DOCTOR_S = 120
-
-
-def _refuse(operator: bpy.types.Operator, error: Exception) -> set[str]:
-    session.now.refusal = sentence(error)
-    session.redraw()
-    operator.report({"WARNING"}, session.now.refusal)
-    return {"CANCELLED"}
+from . import batch, playback, preview, scene_job, session
 
 
 class _WhenIdle:
@@ -41,7 +28,7 @@ class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
         try:
             generation = scene_job.generation_of(context.scene, session.engine())
         except (OSError, ValueError) as error:
-            return _refuse(self, error)
+            return session.refuse(self, error)
         if not bpy.app.background:
             session.begin(generation, context.scene)
             return {"FINISHED"}
@@ -71,7 +58,7 @@ class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
                 numbers = sorted({min(numbers[0], scene.frame_current), scene.frame_current})
             generation = scene_job.preview_of(scene, session.engine(), numbers)
         except (OSError, ValueError) as error:
-            return _refuse(self, error)
+            return session.refuse(self, error)
         session.begin(generation, scene, preview.add_strips if is_shot else preview.show_frame)
         return {"FINISHED"}
 
@@ -87,7 +74,7 @@ class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
         try:
             generation = session.resumed(session.now.generation.folder, session.engine())
         except (OSError, ValueError) as error:
-            return _refuse(self, error)
+            return session.refuse(self, error)
         session.begin(generation, context.scene)
         return {"FINISHED"}
 
@@ -133,7 +120,7 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
         try:
             playback.import_job(scene, folder, read_job(folder))
         except (OSError, ValueError) as error:
-            return _refuse(self, error)
+            return session.refuse(self, error)
         if getattr(context.workspace, "sequencer_scene", scene) is None:  # from 5.0 on; its Sequencers show nothing
             context.workspace.sequencer_scene = scene
         return {"FINISHED"}
@@ -156,72 +143,6 @@ class T2VZ_OT_open_folder(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class T2VZ_OT_test_engine(bpy.types.Operator):
-    """Ask the engine what it has and what it lacks; the answer is a text in the Text Editor"""
-
-    bl_idname = "t2vz.test_engine"
-    bl_label = "Test Engine"
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Runs `t2vz_core doctor`."""
-        python = preferences.engine_python()
-        if python is None:
-            return _refuse(self, ValueError(preferences.NO_ENGINE))
-        context.window_manager.progress_begin(0, 1)
-        try:
-            answer = doctor(python)
-        except (OSError, subprocess.SubprocessError) as error:
-            return _refuse(self, error)
-        finally:
-            context.window_manager.progress_end()
-        text = bpy.data.texts.get(DOCTOR_TEXT) or bpy.data.texts.new(DOCTOR_TEXT)
-        text.from_string(answer)
-        self.report({"INFO"}, f"The engine answers: read the text “{DOCTOR_TEXT}” in the Text Editor")
-        return {"FINISHED"}
-
-
-def doctor(python: Path) -> str:
-    """The engine's page about itself.
-
-    Raises:
-        OSError, subprocess.SubprocessError: it cannot be started or says that it failed.
-    """
-    command = [python, "-I", "-m", "t2vz_core", "doctor"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DOCTOR_S)
-    return done.stdout + done.stderr
-
-
-class T2VZ_OT_add(bpy.types.Operator):
-    """Add a line to this list"""
-
-    bl_idname = "t2vz.add"
-    bl_label = "Add"
-    bl_options = {"UNDO", "INTERNAL"}  # noqa: RUF012 - Blender's own convention
-
-    place: EnumProperty(items=[(name, name, "") for name in LISTS])
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Adds one at the end."""
-        context.scene.t2vz.path_resolve(self.place).add()
-        return {"FINISHED"}
-
-
-class T2VZ_OT_remove(bpy.types.Operator):
-    """Remove this line"""
-
-    bl_idname = "t2vz.remove"
-    bl_label = "Remove"
-    bl_options = {"UNDO", "INTERNAL"}  # noqa: RUF012 - Blender's own convention
-
-    place: EnumProperty(items=[(name, name, "") for name in LISTS])
-    index: IntProperty()
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Removes the one with this index."""
-        context.scene.t2vz.path_resolve(self.place).remove(self.index)
-        return {"FINISHED"}
-
-
 CLASSES = (
     T2VZ_OT_generate,
     T2VZ_OT_preview,
@@ -229,9 +150,6 @@ CLASSES = (
     T2VZ_OT_cancel,
     T2VZ_OT_import_frames,
     T2VZ_OT_open_folder,
-    T2VZ_OT_test_engine,
-    T2VZ_OT_add,
-    T2VZ_OT_remove,
 )
 _keys: list[tuple[bpy.types.KeyMap, bpy.types.KeyMapItem]] = []
 

@@ -46,7 +46,8 @@ def _draw_range(column: Any, settings: Any) -> None:
 def _draw_action(layout: Any, context: bpy.types.Context) -> None:
     generation = session.now.generation
     if session.now.is_busy:
-        layout.label(text=capital(generation.stage))
+        waits = session.now.waits_for
+        layout.label(text=f"Waiting for {waits} to end" if waits else capital(generation.stage))
         row = layout.row(align=True)
         row.progress(factor=generation.done / max(generation.total, 1), text=count(generation))
         row.operator("t2vz.cancel", text="", icon="X")
@@ -228,13 +229,4 @@ def _in_space(section: type, space: str) -> type:
 
 SECTIONS = (Main, Shapes, Joints, Motion, Picture, Coherence, Advanced)
 CLASSES = tuple(_in_space(section, space) for space in SPACES for section in SECTIONS)
-
-
-def register() -> None:
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-
-
-def unregister() -> None:
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -80,7 +80,7 @@ def _installed_engine() -> str:
 
 def models_found() -> list[str]:
     """Names of the folders and .safetensors files in the models folder."""
-    home = _models_home()
+    home = models_home()
     if not home.is_dir():
         return []
     return sorted(path.name for path in home.iterdir() if path.is_dir() or path.suffix == ".safetensors")
@@ -88,12 +88,13 @@ def models_found() -> list[str]:
 
 def find_model(name: str) -> str:
     """The absolute path of a model in the models folder or relative to the .blend; any other name as it is."""
-    if name and name != DEMO_MODEL and (_models_home() / name).exists():
-        return str(_models_home() / name)
+    if name and name != DEMO_MODEL and (models_home() / name).exists():
+        return str(models_home() / name)
     return bpy.path.abspath(name) if name.startswith("//") else name
 
 
-def _models_home() -> Path:
+def models_home() -> Path:
+    """The folder in which models are looked for by name: the preferences', else the one that both sides know."""
     chosen = _chosen("models")
     return Path(chosen) if chosen else models_folder()
 

@@ -109,13 +109,4 @@ class T2VZ_OT_save_rig_preset(_WithArmature, bpy.types.Operator):
 
 
 CLASSES = (T2VZ_OT_set_joint, T2VZ_OT_detect_joints, T2VZ_OT_save_rig_preset)
-
-
-def register() -> None:
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-
-
-def unregister() -> None:
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -15,7 +15,7 @@ from t2vz_core.wire.job import read_job
 
 from . import playback, preferences
 from .engine import Engine, worker_command
-from .generation import FINISHED, Generation, caption
+from .generation import FINISHED, Generation, caption, sentence
 
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01
@@ -31,6 +31,7 @@ class Session:
     scene_name: str = ""
     conclude: Conclude | None = None
     refusal: str = ""
+    waits_for: str = ""
     warm_engine: Engine | None = None
     python: Path | None = None
 
@@ -99,9 +100,18 @@ def tick() -> float | None:
     generation = now.generation
     if generation is None:
         return None
-    if generation.is_capturing and _is_scene_in_use():
-        return TICK_S
     before = _shown(generation)
+    now.waits_for = _user_of_the_scene() if generation.is_capturing else ""
+    if not now.waits_for:
+        _advance(generation)
+    if _shown(generation) != before:
+        redraw()
+    if generation.end is not None:
+        return None
+    return CAPTURE_TICK_S if generation.is_capturing and not now.waits_for else TICK_S
+
+
+def _advance(generation: Generation) -> None:
     try:
         generation.step()
         if generation.end == FINISHED:
@@ -109,22 +119,19 @@ def tick() -> float | None:
     except Exception as error:
         traceback.print_exc()
         generation.fail(f"The add-on failed ({type(error).__name__}: {error}); Blender's console has the details.")
-    if _shown(generation) != before:
-        redraw()
-    if generation.end is None:
-        return CAPTURE_TICK_S if generation.is_capturing else TICK_S
-    return None
 
 
 def _shown(generation: Generation) -> tuple[object, ...]:
     """What the panel tells of it."""
-    return caption(generation), len(generation.notes), generation.end, generation.error
+    return caption(generation), len(generation.notes), generation.end, generation.error, now.waits_for
 
 
-def _is_scene_in_use() -> bool:
-    """A render reads the scene, or it plays: its current frame must not be moved now."""
+def _user_of_the_scene() -> str:
+    """What needs the scene's current frame to stay where it is, which a capture would move; "" if nothing does."""
+    if bpy.app.is_job_running("RENDER"):
+        return "the render"
     playing = any(window.screen.is_animation_playing for window in bpy.context.window_manager.windows)
-    return playing or bpy.app.is_job_running("RENDER")
+    return "playback" if playing else ""
 
 
 def _conclude(generation: Generation) -> None:
@@ -143,6 +150,14 @@ def redraw() -> None:
                 for region in area.regions:
                     if region.type == "UI":
                         region.tag_redraw()
+
+
+def refuse(operator: bpy.types.Operator, error: Exception) -> set[str]:
+    """What an operator that cannot begin returns; the panel keeps the sentence."""
+    now.refusal = sentence(error)
+    redraw()
+    operator.report({"WARNING"}, now.refusal)
+    return {"CANCELLED"}
 
 
 def _end_capture(reason: str) -> None:

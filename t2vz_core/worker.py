@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import queue
 import signal
@@ -19,6 +18,7 @@ from . import __version__
 from .fault import Cancelled, Fault
 from .frames import Frames
 from .wire import events
+from .wire.disk import disk_sentence
 from .wire.job import JobSpec, read_job
 from .wire.lines import Lines
 from .wire.parse import WireError
@@ -234,14 +234,5 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "There was not enough memory: lower the picture size, or close other programs and generate again."
     if isinstance(error, OSError):
-        return _disk_sentence(error)
+        return disk_sentence(error)
     return f"The engine failed ({type(error).__name__}: {error}); its log has the details."
-
-
-def _disk_sentence(error: OSError) -> str:
-    where = error.filename or "the job folder"
-    if error.errno == errno.ENOSPC:
-        return f"The disk is full ({where}): make room and generate again; the frames already done are kept."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{where} cannot be written: choose another output folder or change its permissions."
-    return f"{where}: {error.strerror or error}."

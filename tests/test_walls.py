@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 ADDON, CORE = ROOT / "blender_addon", ROOT / "t2vz_core"
 BPY_ROOMS = {"panels", "operators", "properties", "preferences", "rig", "playback", "batch", "session", "preview"}
 BPY_ROOMS |= {"__init__", "capture", "cameras", "triangles", "materials", "render_state", "unkeyed"}
-BPY_ROOMS |= {"beauty", "rendered", "rig_editor", "scene_job"}
+BPY_ROOMS |= {"beauty", "footage", "rendered", "rig_editor", "scene_job", "checkup", "lists"}
 ENGINE_ONLY = {"torch", "diffusers", "transformers", "cv2", "PIL", "safetensors", "OpenEXR"}
 
 

@@ -150,6 +150,16 @@ def test_a_finished_generation_leaves_one_strip_and_the_frame_where_it_was(scene
     assert getattr(bpy.context.workspace, "sequencer_scene", scene) == scene  # from 5.0 on it must be chosen
 
 
+def test_a_capture_waits_while_the_scene_plays_and_says_so(scene, painter, monkeypatch):
+    generate(scene)
+    with monkeypatch.context() as playing:
+        playing.setattr(session, "_user_of_the_scene", lambda: "playback")
+        session.tick()
+        assert "Waiting for playback to end" in drawn(panels.Main) and session.now.generation.done == 0
+    assert to_the_end().end == "finished"
+    assert "Waiting" not in " ".join(drawn(panels.Main))
+
+
 def test_cancel_ends_it_without_a_strip_and_resume_makes_the_rest(scene, painter):
     painter(delay_s=0.5)
     generate(scene)

@@ -18,7 +18,8 @@ HERE = Path(blender_addon.__file__).parent
 
 
 def test_nothing_stays_behind_when_it_goes():
-    names = [kind.__name__ for room in ("operators", "panels", "properties") for kind in _room(room).CLASSES]
+    rooms = [_room(name) for name in blender_addon.ROOMS]
+    names = [kind.__name__ for room in rooms for kind in getattr(room, "CLASSES", ())]
     handlers = len(bpy.app.handlers.load_pre)
     blender_addon.unregister()
     try:

@@ -1,0 +1,30 @@
+"""The engine's own page comes into the Text Editor."""
+
+import bpy
+import pytest
+
+from blender_addon import checkup, preferences, session
+
+
+@pytest.fixture
+def python(tmp_path, monkeypatch):
+    """An engine that answers with the words it was asked with."""
+    program = tmp_path / "python"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv(preferences.ENGINE_VARIABLE, str(program))
+    yield program
+    session.now.refusal = ""
+
+
+def test_the_answer_is_a_text_and_knows_the_models_folder_of_the_preferences(python):
+    assert bpy.ops.t2vz.test_engine() == {"FINISHED"}
+    said = bpy.data.texts[checkup.TEXT].as_string()
+    assert f"doctor --models {preferences.models_home()}" in said
+
+
+def test_an_engine_that_cannot_be_started_is_a_sentence(python):
+    python.write_text("")
+    python.chmod(0o644)
+    assert bpy.ops.t2vz.test_engine() == {"CANCELLED"}
+    assert str(python) in session.now.refusal

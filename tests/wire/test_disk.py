@@ -1,0 +1,20 @@
+"""A disk that refuses is one sentence, on both sides."""
+
+import errno
+
+import pytest
+
+from t2vz_core.wire.disk import disk_sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.png"), "The disk is full (a.png): make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "/ro"), "/ro cannot be written: choose another"),
+        (OSError(errno.EROFS, "Read-only file system", "/ro"), "/ro cannot be written: choose another"),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), "the job folder: File name too long."),
+    ],
+)
+def test_what_was_refused_and_what_to_do_is_said(error, said):
+    assert disk_sentence(error).startswith(said)
