@@ -1,9 +1,8 @@
-"""The frames' own pictures: rendered now, or taken from files that the artist has rendered already."""
+"""The frames' own pictures: rendered now, or taken from what the artist has rendered already."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from . import footage
 from .cameras import CaptureError
 from .jobs import FrameArrays
 
@@ -30,14 +30,17 @@ def with_pictures(
     Args:
         arrays: a running capture, which has set the scene to the frame that it yields.
         size_px: width and height of the pictures.
-        files: path of the pictures, #### standing for the frame's number; empty: the scene is rendered.
+        files: where the pictures are, see `footage.place_of`; empty: the scene is rendered.
 
     Raises:
         CaptureError: a picture is missing or cannot be rendered; one sentence.
     """
     try:
         for each in arrays:
-            image = read(file_of(files, each.number), size_px) if files else rendered(scene, view_layer, size_px)
+            if files:
+                image = footage.read(footage.place_of(scene, files, each.number), size_px)
+            else:
+                image = rendered(scene, view_layer, size_px)
             yield dataclasses.replace(each, image=image)
     finally:
         arrays.close()
@@ -57,48 +60,10 @@ def rendered(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, size_px: t
             reason = str(error).strip().removeprefix("Error: ")
             raise CaptureError(f"Frame {scene.frame_current} cannot be rendered: {reason}") from error
         (file,) = Path(folder).iterdir()
-        picture = read(file, size_px)
+        picture = footage.read(footage.Place(file), size_px)
     if not had_result and RESULT in bpy.data.images:
         bpy.data.images.remove(bpy.data.images[RESULT])
     return picture
-
-
-def file_of(files: str, number: int) -> Path:
-    """The file of a frame: #### stands for its number, as in Blender's own output path; // for the .blend's folder.
-
-    Raises:
-        CaptureError: there is no such file.
-    """
-    path = bpy.path.abspath(files)
-    if "#" not in path:
-        raise CaptureError(f"{files} names one file for all frames: put #### where the frame's number stands.")
-    path = Path(re.sub("#+", lambda hashes: f"{number:0{len(hashes.group())}d}", path, count=1))
-    if not path.is_file():
-        raise CaptureError(f"Frame {number} has no rendered file {path}: render it, or choose another frame range.")
-    return path
-
-
-def read(file: Path, size_px: tuple[int, int]) -> np.ndarray:
-    """A picture file (H, W, 3) uint8 at this width and height, in the colours it shows.
-
-    Raises:
-        CaptureError: it is no picture.
-    """
-    image = bpy.data.images.load(str(file))
-    try:
-        if not all(image.size):
-            raise CaptureError(f"{file} is no picture that can be read.")
-        if tuple(image.size) != size_px:
-            image.scale(*size_px)
-        pixels = np.empty(size_px[0] * size_px[1] * 4, np.float32)
-        image.pixels.foreach_get(pixels)
-        is_linear = image.is_float
-    finally:
-        bpy.data.images.remove(image)
-    colours = pixels.reshape(size_px[1], size_px[0], 4)[::-1, :, :3].clip(0, 1)  # Blender's rows go up
-    if is_linear:
-        colours = np.where(colours < 0.0031308, 12.92 * colours, 1.055 * colours ** (1 / 2.4) - 0.055)
-    return np.ascontiguousarray(np.round(255 * colours).astype(np.uint8))
 
 
 @contextmanager

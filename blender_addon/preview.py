@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 
 from . import playback
-from .beauty import read
+from .footage import Place, read
 from .generation import Generation
 
 NAME = "T2VZ Preview"
@@ -51,7 +51,7 @@ def _conditions(generation: Generation) -> list[np.ndarray]:
     shot, number = generation.spec.shot, generation.spec.frames[-1].number
     kinds = [control.kind for control in generation.spec.controls]
     files = [generation.folder / "conditions" / kind / f"{number:04d}.png" for kind in kinds]
-    return [read(file, (shot.width_px, shot.height_px)) for file in files]
+    return [read(Place(file), (shot.width_px, shot.height_px)) for file in files]
 
 
 def _motion(generation: Generation) -> np.ndarray:

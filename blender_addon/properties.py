@@ -18,10 +18,12 @@ from bpy.props import (
 
 from t2vz_core.wire import job as wire
 
-from . import preferences
+from . import footage, preferences
 from .settings import INSTRUCT, PARTS, TEXT, frame_numbers
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
+# Paths may begin with //, the .blend's folder; from 4.5 on Blender wants to be told.
+MAY_BE_RELATIVE = {"ANIMATABLE"} | ({"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set())
 FILES = {"base", "model", "path"}  # text fields that may name a file or folder
 MODES = (
     (TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
@@ -84,6 +86,10 @@ def _text(field: dataclasses.Field[Any], said: dict[str, str]) -> Any:
 
 def _known_models(_group: Any, _context: Any, _typed: str) -> list[str]:
     return [wire.DEMO_MODEL, *preferences.models_found()]
+
+
+def _known_strips(settings: Any, _context: Any, _typed: str) -> list[str]:
+    return footage.strips_known(settings.id_data)
 
 
 def _title(name: str) -> str:
@@ -155,8 +161,12 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     )
     rendered: StringProperty(
         name="Rendered Frames",
-        description="Frames rendered before, #### for the number; a multilayer EXR gives its passes too; empty: render",
+        description="Rendered before: files, #### for the number, a movie or a strip; multilayer EXR gives its passes "
+        "too; empty: render",
         subtype="FILE_PATH",
+        options=MAY_BE_RELATIVE,
+        search=_known_strips,
+        search_options={"SUGGESTION"},
     )
     has_flow: BoolProperty(
         name="Frame-to-Frame Flow",
@@ -166,6 +176,7 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         name="Output",
         description="Each job gets a folder of its own in here; empty: the output folder of the preferences",
         subtype="DIR_PATH",
+        options=MAY_BE_RELATIVE,
     )
 
     def frame_numbers(self) -> list[int]:

@@ -9,8 +9,8 @@ import bpy
 
 from t2vz_core.wire.rendered import SUFFIX, Rendered
 
-from .beauty import file_of
 from .cameras import CaptureError, camera_view
+from .footage import place_of, suffix_of
 from .jobs import FrameArrays, RenderedFile
 from .projection import View
 
@@ -18,9 +18,9 @@ PASSES = frozenset({"image", "depth", "normal", "ids", "mask"})
 VECTORS = frozenset({"map", "visible"})
 
 
-def holds_passes(files: str) -> bool:
+def holds_passes(scene: bpy.types.Scene, files: str) -> bool:
     """Whether these files may hold more than a picture."""
-    return files.lower().endswith(SUFFIX)
+    return suffix_of(scene, files) == SUFFIX
 
 
 def with_files(
@@ -37,7 +37,7 @@ def with_files(
     Args:
         arrays: a running capture, which has set the scene to the frame that it yields.
         size_px: width and height of the picture; the files may be of any size.
-        files: path of the EXR files, #### standing for the frame's number.
+        files: where the EXR files are, see `footage.place_of`.
         subject: what the mask shows; None: every surface.
 
     Raises:
@@ -46,7 +46,7 @@ def with_files(
     previous = None
     try:
         for each in arrays:
-            file = file_of(files, each.number)
+            file = place_of(scene, files, each.number).path
             with bpy.context.temp_override(scene=scene, view_layer=view_layer):
                 view = camera_view(scene, bpy.context.evaluated_depsgraph_get(), *size_px)
             if passes & VECTORS and not each.is_anchor and each.number != previous + 1:

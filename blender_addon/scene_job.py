@@ -11,11 +11,10 @@ import bpy
 
 from t2vz_core.wire.job import GRID, Control, JobSpec
 
-from . import beauty, jobs, preferences, rendered
+from . import beauty, jobs, preferences, rendered, resume
 from .capture import Wanted, capture
 from .engine import Engine
 from .generation import Generation
-from .properties import T2VZ_Settings
 from .settings import passes_needed, spec_of
 from .unkeyed import is_animated
 
@@ -25,6 +24,8 @@ TARGETED = {"object": "object", "own": "own", "both": "sum"}  # our motion sourc
 
 def generation_of(scene: bpy.types.Scene, worker: Engine | None, folder: Path | None = None) -> Generation:
     """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made for it.
+
+    A folder that holds this very job, interrupted, has it taken up.
 
     Raises:
         ValueError: the settings do not make a job, in one sentence; nothing is left behind.
@@ -67,14 +68,21 @@ def _begun(
     is_preview: bool = False,
 ) -> Generation:
     settings = scene.t2vz
-    wanted = _wanted(settings, spec)
+    wanted = _wanted(scene, spec)
     home = preferences.jobs_home(settings.output)
-    folder = jobs.claimed(folder) if folder else jobs.new_folder(home, spec.prompt.text, datetime.now())
+    earlier = folder if folder and jobs.is_job(folder) else None
+    if earlier:
+        folder = resume.folder_for_another_capture(earlier)
+    else:
+        folder = jobs.claimed(folder) if folder else jobs.new_folder(home, spec.prompt.text, datetime.now())
     generation = Generation(folder, spec, worker, is_preview)
-    return generation.captures(_arrays(scene, wanted, numbers, generation.notes.append), len(numbers))
+    return generation.captures(_arrays(scene, wanted, numbers, generation.notes.append), len(numbers), earlier)
 
 
-def _wanted(settings: T2VZ_Settings, spec: JobSpec) -> Wanted:
+def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
+    settings = scene.t2vz
+    if settings.motion_source == "vectors" and not rendered.holds_passes(scene, settings.rendered):
+        raise ValueError("The Vector Pass needs Rendered Frames: choose multilayer EXR files, or another source.")
     if settings.motion_source in TARGETED and settings.motion_object is None:
         raise ValueError("Choose the object whose movement is followed, or take the motion from the camera.")
     return Wanted(
@@ -95,7 +103,7 @@ def _arrays(
     """The frames' arrays, read from the scene or, as far as they have them, from files rendered before."""
     settings = scene.t2vz
     view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
-    from_files = _passes_of_files(settings, wanted.passes)
+    from_files = _passes_of_files(scene, wanted.passes)
     captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
     arrays = capture(scene, view_layer, captured, numbers, note)
     if _is_keyed(scene):
@@ -120,8 +128,9 @@ def _moved_by_hand(
         arrays.close()
 
 
-def _passes_of_files(settings: T2VZ_Settings, needed: frozenset[str]) -> frozenset[str]:
+def _passes_of_files(scene: bpy.types.Scene, needed: frozenset[str]) -> frozenset[str]:
     """Of the passes needed, those that the rendered files have; they take the place of captured ones."""
-    if not rendered.holds_passes(settings.rendered):
+    settings = scene.t2vz
+    if not rendered.holds_passes(scene, settings.rendered):
         return frozenset()
     return needed & (rendered.PASSES | (rendered.VECTORS if settings.motion_source == "vectors" else frozenset()))

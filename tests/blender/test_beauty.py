@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.beauty import file_of, read, rendered, with_pictures
+from blender_addon.beauty import rendered, with_pictures
 from blender_addon.cameras import CaptureError
 from blender_addon.jobs import FrameArrays
 
@@ -91,22 +91,6 @@ def test_without_a_camera_there_is_a_sentence():
     bpy.context.scene.camera = None
     with pytest.raises(CaptureError, match=r"^Frame 1 cannot be rendered: .*[Cc]amera"):
         shot()
-
-
-def test_files_the_artist_has_are_read_by_frame_number(tmp_path):
-    scene = bpy.context.scene
-    scene.render.resolution_x, scene.render.resolution_y = SIZE
-    scene.render.filepath = str(tmp_path / "shot_0007.png")
-    bpy.ops.render.render(write_still=True)
-    assert (read(file_of(str(tmp_path / "shot_####.png"), 7), SIZE) == shot()).all()
-    assert read(file_of(str(tmp_path / "shot_####.png"), 7), (24, 16)).shape == (16, 24, 3)
-    with pytest.raises(CaptureError, match=r"^Frame 8 has no rendered file .*shot_0008\.png"):
-        file_of(str(tmp_path / "shot_####.png"), 8)
-    with pytest.raises(CaptureError, match="put ####"):
-        file_of(str(tmp_path / "shot_0007.png"), 7)
-    (tmp_path / "shot_0009.png").write_text("no picture")
-    with pytest.raises(CaptureError, match="no picture that can be read"):
-        read(file_of(str(tmp_path / "shot_####.png"), 9), SIZE)
 
 
 def test_a_capture_gets_its_pictures_and_is_closed_with_them():

@@ -63,3 +63,12 @@ def test_keys_of_other_settings_leave_the_strength_the_papers(scene, tmp_path):
     scene.t2vz.motion_source = "strength"
     scene.t2vz.sampling.keyframe_insert("guidance", frame=1)
     assert job_of(scene, tmp_path / "job").motion.mode == "strength"
+
+
+def test_a_vector_pass_without_files_that_hold_one_is_a_sentence(scene, tmp_path):
+    scene.t2vz.motion_source = "vectors"
+    for files in ("", "//film.mp4", "//shot_####.png"):
+        scene.t2vz.rendered = files
+        with pytest.raises(ValueError, match="The Vector Pass needs Rendered Frames"):
+            scene_job.generation_of(scene, None, tmp_path / "job")
+        assert not (tmp_path / "job").exists()

@@ -1,0 +1,156 @@
+"""Pictures rendered before: numbered files, a movie, or a strip of the sequencer that shows either."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .cameras import CaptureError
+from .playback import span_of
+
+SHOWN = {"IMAGE", "MOVIE"}  # types of strips
+
+
+@dataclass(frozen=True)
+class Place:
+    """A picture file, or the movie and its frame, counted from 1."""
+
+    path: Path
+    movie_frame: int = 0
+
+
+def place_of(scene: bpy.types.Scene, files: str, number: int) -> Place:
+    """Where the picture of a frame is.
+
+    Args:
+        files: a path in which #### stands for the frame's number, as in Blender's own output path; the path of a
+            movie, whose first picture is the scene's first frame; or the name of a strip in the scene's sequencer.
+
+    Raises:
+        CaptureError: there is none; one sentence.
+    """
+    strip = strip_named(scene, files)
+    if strip is not None:
+        place = _in_strip(strip, number)
+    elif _is_movie(files):
+        place = Place(Path(bpy.path.abspath(files)), number - scene.frame_start + 1)
+        if place.movie_frame < 1:
+            raise CaptureError(f"Frame {number} comes before {files}, which begins at the scene's first frame.")
+    else:
+        place = Place(_numbered(files, number))
+    if not place.path.is_file():
+        raise CaptureError(f"Frame {number} has no rendered file {place.path}: render it, or choose another range.")
+    return place
+
+
+def strip_named(scene: bpy.types.Scene, name: str) -> Any:
+    """The scene's image or movie strip of this name, or None."""
+    return next((strip for strip in _strips(scene) if strip.name == name), None)
+
+
+def strips_known(scene: bpy.types.Scene) -> list[str]:
+    """Names of the strips that can be taken for pictures."""
+    return [strip.name for strip in _strips(scene)]
+
+
+def suffix_of(scene: bpy.types.Scene, files: str) -> str:
+    """The kind of file that holds the pictures: `.png`, `.exr`, …"""
+    strip = strip_named(scene, files)
+    if strip is not None and strip.type == "IMAGE":
+        files = strip.elements[0].filename
+    return Path(files).suffix.lower()
+
+
+def read(place: Place, size_px: tuple[int, int]) -> np.ndarray:
+    """A picture (H, W, 3) uint8 at this width and height, in the colours it shows.
+
+    Raises:
+        CaptureError: it is no picture, or the movie is too short.
+    """
+    image = bpy.data.images.load(str(place.path))
+    try:
+        if not all(image.size):
+            raise CaptureError(f"{place.path} is no picture that can be read.")
+        colours = _of_movie(image, place, size_px) if place.movie_frame else _scaled(image, size_px)
+        is_linear = image.is_float
+    finally:
+        bpy.data.images.remove(image)
+    colours = colours[::-1, :, :3].clip(0, 1)  # Blender's rows go up
+    if is_linear:
+        colours = np.where(colours < 0.0031308, 12.92 * colours, 1.055 * colours ** (1 / 2.4) - 0.055)
+    return np.ascontiguousarray(np.round(255 * colours).astype(np.uint8))
+
+
+def _strips(scene: bpy.types.Scene) -> list[Any]:
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    strips = editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+    return [strip for strip in strips if strip.type in SHOWN]
+
+
+def _in_strip(strip: Any, number: int) -> Place:
+    first, end = span_of(strip)
+    if not first <= number < end:
+        raise CaptureError(f"Frame {number} is not in the strip {strip.name}, which shows {first} to {end - 1}.")
+    if strip.use_reverse_frames or len(getattr(strip, "retiming_keys", ())):
+        raise CaptureError(f"The strip {strip.name} is reversed or retimed: render it to image files and take those.")
+    index = number - _content_start(strip)
+    if strip.type == "IMAGE":
+        files = [element.filename for element in strip.elements]
+        return Place(Path(bpy.path.abspath(strip.directory)) / files[min(max(index, 0), len(files) - 1)])
+    return Place(Path(bpy.path.abspath(strip.filepath)), index + 1)
+
+
+def _content_start(strip: Any) -> int:
+    """The scene's frame at which the first picture of the file or files is, trimmed or not."""
+    if hasattr(strip, "content_start"):  # 5.2; there the older names warn
+        return int(strip.content_start - strip.content_trim_start)
+    return int(strip.frame_start - strip.animation_offset_start)
+
+
+def _is_movie(files: str) -> bool:
+    return Path(files).suffix.lower() in bpy.path.extensions_movie
+
+
+def _numbered(files: str, number: int) -> Path:
+    if "#" not in files:
+        raise CaptureError(f"{files} is no movie and no strip: put #### where the frame's number stands.")
+    name = re.sub("#+", lambda hashes: f"{number:0{len(hashes.group())}d}", bpy.path.abspath(files), count=1)
+    return Path(name)
+
+
+def _of_movie(image: bpy.types.Image, place: Place, size_px: tuple[int, int]) -> np.ndarray:
+    """The pixels of a movie's frame, which Blender gives once somebody, such as a texture, has looked at it."""
+    if place.movie_frame > image.frame_duration:
+        raise CaptureError(f"{place.path} ends after {image.frame_duration} frames: choose another frame range.")
+    texture = bpy.data.textures.new("T2VZ", "IMAGE")
+    still = bpy.data.images.new("T2VZ", *image.size)  # scaled, the movie would forget the frame
+    try:
+        texture.image = image
+        texture.image_user.frame_duration = image.frame_duration
+        texture.image_user.frame_current = place.movie_frame
+        texture.evaluate((0.0, 0.0, 0.0))
+        still.pixels.foreach_set(_pixels(image).ravel())
+        return _scaled(still, size_px)
+    finally:
+        bpy.data.textures.remove(texture)
+        bpy.data.images.remove(still)
+
+
+def _scaled(image: bpy.types.Image, size_px: tuple[int, int]) -> np.ndarray:
+    if tuple(image.size) != size_px:
+        image.scale(*size_px)
+    return _pixels(image)
+
+
+def _pixels(image: bpy.types.Image) -> np.ndarray:
+    """(H, W, 4) float32, from the lowest row up."""
+    pixels = np.empty((image.size[1], image.size[0], 4), np.float32)
+    image.pixels.foreach_get(pixels.ravel())
+    return pixels
