@@ -164,7 +164,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", dest="side_px", type=int, metavar="PX", help="side of the square with as many pixels")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="any other, as coherence.smoothing=0.6")
     add("--scene", metavar="NAME", help="the scene to take (default: the one that was active)")
-    add("--out", type=Path, metavar="DIR", help="the job's folder, new or empty (default: a new one beside the .blend)")
+    add(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the job's folder: new, empty, or with this job interrupted (default: a new one beside the .blend)",
+    )
     add("--save", type=Path, metavar="FILE", help="save the .blend with its strip under this name")
     add("--capture-only", action="store_true", help="write the job folder and make no frames")
     return parser

@@ -11,7 +11,7 @@ from t2vz_core.wire import events
 from t2vz_core.wire.disk import disk_sentence
 from t2vz_core.wire.job import JobSpec
 
-from . import jobs
+from . import jobs, resume
 from .engine import Engine
 
 CAPTURING, STARTING = "capturing the scene", "starting the engine"
@@ -40,9 +40,12 @@ class Generation:
         self._arrays: Generator[jobs.FrameArrays] | None = None
         self._is_sent = False
 
-    def captures(self, arrays: Generator[jobs.FrameArrays], total: int) -> Generation:
-        """Makes the job's frames out of `total` captured ones first; without this the folder holds a job already."""
-        self._arrays, self._frames, self._began = arrays, [], time.monotonic()
+    def captures(self, arrays: Generator[jobs.FrameArrays], total: int, earlier: Path | None = None) -> Generation:
+        """Makes the job's frames out of `total` captured ones first; without this the folder holds a job already.
+
+        With `earlier`, an interrupted job's folder, that job goes on if what is captured is the same once more.
+        """
+        self._arrays, self._frames, self._began, self._earlier = arrays, [], time.monotonic(), earlier
         self.stage, self.done, self.total = CAPTURING, 0, total
         return self
 
@@ -88,6 +91,8 @@ class Generation:
             return
         self.spec = jobs.finish(self.folder, self.spec, self._frames)
         self._arrays = None
+        if self._earlier is not None:
+            self.folder = resume.rejoined(self.folder, self._earlier)
         if self._engine is None:
             self.end = FINISHED
             return

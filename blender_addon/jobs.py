@@ -77,8 +77,13 @@ def claimed(folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty: choose a new folder, nothing is overwritten.")
+        raise ValueError(f"{folder} is not empty and holds no job: name a new folder, nothing is overwritten.")
     return folder
+
+
+def is_job(folder: Path) -> bool:
+    """A job was captured there to its end."""
+    return (folder / "job.json").is_file()
 
 
 def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
@@ -143,7 +148,7 @@ def finish(folder: Path, spec: JobSpec, frames: list[Frame]) -> JobSpec:
 
 def discard(folder: Path) -> None:
     """Takes away what a capture that did not come to its end has written; a whole job is left alone."""
-    if not (folder / "job.json").exists():
+    if not is_job(folder):
         shutil.rmtree(folder / "passes", ignore_errors=True)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -109,6 +109,21 @@ def test_a_worker_that_dies_is_1_and_a_sentence_and_its_frames_stay(scene, paint
     assert (tmp_path / "out/frames/0002.png").is_file()
 
 
+def test_an_interrupted_job_goes_on_where_the_same_is_asked_for_again(scene, painter, capsys, tmp_path):
+    words = [*SMALL, "--out", str(tmp_path / "out")]
+    painter(dies_after=2)
+    assert batch.main(words) == batch.WRONG
+    (tmp_path / "out/frames/mine.txt").touch()
+    painter()
+    assert batch.main([*words, "--seed", "5"]) == batch.WRONG
+    assert "another sampling.seed" in capsys.readouterr().err
+    assert batch.main([*words, "--seed", "0"]) == batch.DONE
+    assert {path.name for path in (tmp_path / "out/frames").iterdir()} >= {"0001.png", "0003.png", "mine.txt"}
+    assert not (tmp_path / "out/again").exists()
+    (strip,) = playback.strips_of(scene)
+    assert len(strip.elements) == 3
+
+
 def test_no_engine_is_1_and_a_sentence(scene, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("T2VZ_ENGINE", str(tmp_path / "gone"))
     assert batch.main([*SMALL, "--out", str(tmp_path / "out")]) == batch.WRONG
