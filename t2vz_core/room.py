@@ -102,7 +102,7 @@ class Room:
             sentence, action = self._reliefs.pop(0)
             if action() is not False:
                 self._note(f"Memory ran out: {sentence}.")
-                _tidy()
+                tidy()
                 return True
         return False
 
@@ -121,7 +121,7 @@ def _or_none(work: Callable[[], T]) -> T | None:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    _tidy()
+    tidy()
     return None
 
 
@@ -135,7 +135,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _tidy() -> None:
+def tidy() -> None:
+    """Gives back what is no longer used."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from t2vz_core import models
+from t2vz_core.checkpoints import Checkpoint
 from t2vz_core.devices import chosen_device, chosen_dtype, vae_dtype
 from t2vz_core.models import ModelError, load
 from t2vz_core.wire.job import Model
@@ -91,6 +92,21 @@ def test_offloading_lets_only_the_networks_at_work_stay_on_the_device(networks, 
 
 def test_on_the_processor_there_is_nothing_to_offload(networks):
     assert not networks.offload()
+    assert not networks.lend()
+
+
+def test_a_model_too_large_for_the_device_rests_on_the_processor(folder, monkeypatch):
+    build, lent = Checkpoint.build, []
+
+    def small(self, part, device, dtype):
+        if device.type != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return build(self, part, device, dtype)
+
+    monkeypatch.setattr(Checkpoint, "build", small)
+    monkeypatch.setattr(models, "lend", lambda network, device: lent.append((network, device.type)))
+    networks = load(Model(str(folder)), (), "meta")
+    assert networks.is_lending and lent == [(networks.unet, "meta")]
 
 
 def test_a_vae_that_overflows_is_tried_again_in_float32(networks, monkeypatch):

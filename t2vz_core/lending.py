@@ -1,0 +1,40 @@
+"""Networks whose weights rest in the computer's memory and are lent to the device block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def lend(network: nn.Module, device: torch.device) -> None:
+    """From now on the network's weights, which are brought to the CPU, are on `device` only while their block works.
+
+    Only for reading: what would be written to a lent weight is lost.
+    """
+    for block in _blocks(network.cpu()):
+        kept = [(part, name, weight) for part in block.modules() for name, weight in part.named_parameters("", False)]
+        block.register_forward_pre_hook(lambda *_, kept=kept: _set(kept, device))
+        block.register_forward_hook(lambda *_, kept=kept: _set(kept, None), always_call=True)
+
+
+def _blocks(network: nn.Module) -> Iterator[nn.Module]:
+    """What works at one time: residual blocks, transformers, single layers; each weight is in one of them."""
+    for child in network.children():
+        inner = list(child.children())
+        holds_lists = bool(inner) and all(isinstance(one, nn.ModuleList) for one in inner)
+        if isinstance(child, nn.ModuleList) or holds_lists:
+            yield from _blocks(child)
+        else:
+            yield child
+
+
+def _set(kept: list[tuple[nn.Module, str, Any]], device: torch.device | None) -> None:
+    for module, name, weight in kept:
+        module._parameters[name] = weight if device is None else nn.Parameter(_lent(weight, device), False)
+
+
+def _lent(weight: Tensor, device: torch.device) -> Tensor:
+    return weight.detach().to(device)
