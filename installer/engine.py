@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 import tomllib
 from pathlib import Path
 
@@ -46,5 +48,14 @@ def _install_torch(environment: Environment, torch: str, build: str) -> None:
         except Stop as failure:
             say(f"  {failure}")
     if build != "mac":
-        say("  PyTorch's own index does not serve it; taking it from the package index")
+        say(f"  PyTorch's own index does not serve it; taking it from the package index{_what_that_means(build)}")
     environment.install(torch)
+
+
+def _what_that_means(build: str) -> str:
+    if build == "cpu" and (sys.platform, platform.machine()) == ("linux", "x86_64"):
+        return (
+            ", where there is only the build for NVIDIA cards:\n"
+            "  it works without one, but 2.9 GB are downloaded. Interrupt it and try later if that is too much."
+        )
+    return ""

@@ -23,7 +23,7 @@ _RUN = _IN_BLENDER / "run.py"
 def run_suites(folder: Path, blender: Path | None) -> int:
     """Installs what the tests need, runs all that can run here; the number of failures."""
     started = time.monotonic()
-    engine = provide_engine(folder, "test")
+    engine = provide_engine(folder, "train", "test")  # the tests train for a step
     results = [_lint(engine)]
     with tempfile.TemporaryDirectory(prefix="t2vz-") as profiles:
         suites = []

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import platform
 import re
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from installer import accelerator, blenders, pip, runner, wheel
+from installer import accelerator, blenders, engine, pip, runner, wheel
 from installer.console import Stop
 from installer.engine import requirements
 from installer.environment import Environment, State
@@ -42,9 +43,12 @@ def test_the_installer_imports_the_standard_library_and_itself():
         assert tops(path) <= allowed, path
 
 
-def test_the_engine_extra_names_everything_the_core_imports():
-    named = {re.split(r"[<>=\[ ]", item)[0].lower() for item in requirements("engine")}
+def test_the_extras_name_everything_the_core_imports():
+    serving, training = (
+        {re.split(r"[<>=]", item)[0].lower() for item in requirements(name)} for name in ("engine", "train")
+    )
     for path in (ROOT / "t2vz_core").rglob("*.py"):
+        named = serving | training if "train" in path.parts else serving
         for top in tops(path) - sys.stdlib_module_names - {"t2vz_core"}:
             assert {"cv2": "opencv-python-headless"}.get(top, top).lower() in named, f"{path} imports {top}"
 
@@ -118,6 +122,17 @@ def test_what_cannot_be_installed_is_one_sentence_with_the_log(tmp_path):
 )
 def test_the_cuda_build_is_one_that_all_cards_run(cards, build):
     assert accelerator.cuda_build(cards) == build
+
+
+def test_where_pytorchs_index_is_out_of_reach_the_larger_download_is_said_first(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(engine, "torch_index", lambda build: None)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    environment = Environment(tmp_path)
+    environment.install = lambda *words: print("installing", *words)  # type: ignore[method-assign]
+    engine._install_torch(environment, "torch==2.13.*", "cpu")
+    said = capsys.readouterr().out
+    assert "NVIDIA" in said and "2.9 GB" in said.split("installing torch==2.13.*")[0]
 
 
 def test_the_manifest_in_the_zip_names_the_wheel_and_its_version():
