@@ -13,6 +13,8 @@ from pathlib import Path
 
 import bpy
 
+from t2vz_core.wire import presets
+
 from . import playback, properties, scene_job, session
 from .generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
 
@@ -120,6 +122,8 @@ def apply(asked: argparse.Namespace, settings: properties.T2VZ_Settings) -> None
     Raises:
         ValueError: a setting of --set that is not there or cannot have that value.
     """
+    if asked.fast:
+        presets.follow(settings.sampling, presets.FAST)
     for path in SETTINGS:
         value = getattr(asked, path.rpartition(".")[2])
         if value is not None:
@@ -159,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--flow", dest="has_flow", action="store_true", default=None, help="also write the flow from frame to frame")
     add("--model", dest="base", metavar="MODEL", help="'demo', a folder, a .safetensors file or a name in your models")
     add("--seed", type=int, metavar="N", help="chooses the noise")
+    add("--fast", action="store_true", help="a quick solver with shortcuts, as the panel's preset Fast")
     add("--steps", type=int, metavar="N", help="denoising steps")
     add("--guidance", type=float, metavar="X", help="how closely the prompt is followed")
     add("--size", dest="side_px", type=int, metavar="PX", help="side of the square with as many pixels")

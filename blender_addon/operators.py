@@ -5,6 +5,7 @@ from pathlib import Path
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
+from t2vz_core.wire import presets
 from t2vz_core.wire.job import read_job
 
 from . import batch, playback, preview, scene_job, session
@@ -60,6 +61,27 @@ class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
         session.begin(generation, scene, preview.add_strips if is_shot else preview.show_frame)
+        return {"FINISHED"}
+
+
+class T2VZ_OT_preset(bpy.types.Operator):
+    """Choose solver, steps and shortcuts in one go"""
+
+    bl_idname = "t2vz.preset"
+    bl_label = "Preset"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender's own convention
+
+    preset: EnumProperty(
+        name="Preset",
+        items=(
+            (presets.PUBLISHED, "Published", "As in the paper: DDIM, 50 steps"),
+            (presets.FAST, "Fast", "DPM++ 2M, 16 steps, guidance in the first 70 %, deep features every other step"),
+        ),
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Puts its settings into the scene's."""
+        presets.follow(context.scene.t2vz.sampling, self.preset)
         return {"FINISHED"}
 
 
@@ -146,6 +168,7 @@ class T2VZ_OT_open_folder(bpy.types.Operator):
 CLASSES = (
     T2VZ_OT_generate,
     T2VZ_OT_preview,
+    T2VZ_OT_preset,
     T2VZ_OT_resume,
     T2VZ_OT_cancel,
     T2VZ_OT_import_frames,

@@ -54,6 +54,13 @@ def test_with_flow_every_frame_knows_the_way_to_its_neighbours(scene, tmp_path):
     assert np.load(tmp_path / "out" / passes[0].flow_ahead).shape == (64, 64, 3)
 
 
+def test_fast_is_the_preset_and_what_else_is_said_counts_more(scene, tmp_path):
+    words = ["--fast", "--steps", "12", "--capture-only", *SMALL, "--out", str(tmp_path / "out")]
+    assert batch.main(words) == batch.DONE
+    sampling = read_job(tmp_path / "out").sampling
+    assert (sampling.scheduler, sampling.steps, sampling.deep_every) == ("dpm++2m", 12, 2)
+
+
 def test_any_setting_can_be_set_by_its_name(scene, tmp_path):
     words = ["--set", "coherence.fusion=0.25", "--set", "motion.is_faithful=yes", "--set", "shot.width_px=128"]
     words += ["--set", "follows_render=no", "--capture-only", "--out", str(tmp_path / "out")]
