@@ -48,6 +48,11 @@ class Wanted:
     has_flow: bool = False
 
 
+def object_numbers() -> dict[str, int]:
+    """The number of each object in the ids pass, by its full name."""
+    return {name: index for index, name in enumerate(sorted(item.name_full for item in bpy.data.objects), 1)}
+
+
 def capture(
     scene: bpy.types.Scene,
     view_layer: bpy.types.ViewLayer,
@@ -100,13 +105,12 @@ class _Run:
         self.pixels = pixel_centres(wanted.width_px, wanted.height_px)
         self.told: set[str] = set()
         self.tell = note
-        names = sorted(item.name_full for item in bpy.data.objects)
         self.reader = Reader(
             view_layer,
             _names(wanted.subject),
             "normal" in wanted.passes,
             self.note,
-            {name: index for index, name in enumerate(names, 1)},
+            object_numbers(),
         )
 
     def note(self, text: str) -> None:
@@ -151,10 +155,10 @@ class _Run:
         depsgraph = self._depsgraph()
         view = camera_view(self.scene, depsgraph, self.wanted.width_px, self.wanted.height_px)
         snapshot = self.reader.snapshot(depsgraph, view)
-        if not snapshot.bodies:
+        pose = joints(depsgraph, view, self.note) if "pose" in self.wanted.passes else None
+        if not snapshot.bodies and (pose is None or not len(pose)):
             raise CaptureError(f"The scene {self.scene.name} has nothing to capture: no surface is shown in renders.")
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
-        pose = joints(depsgraph, view, self.note) if "pose" in self.wanted.passes else None
         return _Moment(Sight(snapshot, surface), self.scene.camera.name_full, self._target(depsgraph), pose)
 
     def _depsgraph(self) -> bpy.types.Depsgraph:

@@ -83,13 +83,22 @@ def depths(view: View, points: np.ndarray) -> np.ndarray:
 def sky_places(here: View, there: View, pixels: np.ndarray) -> np.ndarray:
     """Where what is infinitely far at `pixels` (n, 2) of one view is seen in another: (n, 2) px.
 
-    Only the rotation and the lens count. An orthographic camera looks the same way everywhere, so there the
-    background stays where it is on the screen.
+    Only the rotation and the lens count. For an orthographic camera, before which near and far move alike, the
+    background is a backdrop in the camera's plane: it follows pan, roll and zoom as all else does. Between a
+    perspective and an orthographic camera it stays where it is.
     """
+    if here.is_orthographic and there.is_orthographic:
+        return places(there, _in_plane(here, pixels))
     if here.is_orthographic or there.is_orthographic:
         return pixels.copy()
     homography = there.to_pixel[:, :3] @ np.linalg.inv(here.to_pixel[:, :3])
     return _divided(pixels @ homography[:, :2].T + homography[:, 2])
+
+
+def _in_plane(view: View, pixels: np.ndarray) -> np.ndarray:
+    """World points (n, 3) at planar depth 0 of an orthographic view that are seen at pixels (n, 2)."""
+    rows = np.stack([view.to_pixel[0], view.to_pixel[1], view.to_camera[2]])
+    return (np.column_stack([pixels, np.zeros(len(pixels))]) - rows[:, 3]) @ np.linalg.inv(rows[:, :3]).T
 
 
 def turn(here: View, there: View) -> float:

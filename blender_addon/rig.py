@@ -22,13 +22,17 @@ MOST_LAYERS = 64  # surfaces of the own body that a ray to a joint goes through
 
 
 def joints(depsgraph: bpy.types.Depsgraph, view: View, note: Callable[[str], None] = print) -> np.ndarray:
-    """Everybody on screen in the evaluated scene, the farthest first; `note` is told if nobody at all is known.
+    """Everybody on screen in the evaluated scene, the farthest first.
+
+    `note` is told if nobody at all is known, and of presets that cannot be read.
 
     Returns:
         (people, 18, 3) float32, COCO-18: x_px, y_px, 1 seen or 0 not. Not seen is what lies behind the camera, off the
         screen, behind another object or, of the face, on the far side of the head.
     """
     people, cast = [], _characters(depsgraph)
+    for fault in preset_faults():
+        note(fault)
     if not any(mapping_of(armature) for armature, _ in cast):
         note(NOBODY)
     for armature, transform in cast:
@@ -46,7 +50,7 @@ def mapping_of(armature: bpy.types.Object) -> dict[str, str] | None:
     """Joint -> bone of an armature: what its bone names tell, changed by what the artist set; None if no human."""
     own = armature.get(PROPERTY)
     own = dict(own) if own is not None else {}
-    found = _detected(tuple(armature.data.bones.keys()))
+    found = _detected(tuple(armature.data.bones.keys()), _preset_files())
     if found is None and not own:
         return None
     return {joint: bone for joint, bone in ({**(found or {}), **own}).items() if bone}
@@ -66,7 +70,6 @@ def save_preset(title: str, mapping: Mapping[str, str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{bpy.path.clean_name(title)}.json"
     skeleton.write_preset(file, title, mapping)
-    _detected.cache_clear()
     return file
 
 
@@ -75,9 +78,18 @@ def preset_folder() -> Path:
     return Path(bpy.utils.user_resource("SCRIPTS", path="presets/t2vz/rigs"))
 
 
-@lru_cache(maxsize=64)  # every frame asks; reading the presets and names takes longer than the pose
-def _detected(bones: tuple[str, ...]) -> dict[str, str] | None:
-    found = skeleton.detected(bones, skeleton.read_presets(skeleton.PRESETS, preset_folder()))
+def preset_faults() -> list[str]:
+    """A sentence about each file among the presets that is none."""
+    return skeleton.read_presets(_preset_files())[1]
+
+
+def _preset_files() -> tuple[tuple[Path, int], ...]:
+    return skeleton.preset_files(skeleton.PRESETS, preset_folder())
+
+
+@lru_cache(maxsize=64)  # every frame asks; spelling out the names takes longer than the pose
+def _detected(bones: tuple[str, ...], files: tuple[tuple[Path, int], ...]) -> dict[str, str] | None:
+    found = skeleton.detected(bones, skeleton.read_presets(files)[0])
     return found and found[1]
 
 

@@ -1,5 +1,6 @@
 """Which bone is which joint: shown for the active armature, and changed by hand where the names do not tell."""
 
+import textwrap
 from typing import Any
 
 import bpy
@@ -7,6 +8,7 @@ from bpy.props import EnumProperty, StringProperty
 
 from . import rig, skeleton
 
+LETTERS = 40  # that a line of the sidebar holds
 LEFT_OUT = "–"  # Blender takes an empty name in a list for a heading
 
 
@@ -27,6 +29,9 @@ def draw(layout: Any, armature: bpy.types.Object) -> None:
         row.label(text=joint.replace("_", " ").capitalize())
         chosen = row.operator("t2vz.set_joint", text=mapping.get(joint, LEFT_OUT))
         chosen.joint = joint
+    for fault in rig.preset_faults():
+        for line in textwrap.wrap(fault, LETTERS):
+            layout.label(text=line)
     row = layout.row(align=True)
     row.operator("t2vz.detect_joints")
     row.operator("t2vz.save_rig_preset")

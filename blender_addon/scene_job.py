@@ -8,17 +8,21 @@ from datetime import datetime
 from pathlib import Path
 
 import bpy
+from mathutils import Color
 
-from t2vz_core.wire.job import GRID, Control, JobSpec
+from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
 
 from . import beauty, jobs, preferences, rendered, resume
-from .capture import Wanted, capture
+from .capture import Wanted, capture, object_numbers
 from .engine import Engine
 from .generation import Generation
 from .settings import passes_needed, spec_of
+from .triangles import MESHED
 from .unkeyed import is_animated
 
+FEW_DEPTHS = "Grey shows the depths of these frames alone; the whole range, or Near and Far, shows the shot's."
 STRENGTH = "t2vz.motion.strength"  # its path in the scene
+UNCOLOURED = (1.0, 1.0, 1.0)  # an object's colour where the artist has not chosen one
 TARGETED = {"object": "object", "own": "own", "both": "sum"}  # our motion sources that need an object: capture's
 
 
@@ -42,16 +46,31 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
     """
     spec = _spec_of(scene)
     spec = dataclasses.replace(spec, controls=spec.controls or (Control("depth"), Control("outline")))
-    return _begun(scene, spec, numbers, worker, is_preview=True)
+    generation = _begun(scene, spec, numbers, worker, is_preview=True)
+    has_depth = any(control.kind == "depth" for control in spec.controls)
+    if has_depth and not (spec.shot.near and spec.shot.far) and len(numbers) < len(scene.t2vz.frame_numbers()):
+        generation.notes.append(FEW_DEPTHS)
+    return generation
 
 
 def _spec_of(scene: bpy.types.Scene) -> JobSpec:
     render = scene.render
     across, down = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
     spec = spec_of(scene.t2vz, across / down, preferences.find_model)
+    if any(control.kind == "segments" for control in spec.controls):
+        spec = dataclasses.replace(spec, colours=_colours(rendered.holds_passes(scene, scene.t2vz.rendered)))
     if _is_keyed(scene):
         return dataclasses.replace(spec, motion=dataclasses.replace(spec.motion, mode="translation"))
     return spec
+
+
+def _colours(has_files: bool) -> tuple[Colour, ...]:
+    """Of the objects to which the artist gave one, in the viewport's sense; rendered files know pass indices alone."""
+    numbers = object_numbers()
+    coloured = [item for item in bpy.data.objects if item.type in MESHED and tuple(item.color[:3]) != UNCOLOURED]
+    ids = [item.pass_index if has_files else numbers[item.name_full] for item in coloured]
+    srgb = [Color(item.color[:3]).from_scene_linear_to_srgb() for item in coloured]
+    return tuple(Colour(id, tuple(round(255 * part) for part in colour)) for id, colour in zip(ids, srgb) if id)
 
 
 def _is_keyed(scene: bpy.types.Scene) -> bool:

@@ -72,14 +72,22 @@ class Skeleton:
     looks: dict[str, np.ndarray]
 
 
-def read_presets(*folders: Path) -> list[Preset]:
-    """The presets of the folders' JSON files, by name, the general one last.
-
-    Raises:
-        ValueError: a file that is no preset, by its path.
-    """
+def preset_files(*folders: Path) -> tuple[tuple[Path, int], ...]:
+    """The JSON files of some folders by name, each with its time of change in ns."""
     files = sorted((file for folder in folders for file in folder.glob("*.json")), key=lambda file: file.stem)
-    return sorted((_read_preset(file) for file in files), key=lambda preset: preset.title == "Left/Right names")
+    return tuple((file, file.stat().st_mtime_ns) for file in files)
+
+
+@lru_cache(maxsize=4)  # every frame asks
+def read_presets(files: tuple[tuple[Path, int], ...]) -> tuple[list[Preset], list[str]]:
+    """The presets of these files, the general one last; and a sentence about each file that is none."""
+    presets, faults = [], []
+    for file, _ in files:
+        try:
+            presets.append(_read_preset(file))
+        except ValueError as error:
+            faults.append(str(error))
+    return sorted(presets, key=lambda preset: preset.title == "Left/Right names"), faults
 
 
 def _read_preset(file: Path) -> Preset:

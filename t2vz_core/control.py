@@ -111,10 +111,13 @@ def _lines(inverse: np.ndarray, n: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def segments(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
-    """Every object flat in a colour that depends on nothing but its id; background black."""
+    """Every object flat in the artist's colour, or in one that depends on nothing but its id; background black."""
     ids = source.read(frame, "ids")
     known, places = np.unique(ids, return_inverse=True)
-    return id_colours(known)[places.reshape(ids.shape)]
+    colours = id_colours(known)
+    for own in spec.colours:
+        colours[known == own.id] = own.rgb
+    return colours[places.reshape(ids.shape)]
 
 
 def id_colours(ids: np.ndarray) -> np.ndarray:

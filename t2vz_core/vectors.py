@@ -106,11 +106,17 @@ def _check(path: Path, vector: np.ndarray, place: np.ndarray, here: Rendered, th
 
 def _still(path: Path, here: Rendered, there: Rendered) -> np.ndarray:
     """Where each pixel's point would have been, had only the camera moved."""
-    pixels, depth = _pixels(here), exr.read_exr(path, "depth")
+    depth = exr.read_exr(path, "depth")
+    return _seen(here, there, np.where(np.isinf(depth), 1.0, depth))
+
+
+def _seen(here: Rendered, there: Rendered, depth: np.ndarray) -> np.ndarray:
+    """Where the points seen in each pixel at a depth (H, W) are seen by another camera: (H, W, 2) px."""
+    pixels = _pixels(here)
     to_pixel, to_camera = _matrix(here.to_pixel), _matrix(here.to_camera)
     # Three equations for the world's point: x, y and the depth, which is -z in camera space.
-    w = np.where(np.isinf(depth), 1.0, depth) if to_pixel[2, :3].any() else np.ones_like(depth)
-    known = np.stack([pixels[..., 0] * w, pixels[..., 1] * w, -np.where(np.isinf(depth), 1.0, depth)], axis=-1)
+    w = depth if to_pixel[2, :3].any() else np.ones_like(depth)
+    known = np.stack([pixels[..., 0] * w, pixels[..., 1] * w, -depth], axis=-1)
     rows = np.stack([to_pixel[0], to_pixel[1], to_camera[2]])
     world = (known - rows[:, 3]) @ np.linalg.inv(rows[:, :3]).T
     seen = world @ _matrix(there.to_pixel)[:, :3].T + _matrix(there.to_pixel)[:, 3]
@@ -124,9 +130,11 @@ def _lens(said: Rendered) -> np.ndarray:
 
 
 def _sky(here: Rendered, there: Rendered) -> np.ndarray:
-    """Where what is infinitely far was; an orthographic camera sees it where it always does."""
+    """Where what is infinitely far was; to an orthographic camera it is a backdrop in the camera's plane."""
     pixels = _pixels(here)
     one, two = _matrix(here.to_pixel)[:, :3], _matrix(there.to_pixel)[:, :3]
+    if not (one[2].any() or two[2].any()):
+        return _seen(here, there, np.zeros(pixels.shape[:2]))
     if not (one[2].any() and two[2].any()):
         return pixels
     seen = np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1) @ (two @ np.linalg.inv(one)).T

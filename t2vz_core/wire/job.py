@@ -161,6 +161,14 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Colour:
+    """The artist's own colour of an object, in which the segments control shows it."""
+
+    id: int = numeric(1, 1, 2**31 - 1, "the object's number in the ids passes")
+    rgb: tuple[int, int, int] = numeric((255, 255, 255), 0, 255, "sRGB")
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """A whole job; everything that changes the picture is in it."""
 
@@ -172,6 +180,7 @@ class JobSpec:
     motion: Motion = Motion()
     coherence: Coherence = Coherence()
     controls: tuple[Control, ...] = ()
+    colours: tuple[Colour, ...] = ()
     frames: tuple[Frame, ...] = ()
 
     @staticmethod

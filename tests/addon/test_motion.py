@@ -101,6 +101,26 @@ def test_the_sky_follows_the_turning_camera_and_not_its_travel():
     assert middle == pytest.approx((60 * np.tan(0.1), 0), abs=0.02)
 
 
+def flat_view(x: float = 0, zoom: float = 1, rolled: float = 0) -> View:
+    """An orthographic camera at (x, 0, 0) that looks along −z, 20 px to a unit."""
+    c, s = np.cos(rolled), np.sin(rolled)
+    rigid = np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]) @ shifted(-x, 0, 0)
+    lens = np.array([[20.0 * zoom, 0, 0, WIDTH / 2], [0, -20.0 * zoom, 0, HEIGHT / 2], [0, 0, 0, 1]])
+    return View(lens @ rigid, rigid[:3], 0.1, 100.0, WIDTH, HEIGHT, (0, 0, WIDTH, HEIGHT))
+
+
+@pytest.mark.parametrize("how", [{"x": 0.3}, {"zoom": 1.2}, {"rolled": 0.2}])
+def test_an_orthographic_cameras_sky_pans_zooms_and_rolls_with_the_scene(how):
+    scene = quad("a", points=QUAD * 100)
+    where, _ = backward_map(sight(scene, camera=flat_view(**how)), sight(scene, camera=flat_view()), silent)
+    assert np.allclose(sky_places(flat_view(**how), flat_view(), PIXELS), where)
+    assert np.abs(where - PIXELS).max() > 2
+
+
+def test_between_perspective_and_orthographic_the_sky_stays_where_it_is():
+    assert np.array_equal(sky_places(view(x=1), flat_view(), PIXELS), PIXELS)
+
+
 def test_every_place_is_finite_even_behind_the_camera():
     where, visible = backward_map(sight(quad("a")), sight(quad("a"), camera=view(turned=np.pi)), silent)
     assert np.isfinite(where).all() and not visible.any()

@@ -8,9 +8,11 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Euler, Vector
 
-from blender_addon import rig
-from blender_addon.cameras import camera_view
+from blender_addon import rig, rig_editor
+from blender_addon.cameras import CaptureError, camera_view
+from blender_addon.capture import Wanted, capture
 from blender_addon.skeleton import JOINTS
+from tests.blender.test_panel import Layout
 
 WIDTH, HEIGHT = 640, 480
 ON_BONES = [joint for joint in JOINTS if joint != "neck"]
@@ -275,7 +277,29 @@ def test_a_saved_mapping_recognises_the_next_rig_of_that_kind(tmp_path, monkeypa
     assert rig.mapping_of(armature) is None
     rig.save_preset("My studio", {joint: names[bone] for joint, bone in mapping.items()})
     assert rig.mapping_of(armature) == {joint: names[bone] for joint, bone in mapping.items()}
-    rig._detected.cache_clear()
+
+
+def test_a_preset_that_cannot_be_read_is_told_and_the_others_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(rig, "preset_folder", lambda: tmp_path)
+    (tmp_path / "mine.json").write_text("{")
+    armature, notes = metarig(), []
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    assert len(rig.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), notes.append)) == 1
+    assert notes == rig.preset_faults() and "mine.json is no rig preset" in notes[0]
+    layout = Layout()
+    rig_editor.draw(layout, armature)
+    assert "mine.json" in " ".join(layout.drawn) and "t2vz.set_joint" in layout.drawn
+    (tmp_path / "mine.json").unlink()
+    assert rig.preset_faults() == [] and rig.mapping_of(armature)
+
+
+def test_a_bare_armature_is_captured_before_an_empty_background():
+    metarig()
+    wanted = Wanted(WIDTH, HEIGHT, frozenset({"pose", "depth", "map", "visible"}))
+    first, second = capture(bpy.context.scene, bpy.context.view_layer, wanted, (1, 2), pytest.fail)
+    assert len(first.pose) == 1 and np.isinf(first.depth).all() and second.visible.all()
+    with pytest.raises(CaptureError, match="has nothing to capture"):
+        list(capture(bpy.context.scene, bpy.context.view_layer, Wanted(64, 64, frozenset({"depth"})), (1,)))
 
 
 def test_what_is_no_human_is_not_drawn_and_the_artist_is_told(capsys):

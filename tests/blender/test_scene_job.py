@@ -1,6 +1,7 @@
 """What a scene's settings ask for is what the job folder says."""
 
 import bpy
+import numpy as np
 import pytest
 
 from blender_addon import scene_job
@@ -72,3 +73,29 @@ def test_a_vector_pass_without_files_that_hold_one_is_a_sentence(scene, tmp_path
         with pytest.raises(ValueError, match="The Vector Pass needs Rendered Frames"):
             scene_job.generation_of(scene, None, tmp_path / "job")
         assert not (tmp_path / "job").exists()
+
+
+def test_a_preview_of_one_frame_says_whose_depths_it_shows(scene, painter):
+    scene.t2vz.mode = "depth"
+    one, whole = (scene_job.preview_of(scene, None, numbers) for numbers in ([1, 2], [1, 2, 3]))
+    assert one.notes == [scene_job.FEW_DEPTHS] and whole.notes == []
+    scene.t2vz.shot.near, scene.t2vz.shot.far = 1, 9
+    assert scene_job.preview_of(scene, None, [1, 2]).notes == []
+
+
+def test_the_objects_own_colours_are_the_segments(scene, tmp_path):
+    """Linear 0.5 is 188 in sRGB; an object left white has no colour of its own."""
+    scene.t2vz.mode = "segments"
+    cube = scene.objects["Cube"]
+    cube.color = (1, 0.5, 0, 1)
+    spec = job_of(scene, tmp_path / "job")
+    ids = np.load(tmp_path / "job" / spec.frames[0].passes.ids)
+    (colour,) = spec.colours
+    assert colour.rgb == (255, 188, 0) and set(np.unique(ids)) == {0, colour.id}
+    cube.color = (1, 1, 1, 1)
+    assert job_of(scene, tmp_path / "plain").colours == ()
+
+
+def test_jobs_without_segments_tell_no_colours(scene, tmp_path):
+    scene.objects["Cube"].color = (1, 0, 0, 1)
+    assert job_of(scene, tmp_path / "job").colours == ()

@@ -9,7 +9,7 @@ from t2vz_core.control import CONDITIONS, conditions, depth_range, id_colours
 from t2vz_core.fault import Fault
 from t2vz_core.openpose import COLOURS, draw_people
 from t2vz_core.passes import Source
-from t2vz_core.wire.job import CONTROLS, Control, Frame, JobSpec, Passes, Shot
+from t2vz_core.wire.job import CONTROLS, Colour, Control, Frame, JobSpec, Passes, Shot
 
 SIZE = 64
 
@@ -146,6 +146,15 @@ def test_an_object_keeps_its_colour_whatever_else_is_in_the_picture():
     crowd[20:] = 1_234_567
     assert (draw("segments", ids=alone)[10, 10] == draw("segments", ids=crowd)[10, 10]).all()
     assert draw("segments", ids=alone)[0, 0].tolist() == [0, 0, 0]
+
+
+def test_an_object_to_which_the_artist_gave_a_colour_has_it():
+    ids = flat(3, np.int32)
+    ids[:8] = 4
+    spec, source = shot({"ids": ids}, kinds=("segments",))
+    (picture,) = conditions(replace(spec, colours=(Colour(3, (6, 230, 128)),)), source, spec.frames[0])
+    assert picture[20, 0].tolist() == [6, 230, 128]
+    assert picture[0, 0].tolist() == id_colours(np.array([4]))[0].tolist()
 
 
 def test_thirty_objects_have_thirty_colours_apart():

@@ -6,13 +6,26 @@ from typing import get_args, get_origin, get_type_hints
 
 import pytest
 
-from t2vz_core.wire.job import Control, Frame, JobSpec, Lora, Model, Passes, PromptKey, Shot, read_job, write_job
+from t2vz_core.wire.job import (
+    Colour,
+    Control,
+    Frame,
+    JobSpec,
+    Lora,
+    Model,
+    Passes,
+    PromptKey,
+    Shot,
+    read_job,
+    write_job,
+)
 from t2vz_core.wire.parse import WireError
 
 FULL = JobSpec(
     model=Model(loras=(Lora("ink.safetensors", 0.5),)),
     prompt=dataclasses.replace(JobSpec().prompt, text='a "red" ball\n🎈', keys=(PromptKey(3, "a blue ball"),)),
     controls=(Control("depth"),),
+    colours=(Colour(3, (255, 0, 128)),),
     frames=(
         Frame(1, True, (0.0, 0.0), Passes(depth="passes/depth/0001.npy")),
         Frame(2, shift_px=(-3.5, 1.0), passes=Passes(flow_back="passes/flow_back/0002.npy")),
