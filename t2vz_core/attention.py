@@ -3,7 +3,8 @@
 Khachatryan et al., https://arxiv.org/abs/2303.13439, section 3.3.2. K and V are projected of the anchor alone, and
 the frames of a batch are folded into the length of the query, which is exact and saves memory and time. What a
 frame shows and the anchor did not may be added to the keys (as in FRESCO, https://arxiv.org/abs/2403.12962), so that
-new content does not have to be made of the old. Text attention stays what it is; its K and V are projected once.
+new content does not have to be made of the old, and so may further anchors, each with a weight w: log w is added to
+its scores. Text attention stays what it is; its K and V are projected once.
 
 A batch is laid out group by group (groups of guidance), the frames of a group side by side.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +24,27 @@ from .memory import Memory
 
 ALONE, ANCHOR, FRAMES = "alone", "anchor", "frames"
 
+WEIGHING = 8  # entries that weigh further anchors; a head's size stays a multiple of 8, as fast kernels want it
+LEAST = 1e-4
+
+
+@dataclass
+class Sight:
+    """What the frames of a batch attend to beside the anchor.
+
+    Attributes:
+        hidden: (f, h, w), 0..1: how much of each latent cell the anchor did not show; where it is more than half, the
+            frame attends to itself too. None: nowhere.
+        further: the tokens of further anchors.
+        weights: (f, len(further)), how much each counts for each frame, where the anchor counts 1.
+        keeps: for the tokens of this batch, a further anchor that others will attend to.
+    """
+
+    hidden: Tensor | None = None
+    further: tuple[Memory, ...] = ()
+    weights: Tensor | None = None
+    keeps: Memory | None = None
+
 
 class CrossFrame:
     """What all attention layers of the networks look at just now.
@@ -30,8 +53,7 @@ class CrossFrame:
         memory: the anchor's tokens, of which its K and V are projected.
         role: of the batch: `ALONE` attends to itself, `ANCHOR` does so and is kept, `FRAMES` attend to the anchor.
         step: of the denoising.
-        hidden: of the frames, (f, h, w), 0..1: how much of each latent cell the anchor did not show; where it is more
-            than half, the frame attends to itself too. None: to the anchor only.
+        sight: what the batch attends to beside the anchor.
         slice: queries that are looked up at once; 0: all of them.
     """
 
@@ -39,14 +61,16 @@ class CrossFrame:
         self.memory = memory
         self.role = ALONE
         self.step = 0
-        self.hidden: Tensor | None = None
+        self._kept: Memory | None = None
+        self.sight = Sight()
         self.slice = 0
 
-    def turn(self, step: int, role: str) -> None:
+    def turn(self, step: int, role: str, sight: Sight | None = None) -> None:
         """From now on it is about a step of a batch with this role."""
-        self.step, self.role = step, role
-        if role == ANCHOR:
-            self.memory.begin(step)
+        self.step, self.role, self.sight = step, role, sight or Sight()
+        self._kept = self.memory if role == ANCHOR else self.sight.keeps
+        if self._kept is not None:
+            self._kept.begin(step)
 
     def slice_queries(self) -> None:
         """Trades time for memory, where the device has no attention kernel that spares it."""
@@ -54,10 +78,11 @@ class CrossFrame:
 
     def keys_values(self, layer: str, tokens: Tensor, attn: Any) -> tuple[Tensor, Tensor]:
         """K and V (groups or batch, heads, n, d) for the tokens (batch, n, c) of a layer."""
-        if self.role == ANCHOR:
-            self.memory.put(self.step, layer, tokens)
-        elif self.role == FRAMES:
-            tokens = self.memory.get(self.step, layer, tokens.device)
+        if self._kept is not None:
+            self._kept.put(self.step, layer, tokens)
+        if self.role == FRAMES:
+            known = [one.get(self.step, layer, tokens.device) for one in (self.memory, *self.sight.further)]
+            tokens = torch.cat(known, 1) if len(known) > 1 else known[0]
         return _heads(attn.to_k(tokens), attn), _heads(attn.to_v(tokens), attn)
 
 
@@ -89,11 +114,13 @@ class _ToAnchor:
 
     def __call__(self, attn: Any, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
         keys, values = self._state.keys_values(self._layer, hidden_states, attn)
-        if self._state.role == FRAMES and self._state.hidden is not None:
-            new = tokens_of(self._state.hidden, hidden_states.shape[1])
+        is_frames, sight = self._state.role == FRAMES, self._state.sight
+        weights = sight.weights if is_frames and sight.further else None
+        if is_frames and sight.hidden is not None:
+            new = tokens_of(sight.hidden, hidden_states.shape[1])
             if new.any():
-                return _attend_new(attn, hidden_states, keys, values, new)
-        return _attend(attn, hidden_states, keys, values, self._state.slice)
+                return _attend_new(attn, hidden_states, keys, values, new, weights)
+        return _attend(attn, hidden_states, keys, values, self._state.slice, weights)
 
 
 class _ToText:
@@ -109,14 +136,38 @@ class _ToText:
         return _attend(attn, hidden_states, *self._pair)
 
 
-def _attend(attn: Any, tokens: Tensor, keys: Tensor, values: Tensor, slice_at: int = 0) -> Tensor:
+def _attend(
+    attn: Any, tokens: Tensor, keys: Tensor, values: Tensor, slice_at: int = 0, weights: Tensor | None = None
+) -> Tensor:
     """Attention of the tokens (groups·f, n, c) to keys and values (groups, heads, m, d)."""
-    groups, (batch, n, _) = keys.shape[0], tokens.shape
+    groups, d, (batch, n, _) = keys.shape[0], keys.shape[-1], tokens.shape
     query = _heads(attn.to_q(tokens).reshape(groups, batch // groups * n, -1), attn)  # -> (groups, heads, f·n, d)
-    parts = query.split(slice_at or query.shape[2], dim=2)
-    seen = torch.cat([F.scaled_dot_product_attention(part, keys, values) for part in parts], dim=2)
-    seen = seen.transpose(1, 2).reshape(batch, n, -1)
+    if weights is not None:
+        query, keys, values = _weighed(query, keys, values, weights.repeat_interleave(n, 0))
+    parts = query.split(slice_at or query.shape[2], 2)
+    seen = [F.scaled_dot_product_attention(part, keys, values, scale=d**-0.5) for part in parts]
+    seen = seen[0] if len(seen) == 1 else torch.cat(seen, dim=2)
+    seen = seen[..., :d].transpose(1, 2).reshape(batch, n, -1)
     return attn.to_out[1](attn.to_out[0](seen))
+
+
+def _weighed(query: Tensor, keys: Tensor, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Adds log w to the scores of the keys of further anchors, without a mask as large as all scores.
+
+    A score is a dot product: log w is a further entry of the query, where the keys of that anchor have a one.
+
+    Args:
+        query: (batch, heads, q, d).
+        keys, values: (batch, heads, (1 + s)·n, d), the anchor's and those of s further ones.
+        weights: (q, s) or (batch, 1, 1, s).
+    """
+    sources, d = weights.shape[-1], query.shape[-1]
+    logs = F.pad(weights.clamp_min(LEAST).log() * d**0.5, (0, WEIGHING - sources))  # attention divides scores by √d
+    ones = F.pad(torch.eye(sources), (0, WEIGHING - sources, 1, 0))  # -> (1 + s, 8), the anchor's are 0
+    ones = ones.repeat_interleave(keys.shape[2] // (1 + sources), 0)
+    query = torch.cat([query, logs.to(query).expand(*query.shape[:3], -1)], -1)
+    keys = torch.cat([keys, ones.to(keys).expand(*keys.shape[:2], -1, -1)], -1)
+    return query, keys, F.pad(values, (0, WEIGHING))
 
 
 def tokens_of(hidden: Tensor, count: int) -> Tensor:
@@ -130,18 +181,23 @@ def tokens_of(hidden: Tensor, count: int) -> Tensor:
     return F.adaptive_avg_pool2d(hidden.float(), (h, w)).flatten(1) > 0.5
 
 
-def _attend_new(attn: Any, tokens: Tensor, keys: Tensor, values: Tensor, new: Tensor) -> Tensor:
+def _attend_new(
+    attn: Any, tokens: Tensor, keys: Tensor, values: Tensor, new: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """As `_attend`, each frame attending also to those of its own tokens that are `new` (f, n)."""
-    frames, most = len(new), int(new.sum(1).max())
+    frames, most, d = len(new), int(new.sum(1).max()), keys.shape[-1]
+    query, (keys, values) = _heads(attn.to_q(tokens), attn), (x.repeat_interleave(frames, 0) for x in (keys, values))
+    if weights is not None:
+        query, keys, values = _weighed(query, keys, values, weights.repeat(len(query) // frames, 1)[:, None, None])
     chosen = new.long().argsort(dim=1, descending=True, stable=True)[:, :most]  # -> (f, most); the shorter are padded
     is_used = new.gather(1, chosen)
-    is_used = torch.cat([is_used.new_ones(frames, keys.shape[2]), is_used], 1)  # -> (f, n + most)
+    is_used = torch.cat([is_used.new_ones(frames, keys.shape[2]), is_used], 1)  # -> (f, m + most)
     own = tokens.unflatten(0, (-1, frames))  # -> (groups, f, n, c)
     own = own.gather(2, chosen[None, :, :, None].expand(len(own), -1, -1, own.shape[3])).flatten(0, 1)
-    keys = torch.cat([keys.repeat_interleave(frames, 0), _heads(attn.to_k(own), attn)], 2)
-    values = torch.cat([values.repeat_interleave(frames, 0), _heads(attn.to_v(own), attn)], 2)
-    mask = is_used[:, None, None].repeat(len(tokens) // frames, 1, 1, 1)  # -> (groups·f, 1, 1, n + most)
-    seen = F.scaled_dot_product_attention(_heads(attn.to_q(tokens), attn), keys, values, attn_mask=mask)
+    more = [F.pad(_heads(to(own), attn), (0, keys.shape[-1] - d)) for to in (attn.to_k, attn.to_v)]
+    keys, values = torch.cat([keys, more[0]], 2), torch.cat([values, more[1]], 2)
+    mask = is_used[:, None, None].repeat(len(tokens) // frames, 1, 1, 1)  # -> (groups·f, 1, 1, m + most)
+    seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=d**-0.5)[..., :d]
     return attn.to_out[1](attn.to_out[0](seen.transpose(1, 2).flatten(2)))
 
 

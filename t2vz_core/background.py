@@ -2,7 +2,8 @@
 
 Text2Video-Zero, section 3.3.3 (arXiv 2303.13439); α weighs the moved anchor. The paper smooths once, at T. There
 both terms are nearly noise, so the blend has too little of it, and a network that is told of more noise than it gets
-paints blurs: dividing by the standard deviation of the blend repairs this.
+paints blurs: dividing by the standard deviation of the blend repairs this. At lower levels picture and noise are
+smoothed each for itself, x_t = √ᾱ_t·x̂₀ + √(1−ᾱ_t)·ε, since only the noise loses variance.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor
 
 from .fault import Fault
-from .geometry import sample
-from .wire.job import JobSpec
+from .geometry import mask_to_cells, sample
+from .motion import Place
+from .passes import Source
+from .wire.job import Coherence, Frame, JobSpec
 
 
 def demand_masks(spec: JobSpec) -> None:
@@ -27,6 +30,12 @@ def demand_masks(spec: JobSpec) -> None:
                 f"Frame {frame.number} has no mask, so its background cannot be smoothed: "
                 "choose which objects are foreground, or turn background smoothing off."
             )
+
+
+def background(source: Source, here: Place, anchor: Frame) -> Tensor:
+    """The part (h, w) of each cell of a frame that is background there and in the anchor, and was visible."""
+    foregrounds = (mask_to_cells(torch.from_numpy(source.read(frame, "mask"))) for frame in (here.frame, anchor))
+    return shared_background(*foregrounds, here.cells, here.visible)
 
 
 def shared_background(
@@ -53,10 +62,10 @@ def smooth(
     """The latents x^k with their background drawn towards the moved anchor x̂^k.
 
     Args:
-        latents, moved: (channels, h, w).
-        background: (h, w) 0..1, where to smooth.
+        latents, moved: (…, channels, h, w).
+        background: (h, w) or (f, 1, h, w), 0..1, where to smooth.
         alpha: weight of the moved anchor, 0..1.
-        correlation: ρ between the two, a number or one per cell (h, w), of pure noise; None leaves the variance
+        correlation: ρ between the two, a number or one per frame or cell, of pure noise; None leaves the variance
             lost, as published.
     """
     weight = alpha * background
@@ -64,3 +73,30 @@ def smooth(
     if correlation is None:
         return blend
     return blend / torch.sqrt(weight**2 + (1 - weight) ** 2 + 2 * weight * (1 - weight) * correlation)
+
+
+def smooth_level(
+    x: Tensor, x0: Tensor, moved: tuple[Tensor, Tensor], background: Tensor, alpha_bar: float, tied: Coherence
+) -> Tensor:
+    """The latents x_t^k (f, c, h, w) of a level with their background smoothed.
+
+    Args:
+        x0: x̂₀^k (f, c, h, w).
+        moved: x̂₀ and ε of the anchor, moved to each frame (f, c, h, w).
+        background: (f, 1, h, w) 0..1.
+        alpha_bar: ᾱ_t.
+    """
+    clean, noise = smooth(x0, moved[0], background, tied.smoothing), 0.0
+    if alpha_bar < 1:
+        own = (x - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5
+        shared = correlation(own, moved[1], background) if tied.keeps_variance else None
+        noise = (1 - alpha_bar) ** 0.5 * smooth(own, moved[1], background, tied.smoothing, shared)
+    return alpha_bar**0.5 * clean + noise
+
+
+def correlation(one: Tensor, two: Tensor, where: Tensor) -> Tensor:
+    """ρ of two fields of noise (f, c, h, w) within `where` (f, 1, h, w) -> (f, 1, 1, 1)."""
+    both, first, second = (
+        (where * product).sum((1, 2, 3), keepdim=True) for product in (one * two, one * one, two * two)
+    )
+    return (both / (first * second).sqrt().clamp_min(1e-6)).clamp(0, 1)

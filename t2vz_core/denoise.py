@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .attention import ALONE, ANCHOR, FRAMES, CrossFrame
+from .attention import ALONE, ANCHOR, FRAMES, CrossFrame, Sight
+from .background import background, smooth_level
 from .control import conditions
 from .deep import Deep, Features
 from .diffusion import Descent
 from .fault import Fault
-from .fusion import Gallery, Shown, carry, carry_lost, fuse, fused_part, has_scene_shapes, is_fused
-from .geometry import mask_to_cells
+from .further import Further, are_attended, nearness
+from .fusion import Gallery, carried, fuse, fused_part, has_scene_shapes, is_fused, shown
 from .guidance import NOTHING, group_weights
-from .motion import Place, place
+from .motion import Place, place, warp
 from .noise import keyed_noise
 from .passes import Source, pictures_to_tensor
 from .prompts import Prompts
@@ -32,6 +33,7 @@ class Batch:
     frames: list[Frame]
     controls: list[Tensor]  # one (f, 3, H, W) within 0..1 per ControlNet
     source: Tensor | None  # (f, 4, h, w) latents of the source pictures, InstructPix2Pix
+    sight: Sight = field(default_factory=Sight)
     deep: Features = field(default_factory=dict)
 
 
@@ -61,6 +63,8 @@ class Denoiser:
         self._prompts = Prompts(spec, networks)
         self._has_scene_shapes = has_scene_shapes(spec, networks.is_instruct)
         self._gallery, self._fused = Gallery(), fused_part(spec, self._has_scene_shapes)
+        self._smoothed = spec.coherence.smoothing_until if spec.coherence.smoothing else 0.0
+        self._further: list[Further] = []
         self.device = networks.device
 
     def anchor(self, frame: Frame, x: Tensor, kept_from: int) -> Path:
@@ -73,42 +77,72 @@ class Denoiser:
             self._tick(1)
         return path
 
-    def frames(self, places: list[Place], x: Tensor, start: int, anchor: Path) -> Tensor:
-        """The frames' way down from level `start` to x_0 (f, c, h, w)."""
+    def frames(self, places: list[Place], x: Tensor, start: int, anchor: Path, *, is_further: bool = False) -> Tensor:
+        """The frames' way down from level `start` to x_0 (f, c, h, w).
+
+        Args:
+            is_further: a single frame, to which those to come will attend.
+        """
         batch = self._batch([here.frame for here in places])
-        step = self._descent.begin(start)
-        self._attention.hidden = self._hidden(places)
-        carried = self._carried(places) if self._fused else None
-        for i in range(start, len(self._descent)):
+        batch.sight = self._sight(places, is_further)
+        step, steps, path = self._descent.begin(start), len(self._descent), {start: x}
+        shows = self._carried(places) if self._carries else None
+        for i in range(start, steps):
             x0 = self._beside_anchor(batch, x, i, anchor)
-            if carried and is_fused(i, len(self._descent), self._fused):
-                x0 = fuse(x0, *carried)
+            if shows and is_fused(i, steps, self._fused):
+                x0 = fuse(x0, *shows)
             x = step(x, x0, i, self._fresh(batch, x0, i))
+            if shows and is_fused(i, steps, self._smoothed):
+                x = self._smooth(places, x, x0, i + 1, anchor, shows[0])
+            if is_further:
+                path[i + 1] = x
             self._tick(len(places))
+        if batch.sight.keeps:
+            self._further = [*self._further[-1:], Further(places[0], batch, path, batch.sight.keeps)]
         return x
 
-    def _hidden(self, places: list[Place]) -> Tensor | None:
-        """How much of each cell (f, h, w) the anchor did not show, where attention is to know it."""
-        if self._spec.coherence.attention != "anchor+hidden":
-            return None
-        h, w = places[0].visible.shape
-        return torch.stack([1 - self._surface(here, h, w).visible for here in places]).to(self._networks.device)
-
     def show(self, here: Place, x: Tensor) -> None:
-        """Lets the frames to come know a finished one, x_0 (1, c, h, w), where they are fused with others."""
-        if self._fused:
-            picture = next(self._networks.decode(x))
-            lost = x[0].float() - self._networks.encode(picture[None])[0].float()
-            self._gallery.hang(Shown(picture, lost.cpu(), self._pixels(here)))
+        """Lets the frames to come know a finished one, x_0 (1, c, h, w), where they are made of others."""
+        if self._carries:
+            self._gallery.hang(shown(self._networks, x, self._pixels(here)))
 
     def _carried(self, places: list[Place]) -> tuple[Tensor, Tensor]:
-        """What was shown, moved to each frame: latents (f, c, h, w), and the part of each cell filled (f, 1, h, w)."""
-        seen = [list(self._gallery.seen_from(self._pixels(here))) for here in places]
-        pictures, known = zip(*(carry([(one.picture, to) for one, to in shown]) for shown in seen))
-        lost = torch.stack([carry_lost([(one.lost, to) for one, to in shown]) for shown in seen])
-        parts = torch.stack([mask_to_cells(torch.from_numpy(one))[None] for one in known])
-        encoded = self._networks.encode(np.stack(pictures)).float()
-        return encoded + lost.to(encoded), parts.to(self._networks.device)
+        return carried(self._networks, self._gallery, [self._pixels(here) for here in places])
+
+    def shrink(self) -> bool:
+        """Keeps the anchors' tokens of one step only from now on; False where that is so already."""
+        return any([memory.shrink() for memory in (self._attention.memory, *(one.memory for one in self._further))])
+
+    @property
+    def _carries(self) -> bool:
+        """Whether frames are made of what finished ones show."""
+        return self._fused > 0 or self._smoothed > 0
+
+    def _sight(self, places: list[Place], is_further: bool) -> Sight:
+        """What the frames attend to beside the anchor."""
+        h, w = places[0].visible.shape
+        surfaces = [self._surface(here, h, w) for here in places]
+        sight = Sight()
+        if self._spec.coherence.attention == "anchor+hidden":
+            sight.hidden = torch.stack([1 - here.visible for here in surfaces]).to(self.device)
+        if are_attended(self._spec) and is_further:
+            sight.keeps = self._attention.memory.another()
+        elif are_attended(self._spec) and self._further:
+            others = [self._surface(one.place, h, w) for one in self._further]
+            near = torch.stack([nearness(here, others) for here in surfaces])
+            sight.further = tuple(one.memory for one in self._further)
+            sight.weights = (self._spec.coherence.anchor_weight * near).to(self.device)
+        return sight
+
+    def _smooth(self, places: list[Place], x: Tensor, x0: Tensor, i: int, anchor: Path, shows: Tensor) -> Tensor:
+        """The latents x at level i with their background drawn towards the anchor, its picture and its noise."""
+        h, w = x.shape[2:]
+        where = [background(self._source, self._surface(here, h, w), anchor.batch.frames[0]) for here in places]
+        alpha_bar = float(self._descent.alpha_bar[i])
+        noise = (anchor.x[i] - alpha_bar**0.5 * anchor.x[-1]) / max(1 - alpha_bar, 1e-6) ** 0.5
+        moved = torch.cat([warp(self._spec, here, noise) for here in places])
+        where = torch.stack(where)[:, None].to(x)
+        return smooth_level(x, x0, (shows, moved), where, alpha_bar, self._spec.coherence)
 
     def _pixels(self, here: Place) -> Place:
         """Where the surfaces lay, pixel by pixel."""
@@ -126,13 +160,16 @@ class Denoiser:
             return self._x0(batch, x, i, ALONE)
         if not self._attention.memory.has(i):
             self._x0(anchor.batch, anchor.x[i], i, ANCHOR)
+        for one in self._further if batch.sight.further else ():
+            if not one.memory.has(i):
+                self._x0(one.batch, one.x[i], i, FRAMES)
         return self._x0(batch, x, i, FRAMES)
 
     def _x0(self, batch: Batch, x: Tensor, i: int, role: str) -> Tensor:
         """x̂_0 (f, c, h, w) of the latents x at level i."""
         weights = group_weights(self._spec.sampling, i, len(self._descent), self._networks.is_instruct)
         groups = tuple(weights)
-        self._attention.turn(i, role)
+        self._attention.turn(i, role, batch.sight)
         self._deep.turn(batch.deep, groups, i)
         time = torch.tensor(self._descent.times[i], device=x.device)
         text = self._prompts.condition(groups, batch.frames)

@@ -8,8 +8,9 @@ added, so that a frame that did not move is its anchor. The early steps fuse, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .geometry import map_to_cells, sample
+from .geometry import map_to_cells, mask_to_cells, sample
 from .links import Array, Link, link, warp
 from .motion import Place
 from .wire.job import JobSpec
@@ -69,6 +70,23 @@ class Gallery:
         yield anchor, _link_of(here)
         for one in sorted(others, key=lambda one: abs(one.place.since - here.since)):
             yield one, link(_link_of(here), _link_of(one.place), one.place.since / here.since)
+
+
+def shown(networks: Any, x: Tensor, pixels: Place) -> Shown:
+    """A finished frame as others see it: its latent x_0 (1, c, h, w), and where its pixels lay in the anchor."""
+    picture = next(networks.decode(x))
+    lost = x[0].float() - networks.encode(picture[None])[0].float()
+    return Shown(picture, lost.cpu(), pixels)
+
+
+def carried(networks: Any, gallery: Gallery, pixels: Sequence[Place]) -> tuple[Tensor, Tensor]:
+    """What was shown, moved to each frame: latents (f, c, h, w), and the part of each cell it fills (f, 1, h, w)."""
+    seen = [list(gallery.seen_from(here)) for here in pixels]
+    pictures, known = zip(*(carry([(one.picture, to) for one, to in links]) for links in seen))
+    lost = torch.stack([carry_lost([(one.lost, to) for one, to in links]) for links in seen])
+    parts = torch.stack([mask_to_cells(torch.from_numpy(one))[None] for one in known])
+    encoded = networks.encode(np.stack(pictures)).float()
+    return encoded + lost.to(encoded), parts.to(encoded)
 
 
 def is_fused(step: int, steps: int, part: float) -> bool:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from .attention import CrossFrame, cross_frame
-from .background import demand_masks, shared_background, smooth
+from .background import background, demand_masks, smooth
 from .deep import deep_layers
 from .denoise import Denoiser
 from .diffusion import Descent
+from .further import are_attended
 from .fusion import fused_part, has_scene_shapes
-from .geometry import mask_to_cells
 from .memory import Memory
 from .models import Networks
 from .motion import Place, place, warp
@@ -51,7 +51,8 @@ def generate(
     descent = Descent(spec.sampling, networks.scheduler_config)
     levels = noise_levels(spec, descent, watch.note)
     is_fused = fused_part(spec, has_scene_shapes(spec, networks.is_instruct)) > 0
-    todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every if is_fused else 0))
+    has_further = is_fused or are_attended(spec)
+    todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every if has_further else 0))
     tally = Tally(watch, todo, len(descent), len(descent) - levels[0])
     for scene in todo:
         memory = Memory(len(descent) - levels[0])
@@ -62,7 +63,7 @@ def generate(
         ):
             denoiser = Denoiser(spec, source, networks, descent, attention, deep, tally.steps)
             cells = spec.shot.height_px // 8 * spec.shot.width_px // 8
-            room = Room(networks.device, chunk, cells, watch.note, _reliefs(networks, memory, attention))
+            room = Room(networks.device, chunk, cells, watch.note, _reliefs(networks, denoiser, attention))
             for frames, x_0 in _latents(spec, source, scene, descent, levels, denoiser, room):
                 for frame, x in zip(frames, x_0):
                     yield frame.number, room.attempt(partial(_picture, networks, x))
@@ -102,32 +103,23 @@ def _latents(
         if not spec.coherence.smoothing:
             return x
         # Background smoothing, 3.3.3. Both terms are nearly noise; what they share of it is √A.
-        shared = (descent.alpha_bar[T] / descent.alpha_bar[T_]).sqrt().item()
-        return smoothed(spec, source, here, scene.anchor, x, warp(spec, here, x1.x[T]), shared)
+        shared = (descent.alpha_bar[T] / descent.alpha_bar[T_]).sqrt() if spec.coherence.keeps_variance else None
+        where = background(source, here, scene.anchor).to(x)
+        return smooth(x, warp(spec, here, x1.x[T]), where, spec.coherence.smoothing, shared)
 
-    def x_0(frames: list[Frame]) -> Tensor:
+    def x_0(frames: list[Frame], *, is_further: bool = False) -> Tensor:
         places = [at(frame) for frame in frames]
         # Cross-frame attention, 3.3.2, all the way down from T.
-        return denoiser.frames(places, torch.cat([x_T(here) for here in places]), T, x1)
+        return denoiser.frames(places, torch.cat([x_T(here) for here in places]), T, x1, is_further=is_further)
 
     denoiser.show(at(scene.anchor), x1.x[-1])
     for span in scene.spans:
         if span.further:
-            x = room.attempt(partial(x_0, [span.further]))
+            x = room.attempt(partial(x_0, [span.further], is_further=True))
             denoiser.show(at(span.further), x)
         yield from room.chunked(span.between, x_0)
         if span.further and span.further.number in scene.wanted:
             yield [span.further], x
-
-
-def smoothed(
-    spec: JobSpec, source: Source, here: Place, anchor: Frame, x: Tensor, moved: Tensor, shared: float
-) -> Tensor:
-    """x^k with its background drawn towards the moved anchor; `shared` is the correlation of the two."""
-    foregrounds = (mask_to_cells(torch.from_numpy(source.read(frame, "mask"))) for frame in (here.frame, anchor))
-    background = shared_background(*foregrounds, here.cells, here.visible).to(x)
-    correlation = shared if spec.coherence.keeps_variance else None
-    return smooth(x[0], moved[0], background, spec.coherence.smoothing, correlation)[None]
 
 
 def noise_levels(spec: JobSpec, descent: Descent, note: Callable[[str], None]) -> tuple[int, int]:
@@ -151,11 +143,12 @@ def _picture(networks: Networks, x: Tensor) -> np.ndarray:
     return next(networks.decode(x[None]))
 
 
-def _reliefs(networks: Networks, memory: Memory, attention: CrossFrame) -> list[tuple[str, Callable[[], Any]]]:
+def _reliefs(networks: Networks, denoiser: Denoiser, attention: CrossFrame) -> list[tuple[str, Callable[[], Any]]]:
     """What can be given up for memory, the cheapest first."""
     return [
-        ("the anchor is denoised again beside the other frames", memory.shrink),
+        ("the anchor is denoised again beside the other frames", denoiser.shrink),
         ("attention is looked up in slices", attention.slice_queries),
         ("text encoder and VAE wait in the computer's memory", networks.offload),
         ("pictures are decoded in tiles", networks.vae.enable_tiling),
+        ("the networks wait in the computer's memory too, and work block by block", networks.lend),
     ]

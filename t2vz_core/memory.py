@@ -26,6 +26,10 @@ class Memory:
         self._count = steps
         self._steps: dict[int, dict[str, Tensor]] = {}
 
+    def another(self) -> Memory:
+        """One more, for as many steps; where there is no room here, there is none there."""
+        return Memory(self._count, ONE_STEP if self.place == ONE_STEP else None)
+
     def has(self, step: int) -> bool:
         """Whether the tokens of this step are kept."""
         return step in self._steps

@@ -103,7 +103,9 @@ class Coherence:
 
     attention: str = one_of("anchor", ATTENTIONS, "what each frame attends to")
     anchor_every: int = numeric(8, 0, 1000, "a further anchor to fuse from every so many frames; 0: none")
+    anchor_weight: float = numeric(0.0, 0.0, 1.0, "weight of further anchors in attention, the nearer more; 0: off")
     smoothing: float = numeric(0.0, 0.0, 1.0, "background smoothing α on the moved anchor; 0: off; needs mask passes")
+    smoothing_until: float = numeric(0.0, 0.0, 1.0, "first part of the steps that smooth; 0: once, at T, as published")
     keeps_variance: bool = flag(True, "divide the smoothed background by the variance it lost")
     fusion: float = numeric(0.7, 0.0, 1.0, "first part of the steps that fuse the anchor in along the map; 0: off")
 

@@ -59,7 +59,7 @@ def ours(
         state.slice = slice_at
         state.turn(0, ANCHOR)
         network(anchor, text)
-        state.role = FRAMES
+        state.turn(0, FRAMES)
         return network(frames, text)
 
 
@@ -87,7 +87,7 @@ def test_every_frame_may_have_a_text_of_its_own() -> None:
     with torch.no_grad(), cross_frame([network], Memory(1)) as state:
         state.turn(0, ANCHOR)
         network(anchor, texts[:1])
-        state.role = FRAMES
+        state.turn(0, FRAMES)
         together = network(frames, texts)
         alone = torch.cat([network(frame[None], text[None]) for frame, text in zip(frames, texts)])
     assert torch.allclose(together, alone, atol=1e-6)

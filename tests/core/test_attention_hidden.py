@@ -1,10 +1,11 @@
 """Frames attend to the anchor and, where they show what it did not, to themselves."""
 
+import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 from torch import nn
 
-from t2vz_core.attention import ANCHOR, FRAMES, CrossFrame, cross_frame, tokens_of
+from t2vz_core.attention import ANCHOR, FRAMES, CrossFrame, Sight, cross_frame, tokens_of
 
 GROUPS, N, WIDTH = 2, 16, 8
 
@@ -22,6 +23,9 @@ class _Network(nn.Module):
 class _Kept(dict):
     """A memory without limits."""
 
+    def begin(self, step: int) -> None:
+        self.clear()
+
     def put(self, step: int, layer: str, tokens: torch.Tensor) -> None:
         self[step, layer] = tokens
 
@@ -31,13 +35,13 @@ class _Kept(dict):
 
 def _after_anchor(network: nn.Module, anchor: torch.Tensor, frames: torch.Tensor, hidden) -> torch.Tensor:
     with torch.no_grad(), cross_frame([network], _Kept()) as state:
-        state.role = ANCHOR
+        state.turn(0, ANCHOR)
         network(anchor)
         return _frames(network, state, frames, hidden)
 
 
 def _frames(network: nn.Module, state: CrossFrame, frames: torch.Tensor, hidden) -> torch.Tensor:
-    state.role, state.hidden = FRAMES, hidden
+    state.turn(0, FRAMES, Sight(hidden))
     return network(frames)
 
 
@@ -72,6 +76,35 @@ def test_a_frame_does_not_depend_on_what_is_hidden_in_its_neighbours():
     together = _after_anchor(network, anchor, frames, hidden)
     alone = _after_anchor(network, anchor, frames[2::3], hidden[2:])
     assert torch.allclose(together[2::3], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_further_anchors_count_by_their_weight_for_each_frame(is_hidden):
+    network, anchor, frames, hidden = _inputs()
+    others = torch.randn(2, GROUPS, N, WIDTH)
+    weights = torch.tensor([[0.5, 0.25], [1.0, 0.001], [0.1, 0.9]])
+    with torch.no_grad(), cross_frame([network], _Kept()) as state:
+        state.turn(0, ANCHOR)
+        network(anchor)
+        memories = _Kept(), _Kept()
+        for memory, tokens in zip(memories, others):
+            state.turn(0, FRAMES, Sight(keeps=memory))
+            network(tokens)
+        state.turn(0, FRAMES, Sight(hidden if is_hidden else None, memories, weights))
+        seen = network(frames)
+    attn = network.block["attn1"]
+    for row, tokens in enumerate(frames):
+        group, k = divmod(row, 3)
+        own = tokens[hidden[k].flatten() > 0.5] if is_hidden else tokens[:0]
+        keys = torch.cat([anchor[group], others[0, group], others[1, group], own])
+        logs = torch.cat([torch.zeros(N), *(w.log().expand(N) for w in weights[k]), torch.zeros(len(own))])
+        with torch.no_grad():
+            q, key, value = (
+                part.unflatten(1, (2, 4)).transpose(0, 1)
+                for part in (attn.to_q(tokens), attn.to_k(keys), attn.to_v(keys))
+            )
+            expected = ((q @ key.mT / 2 + logs).softmax(-1) @ value).transpose(0, 1).flatten(1)
+            assert torch.allclose(seen[row], attn.to_out[0](expected), atol=1e-5)
 
 
 def test_tokens_of_coarser_layers_are_hidden_when_more_than_half_of_their_cells_are():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from t2vz_core.background import demand_masks, shared_background, smooth
+from t2vz_core.background import demand_masks, shared_background, smooth, smooth_level
 from t2vz_core.fault import Fault
 from t2vz_core.geometry import identity_map
 from t2vz_core.noise import blend_noise, keyed_noise
@@ -65,3 +65,24 @@ def test_a_frame_without_a_mask_is_named():
     with pytest.raises(Fault, match=r"Frame 7 has no mask.*or turn background smoothing off"):
         demand_masks(JobSpec(coherence=Coherence(smoothing=0.6), frames=frames))
     demand_masks(JobSpec(frames=frames))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6])
+def test_at_any_level_the_picture_is_blended_and_the_noise_keeps_its_variance(rho: float):
+    own, moved = _related(rho)
+    x0, shown = torch.full_like(own, 2.0)[None], torch.full_like(own, 4.0)[None]
+    x, where = (0.7**0.5 * x0 + 0.3**0.5 * own), torch.ones(1, 1, 32, 32)
+    where[..., :16] = 0
+    for keeps_variance, std in ((True, 1.0), (False, (0.52 + 0.48 * rho) ** 0.5)):
+        tied = Coherence(smoothing=0.6, keeps_variance=keeps_variance)
+        smoothed = smooth_level(x, x0, (shown, moved[None]), where, 0.7, tied)
+        assert torch.allclose(smoothed[..., :16], x[..., :16], atol=1e-5)
+        noise = (smoothed - 0.7**0.5 * 3.2)[..., 16:] / 0.3**0.5
+        assert abs(noise.mean()) < 0.02 and math.isclose(noise.std(), std, abs_tol=0.01)
+
+
+def test_without_noise_the_picture_alone_is_blended():
+    x0, shown = torch.randn(2, 1, 4, 8, 8)
+    tied = Coherence(smoothing=0.25)
+    smoothed = smooth_level(x0, x0, (shown, torch.randn(1, 4, 8, 8)), torch.ones(1, 1, 8, 8), 1.0, tied)
+    assert torch.allclose(smoothed, 0.25 * shown + 0.75 * x0, atol=1e-6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from t2vz_core.diffusion import Descent
 from t2vz_core.fault import Cancelled, Fault
 from t2vz_core.generate import generate, noise_levels
+from t2vz_core.memory import ONE_STEP
 from t2vz_core.models import Networks
 from t2vz_core.passes import Source
 from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
@@ -25,15 +25,14 @@ STEPS = Sampling(steps=3, seed=3)
 
 @pytest.fixture
 def latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
-    """The latents that were decoded, in order."""
+    """The latents of the frames that were handed over, in order."""
     seen: list[torch.Tensor] = []
-    decode = Networks.decode
 
-    def listening(self: Networks, x: torch.Tensor) -> Iterator[np.ndarray]:
-        seen.append(x.clone())
-        return decode(self, x)
+    def listening(networks: Networks, x: torch.Tensor) -> np.ndarray:
+        seen.append(x[None].clone())
+        return next(networks.decode(x[None]))
 
-    monkeypatch.setattr(Networks, "decode", listening)
+    monkeypatch.setattr("t2vz_core.generate._picture", listening)
     return seen
 
 
@@ -41,12 +40,16 @@ def spec_of(kind: str, folder: Path) -> tuple[JobSpec, Networks]:
     """A job of five frames that uses a part of the method, and its networks."""
     spec = job(folder, 5, sampling=STEPS)
     exact = Coherence(attention="anchor+hidden", smoothing=0.6, fusion=0.0)
+    long = Coherence(smoothing=0.6, smoothing_until=0.7, fusion=0.0)
+    further = Coherence(attention="anchor+hidden", anchor_every=2, anchor_weight=0.8, fusion=0.4)
     return {
         "text": (spec, networks("sd1")),
         "unguided": (replace(spec, sampling=replace(STEPS, guidance=1.0)), networks("sd1")),
         "depth": (replace(spec, controls=(Control("depth"),)), networks("sd1", 1)),
         "instruct": (replace(spec, sampling=replace(STEPS, image_guidance=0.8)), networks("instruct")),
         "exact": (replace(spec, motion=Motion("map"), coherence=exact), networks("sd1")),
+        "smoothing": (replace(spec, motion=Motion("map"), coherence=long), networks("sd1")),
+        "further": (replace(spec, motion=Motion("map"), coherence=further), networks("sd1")),
         "few steps": (replace(spec, sampling=replace(STEPS, scheduler="lcm")), networks("sd1")),
         "solver": (replace(spec, sampling=replace(STEPS, scheduler="dpm++2m", steps=5)), networks("sd1")),
         "xl": (replace(spec, sampling=replace(STEPS, scheduler="euler")), networks("sdxl")),
@@ -55,7 +58,8 @@ def spec_of(kind: str, folder: Path) -> tuple[JobSpec, Networks]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["text", "unguided", "depth", "instruct", "exact", "few steps", "solver", "xl", "travel"]
+    "kind",
+    ["text", "unguided", "depth", "instruct", "exact", "smoothing", "further", "few steps", "solver", "xl", "travel"],
 )
 def test_a_frame_depends_neither_on_its_chunk_nor_on_the_range(
     kind: str, tmp_path: Path, latents: list[torch.Tensor]
@@ -115,6 +119,21 @@ def test_where_the_anchor_s_keys_are_kept_changes_nothing(
     monkeypatch.setattr("t2vz_core.memory.Memory._chosen_place", lambda self: place)
     make(tmp_path, spec, networks("sd1"))
     assert (torch.cat(latents[:3]) - torch.cat(latents[3:])).abs().max() <= 1e-5
+
+
+def test_a_further_anchor_s_keys_are_made_again_where_there_is_no_room_for_them(
+    tmp_path: Path, latents: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tied = Coherence(anchor_every=2, anchor_weight=0.5, fusion=0.0)
+    spec = job(tmp_path, 4, sampling=STEPS, motion=Motion("map"), coherence=tied)
+    make(tmp_path, spec, networks("sd1"))
+    monkeypatch.setattr("t2vz_core.memory.Memory._chosen_place", lambda self: ONE_STEP)
+    make(tmp_path, spec, networks("sd1"))
+    make(tmp_path, replace(spec, coherence=replace(tied, anchor_weight=0.0)), networks("sd1"))
+    kept, again, without = (torch.cat(latents[i : i + 4]) for i in (0, 4, 8))
+    assert (kept - again).abs().max() <= 1e-5
+    assert (kept[2] - without[2]).abs().max() <= 1e-4  # the further anchor itself attends to the first alone
+    assert (kept - without).abs().amax((1, 2, 3))[[1, 3]].min() > 1e-3
 
 
 def test_when_memory_runs_out_chunks_are_halved_and_the_frames_stay_the_same(
