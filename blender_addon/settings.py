@@ -15,6 +15,7 @@ from t2vz_core.wire.job import Control, JobSpec
 T = TypeVar("T")
 LATENT_PX = 8  # pixels to a cell of the latents
 TEXT, INSTRUCT = "text", "instruct"
+DEMO_INSTRUCT = f"{wire.DEMO_MODEL}/instruct-pix2pix"
 MOTION_OF_SOURCE = {"none": "none", "strength": "strength", "geometry": "map", "vectors": "map"}  # others: translation
 PARTS = {
     "prompt": wire.Prompt,
@@ -51,7 +52,7 @@ def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec
     `aspect` is the width:height of the scene's render; `find` makes an absolute path of a model's name.
     """
     parts = {name: part_of(kind, getattr(settings, name)) for name, kind in PARTS.items()}
-    model = _found(parts["model"], find)
+    model = _found(parts["model"], settings.mode, find)
     mode = MOTION_OF_SOURCE.get(settings.motion_source, "translation")
     return JobSpec(
         **{
@@ -69,13 +70,19 @@ def passes_needed(spec: JobSpec, mode: str) -> set[str]:
     needed = set().union(*(PASSES_OF_CONTROL.get(c.kind, {c.kind}) for c in spec.controls))
     needed |= {"image"} if mode == INSTRUCT else set()
     needed |= {"mask"} if spec.coherence.smoothing else set()
-    reads_map = spec.motion.mode == "map" or spec.coherence.fusion or spec.coherence.attention == "anchor+hidden"
-    return needed | ({"map", "visible"} if reads_map else set())
+    tied = spec.coherence
+    is_tied_by_map = tied.fusion or tied.anchor_weight or tied.smoothing_until or tied.attention == "anchor+hidden"
+    return needed | ({"map", "visible"} if is_tied_by_map or spec.motion.mode == "map" else set())
 
 
-def _found(model: wire.Model, find: Callable[[str], str]) -> wire.Model:
+def base_for(name: str, mode: str) -> str:
+    """The demo model has a checkpoint of its own for instructions; any other model is taken as it is named."""
+    return DEMO_INSTRUCT if (name, mode) == (wire.DEMO_MODEL, INSTRUCT) else name
+
+
+def _found(model: wire.Model, mode: str, find: Callable[[str], str]) -> wire.Model:
     loras = tuple(dataclasses.replace(lora, path=find(lora.path)) for lora in model.loras)
-    return dataclasses.replace(model, base=find(model.base), loras=loras)
+    return dataclasses.replace(model, base=find(base_for(model.base, mode)), loras=loras)
 
 
 def _shot(shot: wire.Shot, settings: Any, aspect: float, model: str) -> wire.Shot:
@@ -93,7 +100,7 @@ def _controls(settings: Any) -> list[Control]:
 
 def native_side_px(model: str) -> int:
     """The side of the squares that a model was trained on; Stable Diffusion 1's where it cannot be known."""
-    if model == wire.DEMO_MODEL:
+    if model.partition("/")[0] == wire.DEMO_MODEL:
         return wire.DEMO_SIDE_PX
     try:
         config = json.loads((Path(model) / "unet" / "config.json").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from blender_addon.settings import frame_numbers, native_side_px, part_of, picture_size
+from blender_addon.settings import base_for, frame_numbers, native_side_px, part_of, picture_size
 from t2vz_core.wire.job import DEMO_MODEL, DEMO_SIDE_PX, Lora, Model, Motion, Sampling
 
 
@@ -36,7 +36,13 @@ def test_a_models_own_size_is_read_from_its_folder(tmp_path):
     (tmp_path / "unet/config.json").write_text('{"sample_size": 128}')
     assert native_side_px(str(tmp_path)) == 1024
     assert native_side_px("a-file.safetensors") == 512
-    assert native_side_px(DEMO_MODEL) == DEMO_SIDE_PX
+    assert native_side_px(DEMO_MODEL) == native_side_px("demo/instruct-pix2pix") == DEMO_SIDE_PX
+
+
+def test_instructions_are_for_the_demo_models_own_checkpoint():
+    assert base_for(DEMO_MODEL, "instruct") == "demo/instruct-pix2pix"
+    assert base_for(DEMO_MODEL, "depth") == DEMO_MODEL
+    assert base_for("my-model", "instruct") == "my-model"
 
 
 def test_a_range_that_ends_before_it_begins_is_a_sentence():
