@@ -1,219 +1,201 @@
-"""Time and memory beside diffusers' TextToVideoZeroPipeline: the same weights, sizes and steps, run in turns.
+"""Time and memory beside diffusers' Text2Video-Zero: the same weights, sizes and steps, run in turns.
 
-    python -m tests.benchmarks.speed OUT [--model FOLDER] [--rounds 3] [--long 512]
+    python -m tests.benchmarks.speed OUT [--rounds 3] [--long 512] [--only compared lengths …]
+    python -m tests.benchmarks.speed OUT --device cuda --model sd15 sdxl --precision float16 bfloat16 --frames 8 24 96
 
-On a CPU one thread is used and its seconds are counted, which other work on the machine does not disturb; on a GPU
-the clock. Writes OUT/speed.json and OUT/speed.md.
+On a CPU one thread is used and its seconds are counted, which other work on the machine disturbs least; on a GPU the
+clock. After every row OUT/speed.json and OUT/speed.md are written anew, so that an early end loses nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
+import platform
 import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import diffusers
-import psutil
 import torch
 
-from t2vz_core import models
-from t2vz_core.generate import generate
-from t2vz_core.passes import Source
-from t2vz_core.wire.job import Frame, JobSpec, Model, Motion, Prompt, Sampling, Shot
-from tests.core.random_networks import TEXT_WIDTH, write_model
+from t2vz_core.room import is_out_of_memory
+from t2vz_core.wire.job import Sampling
+from t2vz_core.wire.presets import FAST, PRESETS
 
-ACCELERATED = Sampling(scheduler="dpm++2m", steps=12, guidance_to=0.6)
-QUARTER = {
-    "block_out_channels": (80, 160, 320, 320),
-    "norm_num_groups": 16,
-    "attention_head_dim": 8,  # the number of heads, whatever its name says
-    "cross_attention_dim": TEXT_WIDTH,
-}
+from . import speed_cost, speed_floor, speed_models
+from .speed_sides import PAPER_LEVELS, SIDES, Case, ours, peak_mib, published, seconds
+
+Row = dict[str, Any]
+FEW, FEW_LEVELS = 4, (501, 751)  # steps, and the levels where frames part, that tell as much as ten in less time
 
 
-@dataclass(frozen=True)
-class Case:
-    """One comparison; `steps` and `levels` (T′, T) hold for both sides."""
-
-    name: str
-    model: str
-    side_px: int
-    frames: int
-    steps: int = 10
-    levels: tuple[int, int] = (701, 801)
-
-    def spec(self) -> JobSpec:
-        """The job that does what the published code does."""
-        return JobSpec(
-            prompt=Prompt("a red ball on grass", "blurry"),
-            model=Model(self.model),
-            shot=Shot(self.side_px, self.side_px),
-            sampling=Sampling(steps=self.steps),
-            motion=Motion("strength", level_from=self.levels[0], level_to=self.levels[1], is_faithful=True),
-            frames=tuple(Frame(number) for number in range(1, self.frames + 1)),
-        )
-
-
-class Silent:
-    """A watch that does not look."""
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Nothing to tell."""
-
-    def note(self, text: str) -> None:
-        """Nothing to tell."""
-
-
-def ours(networks: models.Networks, spec: JobSpec, chunk: int = 0) -> None:
-    """Makes all frames and lets them go."""
-    numbers = [frame.number for frame in spec.frames]
-    for _ in generate(spec, Source(Path()), networks, numbers, Silent(), chunk):
-        pass
-
-
-def published(networks: models.Networks, spec: JobSpec) -> None:
-    """The same by diffusers, as its documentation has it: all frames at once."""
-    scheduler = diffusers.DDIMScheduler.from_config(networks.scheduler_config, clip_sample=False)
-    text = networks.text.encoders[0], networks.text.tokenizers[0]
-    pipeline = diffusers.TextToVideoZeroPipeline(networks.vae, *text, networks.unet, scheduler, None, None, False)
-    pipeline.set_progress_bar_config(disable=True)
-    scheduler.set_timesteps(spec.sampling.steps)
-    times = scheduler.timesteps.flip(0).tolist()
-    pipeline(
-        spec.prompt.text, len(spec.frames), spec.shot.height_px, spec.shot.width_px, spec.sampling.steps,
-        negative_prompt=spec.prompt.negative, output_type="np",
-        t0=times.index(spec.motion.level_from), t1=times.index(spec.motion.level_to),
-    )  # fmt: skip
-
-
-def seconds(work: Callable[[], None], device: torch.device) -> float:
-    """What the work takes: seconds of one CPU thread, or of the clock on a GPU."""
-    if device.type == "cpu":
-        began = time.process_time()
-        work()
-        return time.process_time() - began
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    work()
-    torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
-def peak_mib(work: Callable[[], None], device: torch.device) -> float:
-    """Memory the work takes at its worst, beyond what was taken before."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        work()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    ctypes.CDLL("libc.so.6").malloc_trim(0)  # give back what earlier work left
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the process's peak
-    before = psutil.Process().memory_info().rss
-    work()
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return (int(peak.split()[1]) * 1024 - before) / 2**20
-
-
-def compare(case: Case, rounds: int) -> dict[str, Any]:
-    """Both sides in turns, the median of each."""
-    networks = models.load(Model(case.model), ())
-    sides = {"ours": partial(ours, networks, case.spec()), "diffusers": partial(published, networks, case.spec())}
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    for i in range(rounds + 1):
-        for name in sorted(sides, reverse=bool(i % 2)):
-            spent = seconds(sides[name], networks.device)
-            if i:  # the first round warms up
+def in_turns(case: Case, rounds: int, device: str, warm_ups: int = 1) -> Row:
+    """Seconds of both sides in turns; the median of each, and of the rounds' ratios."""
+    works = {}
+    for name, side in SIDES.items():
+        networks = case.load(device, name)
+        works[name] = partial(side, networks, case.spec())
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for i in range(-warm_ups, rounds):
+        for name in sorted(works, reverse=bool(i % 2)):
+            spent = seconds(works[name], networks.device)
+            if i >= 0:
                 taken[name].append(spent)
     medians = {name: statistics.median(values) for name, values in taken.items()}
-    memory = {f"{name}_peak_mib": peak_mib(work, networks.device) for name, work in sides.items()}
-    return {"case": case.name, **medians, "ratio": medians["diffusers"] / medians["ours"], **memory}
+    ratio = statistics.median(theirs / our for our, theirs in zip(taken["ours"], taken["diffusers"]))
+    return {"model": case.model, "side_px": case.side_px, "frames": case.frames, **medians, "ratio": ratio}
 
 
-def lengths(model: str, side_px: int, counts: list[int]) -> list[dict[str, Any]]:
+def compared(cases: list[Case], rounds: int) -> Iterator[Row]:
+    """The exact mode against diffusers."""
+    for case in cases:
+        yield in_turns(case, rounds, "cpu")
+
+
+def memory(cases: list[Case]) -> Iterator[Row]:
+    """Peaks beside the networks, each taken in a process of its own."""
+    for case in cases:
+        peaks = {side: peak_mib(side, case, "cpu") for side in SIDES}
+        yield {"model": case.model, "side_px": case.side_px, "frames": case.frames, **peaks}
+
+
+def lengths(model: str, side_px: int, counts: list[int]) -> Iterator[Row]:
     """Ours alone at growing lengths: seconds of each frame, and the peak of memory."""
-    networks, rows = models.load(Model(model), ()), []
     for count in counts:
-        work = partial(ours, networks, Case("", model, side_px, count, 4, (501, 751)).spec())
-        spent = seconds(work, networks.device)
-        rows.append({"frames": count, "per_frame": spent / count, "peak_mib": peak_mib(work, networks.device)})
-    return rows
+        case = Case(model, side_px, count, FEW, FEW_LEVELS)
+        spent = seconds(partial(ours, case.load("cpu"), case.spec()), torch.device("cpu"))
+        yield {"frames": count, "per_frame": spent / count, "peak_mib": peak_mib("ours", case, "cpu")}
 
 
-def accelerated(model: str, side_px: int, frames: int) -> dict[str, Any]:
-    """The fast preset against diffusers' default of 50 steps."""
-    networks = models.load(Model(model), ())
-    usual = Case("", model, side_px, frames, 50, (881, 941)).spec()
-    fast = replace(usual, sampling=ACCELERATED, motion=replace(usual.motion, is_faithful=False))
-    theirs = seconds(partial(published, networks, usual), networks.device)
-    exact = seconds(partial(ours, networks, usual), networks.device)
-    preset = seconds(partial(ours, networks, fast), networks.device)
-    return {"diffusers": theirs, "exact": exact, "accelerated": preset, "ratio": theirs / preset}
+def accelerated(model: str, side_px: int, frames: int, rounds: int) -> Iterator[Row]:
+    """The fast preset, and the exact mode, against diffusers' default of 50 steps."""
+    case = Case(model, side_px, frames, 50, PAPER_LEVELS)
+    fast = replace(case.spec(), sampling=Sampling(**PRESETS[FAST]))
+    fast = replace(fast, motion=replace(fast.motion, is_faithful=False))
+    mine, theirs = case.load("cpu"), case.load("cpu", "diffusers")
+    works = {
+        "diffusers": partial(published, theirs, case.spec()),
+        "exact": partial(ours, mine, case.spec()),
+        "fast": partial(ours, mine, fast),
+    }
+    taken = [{name: seconds(work, mine.device) for name, work in works.items()} for _ in range(rounds)]
+    medians = {name: statistics.median(one[name] for one in taken) for name in works}
+    ratio = statistics.median(one["diffusers"] / one["fast"] for one in taken)
+    yield {"model": model, "side_px": side_px, "frames": frames, **medians, "ratio": ratio}
 
 
-def quarter_sd15(folder: Path) -> str:
-    """A folder of Stable Diffusion 1.5's architecture at a quarter of its width, random weights."""
-    write_model(folder)
-    torch.manual_seed(0)
-    diffusers.UNet2DConditionModel(sample_size=64, **QUARTER).save_pretrained(folder / "unet")
-    return str(folder)
+def startup(model: str, side_px: int) -> Iterator[Row]:
+    """Seconds of the clock from a job's order to its first step: a fresh worker's first job, and its second."""
+    command = [sys.executable, "-m", "tests.benchmarks.speed_startup", model, str(side_px)]
+    yield json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
-def table(result: dict[str, Any]) -> str:
-    """The result as Markdown."""
-    lines = ["| case | ours s | diffusers s | times as fast | ours MiB | diffusers MiB |", "|---|---|---|---|---|---|"]
-    for row in result["compared"]:
-        lines.append(
-            f"| {row['case']} | {row['ours']:.1f} | {row['diffusers']:.1f} | {row['ratio']:.2f} "
-            f"| {row['ours_peak_mib']:.0f} | {row['diffusers_peak_mib']:.0f} |"
-        )
-    lines += ["", "| frames | s per frame | peak MiB |", "|---|---|---|"]
-    lines += [f"| {row['frames']} | {row['per_frame']:.2f} | {row['peak_mib']:.0f} |" for row in result["lengths"]]
-    fast = result["accelerated"]
-    lines += [
-        "",
-        f"50 steps, as diffusers has it by default: {fast['diffusers']:.1f} s there, {fast['exact']:.1f} s here; "
-        f"accelerated {fast['accelerated']:.1f} s, {fast['ratio']:.1f} times as fast.",
-    ]
-    return "\n".join(lines) + "\n"
+def on_card(case: Case, rounds: int, device: str) -> Row:
+    """Both sides on a GPU with 50 steps, and the least time that the card's matrix rate allows."""
+    row: Row = {"precision": case.precision, **speed_floor.floor(case, device)}
+    for name, side in SIDES.items():
+        networks = case.load(device, name)
+        try:
+            side(networks, replace(case, frames=2).spec())
+            row[name] = statistics.median(
+                seconds(partial(side, networks, case.spec()), networks.device) for _ in range(rounds)
+            )
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            row[name] = None
+        row[f"{name}_peak_mib"] = row[name] and peak_mib(name, case, device)
+    return {"model": case.model, "side_px": case.side_px, "frames": case.frames, **row}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--model", default="demo", help="a model as in a job (default: the demo model)")
-    parser.add_argument("--side", type=int, default=128, help="picture side for that model, pixels (default 128)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that are counted (default 3)")
-    parser.add_argument("--long", type=int, default=512, help="frames of the longest run (default 512)")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    with TemporaryDirectory() as folder:
-        wide = quarter_sd15(Path(folder) / "quarter")
+def machine(device: str) -> Row:
+    """What the figures were taken on."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    cpu = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+    card = torch.cuda.get_device_name() if device == "cuda" else None
+    return {"cpu": cpu, "card": card, "torch": torch.__version__, "diffusers": diffusers.__version__}
+
+
+def sections(asked: argparse.Namespace, folder: Path) -> dict[str, Iterator[Row]]:
+    """What is measured, by the names of `--only`."""
+
+    def model(name: str) -> str:
+        return speed_models.write(name, folder / name)
+
+    if asked.device != "cpu":
         cases = [
-            Case(f"{args.model}, {args.side}², 8 frames", args.model, args.side, 8),
-            Case(f"{args.model}, {args.side}², 32 frames", args.model, args.side, 32),
-            Case("quarter SD 1.5, 256², 8 frames", wide, 256, 8),
-            Case("quarter SD 1.5, 512², 4 frames", wide, 512, 4),
+            Case(model(name), asked.side or speed_models.SIDES_PX.get(name, 512), frames, 50, PAPER_LEVELS, precision)
+            for name in asked.model
+            for precision in asked.precision
+            for frames in asked.frames
         ]
-        result = {
-            "device": str(models.load(Model(args.model), ()).device),
-            "torch": torch.__version__,
-            "diffusers": diffusers.__version__,
-            "compared": [compare(case, args.rounds) for case in cases],
-            "lengths": lengths(args.model, args.side, sorted({8, 64, args.long})),
-            "accelerated": accelerated(args.model, args.side, 8),
-        }
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "speed.json").write_text(json.dumps(result, indent=1) + "\n")
-    (args.out / "speed.md").write_text(table(result))
-    print(table(result))
+        return {"card": (on_card(case, asked.rounds, asked.device) for case in cases)}
+    first = asked.model[0]
+    demo, side = model(first), asked.side or speed_models.SIDES_PX.get(first, 512)
+    few = {"steps": FEW, "levels": FEW_LEVELS}
+    wide = [Case(model("quarter"), 256, 8, **few), Case(model("quarter"), 384, 4, **few)] if asked.wide else []
+    held = [Case(demo, side, 32, **few), *([Case(model("quarter"), 256, 32, 2, (1, 501))] if asked.wide else [])]
+    return {
+        "compared": compared([Case(demo, side, 8), Case(demo, side, 32, **few), *wide], asked.rounds),
+        "memory": memory(held),
+        "lengths": lengths(demo, side, sorted({8, 64, asked.long})),
+        "accelerated": accelerated(demo, side, 8, asked.rounds),
+        "startup": startup(demo, side),
+        "cost": speed_cost.measured(folder / "scenes"),
+    }
+
+
+def table(result: Row) -> str:
+    """The result as Markdown."""
+    parts = [", ".join(str(value) for value in result["machine"].values() if value)]
+    for name, rows in result.items():
+        if name != "machine" and rows:
+            heads = list(rows[0])
+            lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+            lines += ["| " + " | ".join(_cell(row.get(head)) for head in heads) + " |" for row in rows]
+            parts.append(f"## {name}\n\n" + (speed_cost.table(rows) if name == "cost" else "\n".join(lines)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else Path(str(value)).name
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("out", type=Path, metavar="OUT")
+    add("--device", default="cpu", help="cpu (default) or cuda")
+    add("--model", nargs="+", default=["demo"], help="models as in a job, or sd15, sdxl, quarter, tiny, tiny-xl")
+    add("--side", type=int, help="picture side, pixels (default: the model's own)")
+    add("--rounds", type=int, default=3, help="rounds that are counted (default 3)")
+    add("--long", type=int, default=512, help="frames of the longest run on a CPU (default 512)")
+    add("--frames", type=int, nargs="+", default=[8, 24, 96], help="lengths on a GPU")
+    add("--precision", nargs="+", default=["float16"], help="number formats on a GPU")
+    add("--narrow", dest="wide", action="store_false", help="leave out the quarter of SD 1.5, which takes most time")
+    add("--only", nargs="+", help="these sections only")
+    asked = parser.parse_args(arguments)
+    torch.set_num_threads(1 if asked.device == "cpu" else torch.get_num_threads())
+    asked.out.mkdir(parents=True, exist_ok=True)
+    result: Row = {"machine": machine(asked.device)}
+    with TemporaryDirectory() as folder:
+        for name, rows in sections(asked, Path(folder)).items():
+            if asked.only and name not in asked.only:
+                continue
+            result[name] = []
+            for row in rows:
+                result[name].append(row)
+                (asked.out / "speed.json").write_text(json.dumps(result, indent=1) + "\n")
+                (asked.out / "speed.md").write_text(table(result))
+                print(name, {key: _cell(value) for key, value in row.items()}, flush=True)
 
 
 if __name__ == "__main__":

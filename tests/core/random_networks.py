@@ -99,7 +99,7 @@ def vae_config(family: str) -> dict[str, Any]:
     }
 
 
-def write_text_encoder(folder: Path, family: str, has_projection: bool = False) -> None:
+def write_text_encoder(folder: Path, family: str, has_projection: bool = False, width: int = TEXT_WIDTH) -> None:
     """Writes a CLIP text encoder of three layers under the key names real folders have."""
     from safetensors.torch import load_file, save_file
     from transformers.models.clip.configuration_clip import CLIPTextConfig
@@ -107,8 +107,8 @@ def write_text_encoder(folder: Path, family: str, has_projection: bool = False) 
 
     end = len(vocabulary()[0]) - 1
     config = CLIPTextConfig(
-        hidden_size=TEXT_WIDTH, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, vocab_size=end + 1,
-        projection_dim=TEXT_WIDTH, bos_token_id=end - 1, eos_token_id=end,
+        hidden_size=width, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, vocab_size=end + 1,
+        projection_dim=width, bos_token_id=end - 1, eos_token_id=end,
         hidden_act="gelu" if family == "sd2" or has_projection else "quick_gelu",
     )  # fmt: skip
     (CLIPTextModelWithProjection if has_projection else CLIPTextModel)(config).save_pretrained(folder)
