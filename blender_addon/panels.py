@@ -5,6 +5,8 @@ from typing import Any
 
 import bpy
 
+from t2vz_core.wire import presets
+
 from . import preferences, rig_editor, session
 from .generation import CANCELLED, FINISHED, capital, count
 from .settings import INSTRUCT, TEXT
@@ -172,6 +174,9 @@ class Picture(_Section):
             layout.prop(settings, "side_px")
         else:
             _draw_all(layout, settings.shot, "width_px", "height_px")
+        followed = presets.preset_of(settings.sampling)
+        row = layout.row(heading="Preset")
+        row.operator_menu_enum("t2vz.preset", "preset", text=followed.capitalize() if followed else "Own")
         _draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
         layout.prop(settings, "output", placeholder=preferences.output_said())
 
@@ -183,10 +188,10 @@ class Coherence(_Section):
 
     def draw_fields(self, layout: Any, settings: Any) -> None:
         """Attention, background, fusion."""
-        _draw_all(layout, settings.coherence, "attention", "anchor_every", "fusion", "smoothing")
+        _draw_all(layout, settings.coherence, "attention", "anchor_every", "anchor_weight", "fusion", "smoothing")
         if settings.coherence.smoothing:
             layout.prop(settings, "foreground")
-            layout.prop(settings.coherence, "keeps_variance")
+            _draw_all(layout, settings.coherence, "smoothing_until", "keeps_variance")
 
 
 class Advanced(_Section):
@@ -200,7 +205,7 @@ class Advanced(_Section):
         _draw_list(layout, settings, "model.loras", "LoRA", ("path", "weight"))
         _draw_all(layout, settings.model, "precision", "allow_network", "allow_pickle")
         _draw_all(layout, settings.prompt, "clip_skip")
-        _draw_all(layout, settings.sampling, "guidance_from", "guidance_to")
+        _draw_all(layout, settings.sampling, "guidance_from", "guidance_to", "deep_every")
         _draw_all(layout, settings.motion, "level_from", "level_to", "is_faithful")
 
 

@@ -7,6 +7,7 @@ import bpy
 import pytest
 
 from blender_addon import panels, playback, preferences, properties, rig, scene_job, session
+from t2vz_core.wire import presets
 
 
 class Layout:
@@ -97,6 +98,16 @@ def test_every_section_draws_in_every_mode(scene, armature, mode, source):
         bpy.ops.t2vz.add(place=place)
     shown = [name for section in panels.SECTIONS for name in drawn(section)]
     assert {"text", "negative", "mode", "base", "seed", "t2vz.generate"} <= set(shown)
+
+
+def test_a_preset_is_chosen_in_one_go_and_recognised(scene):
+    assert bpy.ops.t2vz.preset(preset="fast") == {"FINISHED"}
+    sampling = scene.t2vz.sampling
+    assert (sampling.scheduler, sampling.steps, sampling.deep_every) == ("dpm++2m", 16, 2)
+    assert presets.preset_of(sampling) == presets.FAST and "t2vz.preset" in drawn(panels.Picture)
+    sampling.steps = 17
+    assert presets.preset_of(sampling) is None
+    assert "t2vz.preset" in drawn(panels.Picture)
 
 
 def test_a_list_grows_and_shrinks(scene):
