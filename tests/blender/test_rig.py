@@ -12,6 +12,7 @@ from blender_addon import rig, rig_editor
 from blender_addon.cameras import CaptureError, camera_view
 from blender_addon.capture import Wanted, capture
 from blender_addon.skeleton import JOINTS
+from tests.blender import rigs
 from tests.blender.test_panel import Layout
 
 WIDTH, HEIGHT = 640, 480
@@ -146,6 +147,26 @@ def test_a_generated_rigify_rig_is_followed_in_ik_and_fk(way, generated):
     after = assert_joints_on_bones(armature)
     moved = np.linalg.norm(after[:, :2] - before[:, :2], axis=1)
     assert moved[JOINTS.index("left_wrist")] > 5 and moved[JOINTS.index("right_ankle")] > 5
+
+
+@pytest.mark.parametrize("title", rigs.KINDS)
+def test_a_rig_as_its_source_delivers_it_has_its_joints_on_its_bones(title):
+    """Posed, seen from the front: whatever its units, axes, tails and rolls."""
+    kind, armature = rigs.KINDS[title], rigs.build(title)
+    look_from(Vector((0, 0, 1.3)) + 4 * rigs.ahead(title))
+    for joint, turn in (("shoulder", 0.5), ("elbow", -0.7), ("hip", 0.3), ("knee", 0.4)):
+        bone = armature.pose.bones[kind.joints[joint].replace("*", kind.sides[0])]
+        bone.rotation_mode, bone.rotation_euler = "XYZ", (turn, turn / 2, turn / 3)
+    bpy.context.view_layer.update()
+    (person,) = seen()
+    for joint, name in kind.joints.items():
+        for side, own in zip(("left", "right"), kind.sides):
+            x, y, is_seen = person[JOINTS.index(f"{side}_{joint}")]
+            assert is_seen, (side, joint)
+            assert abs(on_screen(bone_head(armature, name.replace("*", own))) - (x, y)).max() <= 0.5, (side, joint)
+    assert (
+        person[JOINTS.index("nose"), 2] and person[JOINTS.index("left_ear"), 0] > person[JOINTS.index("right_ear"), 0]
+    )
 
 
 def test_an_animated_rig_is_read_at_the_current_frame():
@@ -288,7 +309,7 @@ def test_a_preset_that_cannot_be_read_is_told_and_the_others_work(tmp_path, monk
     assert notes == rig.preset_faults() and "mine.json is no rig preset" in notes[0]
     layout = Layout()
     rig_editor.draw(layout, armature)
-    assert "mine.json" in " ".join(layout.drawn) and "t2vz.set_joint" in layout.drawn
+    assert "is no rig preset" in " ".join(layout.drawn) and "t2vz.set_joint" in layout.drawn
     (tmp_path / "mine.json").unlink()
     assert rig.preset_faults() == [] and rig.mapping_of(armature)
 
