@@ -19,7 +19,7 @@ from .rig import joints
 from .triangles import Reader
 from .unkeyed import AnimatedValues
 
-PASSES = frozenset({"depth", "normal", "ids", "mask", "pose", "map", "visible"})
+PASSES = frozenset({"depth", "normal", "ids", "mask", "pose", "hands", "map", "visible"})
 SOURCES = ("camera", "object", "own", "sum")
 JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped,
 JUMP_RAD = 1.0  # or it has turned by more than this
@@ -82,12 +82,13 @@ def capture(
 
 @dataclass
 class _Moment:
-    """What is kept of a frame: what is seen, its camera, the target's place or None, and the pose if wanted."""
+    """What is kept of a frame: what is seen, its camera, the target's place or None, and poses if wanted."""
 
     sight: Sight
     camera: str
     target: np.ndarray | None
     pose: np.ndarray | None
+    hands: np.ndarray | None
 
 
 class _Run:
@@ -155,11 +156,13 @@ class _Run:
         depsgraph = self._depsgraph()
         view = camera_view(self.scene, depsgraph, self.wanted.width_px, self.wanted.height_px)
         snapshot = self.reader.snapshot(depsgraph, view)
-        pose = joints(depsgraph, view, self.note) if "pose" in self.wanted.passes else None
+        pose = hands = None
+        if "pose" in self.wanted.passes:
+            pose, hands = joints(depsgraph, view, self.note, "hands" in self.wanted.passes)
         if not snapshot.bodies and (pose is None or not len(pose)):
             raise CaptureError(f"The scene {self.scene.name} has nothing to capture: no surface is shown in renders.")
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
-        return _Moment(Sight(snapshot, surface), self.scene.camera.name_full, self._target(depsgraph), pose)
+        return _Moment(Sight(snapshot, surface), self.scene.camera.name_full, self._target(depsgraph), pose, hands)
 
     def _depsgraph(self) -> bpy.types.Depsgraph:
         with bpy.context.temp_override(scene=self.scene, view_layer=self.view_layer):
@@ -181,7 +184,7 @@ class _Run:
             where, visible = backward_map(now.sight, anchor.sight, self.note)
             moved = self._shift(now, anchor, where, visible)
         passes = self._passes(now.sight)
-        passes["pose"] = now.pose
+        passes |= {"pose": now.pose, "hands": now.hands}
         passes["map"] = self._picture(where, np.float32)
         passes["visible"] = self._picture(visible * 255, np.uint8)
         wanted = {name: array for name, array in passes.items() if name in self.wanted.passes}

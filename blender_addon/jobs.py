@@ -45,6 +45,7 @@ class FrameArrays:
     normal: np.ndarray | None = None
     ids: np.ndarray | None = None
     pose: np.ndarray | None = None
+    hands: np.ndarray | None = None
     mask: np.ndarray | None = None
     map: np.ndarray | None = None
     visible: np.ndarray | None = None

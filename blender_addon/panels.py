@@ -119,6 +119,8 @@ class Shapes(_Section):
             _draw_all(layout, settings.control, "model", "scale", "start", "end")
         if settings.mode == "depth":
             _draw_all(layout, settings.shot, "near", "far")
+        if "pose" in (settings.mode, *(extra.kind for extra in settings.controls)):
+            layout.prop(settings, "has_hands")
         layout.prop(settings, "rendered")
         _draw_list(layout, settings, "controls", "Further Control", ("kind", "model", "scale", "start", "end"))
 

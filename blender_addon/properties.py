@@ -168,6 +168,9 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         search=_known_strips,
         search_options={"SUGGESTION"},
     )
+    has_hands: BoolProperty(
+        name="Hands", description="Draw the fingers too, of rigs that have them; for ControlNets that know them"
+    )
     has_flow: BoolProperty(
         name="Frame-to-Frame Flow",
         description="Also write where each point was in the frame before and is in the next, for whoever measures",

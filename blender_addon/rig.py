@@ -21,14 +21,17 @@ TOUCH = 0.25  # of the shoulders' width: clothes and walls that near to a joint 
 MOST_LAYERS = 64  # surfaces of the own body that a ray to a joint goes through
 
 
-def joints(depsgraph: bpy.types.Depsgraph, view: View, note: Callable[[str], None] = print) -> np.ndarray:
+def joints(
+    depsgraph: bpy.types.Depsgraph, view: View, note: Callable[[str], None] = print, has_hands: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Everybody on screen in the evaluated scene, the farthest first.
 
     `note` is told if nobody at all is known, and of presets that cannot be read.
 
     Returns:
-        (people, 18, 3) float32, COCO-18: x_px, y_px, 1 seen or 0 not. Not seen is what lies behind the camera, off the
-        screen, behind another object or, of the face, on the far side of the head.
+        COCO-18 joints (people, 18, 3) and hands (people, 2, 21, 3), float32: x_px, y_px, 1 seen or 0 not. Not seen is
+        what lies behind the camera, off the screen, behind another object or, of the face, on the far side of the
+        head; and all hands without `has_hands`.
     """
     people, cast = [], _characters(depsgraph)
     for fault in preset_faults():
@@ -37,13 +40,19 @@ def joints(depsgraph: bpy.types.Depsgraph, view: View, note: Callable[[str], Non
         note(NOBODY)
     for armature, transform in cast:
         if mapping := mapping_of(armature):
-            points, looks = skeleton.posed(*_pose(armature.evaluated_get(depsgraph), transform, mapping))
-            seen = _seen(depsgraph, view, armature, points, looks)
-            if seen.any():
-                person = np.column_stack([places(view, points), seen]) * seen[:, None]
-                people.append((depths(view, points[seen]).mean(), person))
-    people.sort(key=lambda person: -person[0])
-    return np.float32([person for _, person in people]).reshape(-1, 18, 3)
+            pose = _pose(armature.evaluated_get(depsgraph), transform, mapping)
+            points, looks = skeleton.posed(*pose)
+            width = float(np.nan_to_num(np.linalg.norm(points[2] - points[5])))
+            person = _on_screen(depsgraph, view, armature, points, looks, width)
+            if person[:, 2].any():
+                hands = skeleton.hands(*pose).reshape(42, 3) if has_hands else np.full((42, 3), np.nan)
+                hands = _on_screen(depsgraph, view, armature, hands, np.zeros((42, 3)), width)
+                people.append((depths(view, points[person[:, 2] > 0]).mean(), person, hands))
+    people.sort(key=lambda each: -each[0])
+    return (
+        np.float32([person for _, person, _ in people]).reshape(-1, 18, 3),
+        np.float32([hands for _, _, hands in people]).reshape(-1, 2, 21, 3),
+    )
 
 
 def mapping_of(armature: bpy.types.Object) -> dict[str, str] | None:
@@ -149,10 +158,21 @@ def _pose(
     }
 
 
-def _seen(
-    depsgraph: bpy.types.Depsgraph, view: View, armature: bpy.types.Object, points: np.ndarray, looks: np.ndarray
+def _on_screen(
+    depsgraph: bpy.types.Depsgraph,
+    view: View,
+    armature: bpy.types.Object,
+    points: np.ndarray,
+    looks: np.ndarray,
+    width: float,
 ) -> np.ndarray:
-    """(18,) bool: which of these joints the camera sees."""
+    """Joints (n, 3) on screen (n, 3): x_px, y_px, 1, or 0 where the camera does not see them.
+
+    Args:
+        points: (n, 3) in the world, NaN where there is none.
+        looks: (n, 3) whither each looks, 0 where it does not matter.
+        width: of the shoulders.
+    """
     known = np.isfinite(points).all(1)
     points = np.where(known[:, None], points, 0.0)
     depth = depths(view, points)
@@ -160,11 +180,10 @@ def _seen(
     eyes = _eyes(view, points, depth)
     towards = (eyes - points) / np.linalg.norm(eyes - points, axis=1, keepdims=True).clip(1e-12)
     seen &= ~looks.any(1) | ((looks * towards).sum(1) >= FACE_COS)
-    width = np.linalg.norm(points[2] - points[5]) if known[[2, 5]].all() else 0.0
     for joint in np.flatnonzero(seen):
         start = eyes[joint] + (points[joint] - eyes[joint]) * (view.near / depth[joint])
         seen[joint] = not _is_hidden(depsgraph, start, points[joint], armature, TOUCH * width)
-    return seen
+    return np.column_stack([places(view, points), seen]) * seen[:, None]
 
 
 def _eyes(view: View, points: np.ndarray, depth: np.ndarray) -> np.ndarray:

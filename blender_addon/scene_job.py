@@ -104,10 +104,13 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         raise ValueError("The Vector Pass needs Rendered Frames: choose multilayer EXR files, or another source.")
     if settings.motion_source in TARGETED and settings.motion_object is None:
         raise ValueError("Choose the object whose movement is followed, or take the motion from the camera.")
+    needed = passes_needed(spec, settings.mode)
+    if settings.has_hands and "pose" in needed:
+        needed.add("hands")
     return Wanted(
         spec.shot.width_px,
         spec.shot.height_px,
-        frozenset(passes_needed(spec, settings.mode)),
+        frozenset(needed),
         TARGETED.get(settings.motion_source, "camera"),
         settings.motion_object,
         settings.motion_bone,

@@ -25,6 +25,10 @@ SIDED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
 HEAD = "head"  # a bone the mapping names beside the joints: it carries the face
 MAPPED = (JOINTS[0], *JOINTS[2:], HEAD)  # the neck lies half-way between the shoulders
 LIMBS = JOINTS[2:14]
+FINGERS = ("thumb", "index", "middle", "ring", "pinky")
+KNUCKLES = tuple(f"{finger}_{number}" for finger in FINGERS for number in (1, 2, 3, 4))  # root to tip
+HANDS = tuple(f"{side}_{knuckle}" for side in ("left", "right") for knuckle in KNUCKLES)
+FINGERTIP = 0.8  # of the finger's bone before the last: how long the last is where no bone tells
 FEWEST_LIMBS = 8  # of 12; with less it is no human
 PRESETS = Path(__file__).parent / "rigs"
 
@@ -47,7 +51,7 @@ class Preset:
     """How one kind of rig names its bones."""
 
     title: str
-    joints: dict[str, tuple[str, ...]]  # joint, without or with side -> names, the best first
+    joints: dict[str, tuple[str, ...]]  # joint or knuckle, without or with side -> names, the best first
     prefix: str = ""  # a regular expression; what it matches before a name is not looked at
 
 
@@ -94,8 +98,10 @@ def _read_preset(file: Path) -> Preset:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
         joints = {joint: tuple(names) for joint, names in value["joints"].items()}
+        for finger, name in value.get("fingers", {}).items():
+            joints |= {f"{finger}_{number}": (name.replace("#", str(number)),) for number in (1, 2, 3, 4)}
         re.compile(value.get("prefix", ""))
-        unknown = set(joints) - set(MAPPED) - set(SIDED)
+        unknown = set(joints) - {*MAPPED, *SIDED, *KNUCKLES, *HANDS}
         if unknown:
             raise ValueError(f"there is no joint {min(unknown)!r}")
         return Preset(value["title"], joints, value.get("prefix", ""))
@@ -114,8 +120,8 @@ def mapping_of(preset: Preset, bones: Iterable[str]) -> dict[str, str]:
     bones = list(bones)
     alike = {_spelled(bone, preset.prefix): bone for bone in reversed(bones)}
     mapping = {}
-    for joint in MAPPED:
-        side, _, part = joint.rpartition("_")
+    for joint in (*MAPPED, *HANDS):
+        side, _, part = joint.partition("_") if "_" in joint else ("", "", joint)
         exact = [name for name in preset.joints.get(joint, ()) if name in bones]
         spelled = (_spelled(name, preset.prefix) for name in preset.joints.get(joint, preset.joints.get(part, ())))
         found = exact + [alike.get((own or side[:1], word)) for own, word in spelled]
@@ -153,6 +159,7 @@ def skeleton_of(mapping: Mapping[str, str], bones: Mapping[str, Bone]) -> Skelet
             if outer not in places and inner in places:  # rigs without hands or feet
                 bone = places[inner][0]
                 places[outer] = (bone, np.array([0, bones[bone].length, 0, 1.0]))
+    places |= _fingertips(places, bones)
     head, axes = mapping.get(HEAD), _axes(places, bones)
     if head not in bones or axes is None:
         return Skeleton(places, None, {})
@@ -167,6 +174,18 @@ def skeleton_of(mapping: Mapping[str, str], bones: Mapping[str, Bone]) -> Skelet
 
 
 _HERE = np.array([0, 0, 0, 1.0])
+
+
+def _fingertips(places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str, Bone]) -> dict:
+    """Ends of fingers that have no bone there: straight on at rest, and moved by the last bone."""
+    tips = {}
+    for tip in (knuckle for knuckle in HANDS if knuckle.endswith("4") and knuckle not in places):
+        last, before = f"{tip[:-1]}3", f"{tip[:-1]}2"
+        if last in places and before in places:
+            bone, end = places[last][0], _at_rest(places[last], bones)
+            point = end + FINGERTIP * (end - _at_rest(places[before], bones))
+            tips[tip] = (bone, np.linalg.inv(bones[bone].rest) @ np.append(point, 1.0))
+    return tips
 
 
 def _axes(places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str, Bone]) -> np.ndarray | None:
@@ -208,10 +227,29 @@ def posed(skeleton: Skeleton, matrices: Mapping[str, np.ndarray]) -> tuple[np.nd
         joints (18, 3), NaN where the rig has none; and looks (18, 3), unit vectors for the face, else 0.
     """
     joints, looks = np.full((18, 3), np.nan), np.zeros((18, 3))
-    for joint, (bone, point) in skeleton.places.items():
-        joints[JOINTS.index(joint)] = (matrices[bone] @ point)[:3]
+    for joint in skeleton.places.keys() & set(JOINTS):
+        joints[JOINTS.index(joint)] = _placed(skeleton, joint, matrices)
     joints[1] = (joints[2] + joints[5]) / 2
     for joint, direction in skeleton.looks.items():
         look = (matrices[skeleton.head] @ direction)[:3]
         looks[JOINTS.index(joint)] = look / max(np.linalg.norm(look), 1e-12)
     return joints, looks
+
+
+def hands(skeleton: Skeleton, matrices: Mapping[str, np.ndarray]) -> np.ndarray:
+    """OpenPose's 21 points of each hand of a pose (2, 21, 3), left first: the wrist, then thumb to little finger.
+
+    NaN where the rig has none; a hand without any finger has no wrist either.
+    """
+    points = np.full((2, 21, 3), np.nan)
+    for hand, side in zip(points, ("left", "right")):
+        known = [(i, f"{side}_{knuckle}") for i, knuckle in enumerate(KNUCKLES, 1)]
+        known = [(i, joint) for i, joint in known if joint in skeleton.places]
+        for i, joint in [(0, f"{side}_wrist"), *known] if known and f"{side}_wrist" in skeleton.places else known:
+            hand[i] = _placed(skeleton, joint, matrices)
+    return points
+
+
+def _placed(skeleton: Skeleton, joint: str, matrices: Mapping[str, np.ndarray]) -> np.ndarray:
+    bone, point = skeleton.places[joint]
+    return (matrices[bone] @ point)[:3]

@@ -73,8 +73,9 @@ def normal(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
 
 
 def pose(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
-    """OpenPose's drawing of everybody on screen."""
-    return draw_people(source.read(frame, "pose"), spec.shot.height_px, spec.shot.width_px)
+    """OpenPose's drawing of everybody on screen, with hands where the frame has them."""
+    hands = source.read(frame, "hands") if frame.passes.hands else None
+    return draw_people(source.read(frame, "pose"), spec.shot.height_px, spec.shot.width_px, hands)
 
 
 def edges(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:

@@ -6,6 +6,7 @@ side has 512 pixels; other sizes keep the proportions.
 
 from __future__ import annotations
 
+import colorsys
 import math
 
 import cv2
@@ -28,18 +29,23 @@ COLOURS = (
 )  # fmt: skip
 LIMB_BRIGHTNESS = 0.6
 STROKE = 4 / 512  # half-width of a limb and radius of a joint, of the shorter side
+FINGERS = tuple((i if i % 4 else 0, i + 1) for i in range(20))  # the bones of a hand, from the wrist to five tips
+KNUCKLE = (0, 0, 255)
 
 
-def draw_people(people: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+def draw_people(people: np.ndarray, height_px: int, width_px: int, hands: np.ndarray | None = None) -> np.ndarray:
     """The pose picture (height_px, width_px, 3) uint8 RGB of people (n, 18, 3): x_px, y_px, 1 seen, 0 not.
 
-    Later people cover earlier ones. Small pictures are drawn larger and averaged: thin limbs stay whole.
+    `hands` (n, 2, 21, 3) are each one's left and right hand. Later people cover earlier ones. Small pictures are
+    drawn larger and averaged: thin limbs stay whole.
     """
     finer = math.ceil(512 / min(height_px, width_px))
     canvas = np.zeros((height_px * finer, width_px * finer, 3), np.uint8)
     stroke_px = round(STROKE * min(canvas.shape[:2]))
-    for joints in people:
+    for number, joints in enumerate(people):
         _draw(canvas, joints[:, :2] * finer, joints[:, 2] > 0, stroke_px)
+        for points in () if hands is None else hands[number]:
+            _draw_hand(canvas, points[:, :2] * finer, points[:, 2] > 0, stroke_px)
     return canvas if finer == 1 else cv2.resize(canvas, (width_px, height_px), interpolation=cv2.INTER_AREA)
 
 
@@ -55,3 +61,14 @@ def _draw(canvas: np.ndarray, xy: np.ndarray, seen: np.ndarray, stroke_px: int) 
     for (x, y), is_seen, colour in zip(xy, seen, COLOURS):
         if is_seen:
             cv2.circle(canvas, (int(x), int(y)), stroke_px, colour, thickness=-1)
+
+
+def _draw_hand(canvas: np.ndarray, xy: np.ndarray, seen: np.ndarray, stroke_px: int) -> None:
+    ends = [(int(x), int(y)) for x, y in np.nan_to_num(xy)]
+    for number, (i, j) in enumerate(FINGERS):
+        if seen[i] and seen[j]:
+            colour = [255 * part for part in colorsys.hsv_to_rgb(number / len(FINGERS), 1.0, 1.0)]
+            cv2.line(canvas, ends[i], ends[j], colour, thickness=max(1, stroke_px // 2))
+    for end, is_seen in zip(ends, seen):
+        if is_seen:
+            cv2.circle(canvas, end, stroke_px, KNUCKLE, thickness=-1)

@@ -20,6 +20,7 @@ _KINDS: dict[str, tuple[int, tuple[int, ...], str]] = {
     "normal": (2, (3,), "float32"),
     "ids": (2, (), "int32"),
     "pose": (1, (18, 3), "float32"),
+    "hands": (1, (2, 21, 3), "float32"),
     "mask": (2, (), "uint8"),
     "map": (2, (2,), "float32"),
     "visible": (2, (), "uint8"),

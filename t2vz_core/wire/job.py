@@ -132,6 +132,7 @@ class Passes:
     normal:  (H, W, 3) float32, camera space: x right, y up, z towards the viewer; background 0
     ids:     (H, W) int32, one number per object, background 0
     pose:    (people, 18, 3) float32, COCO-18: x_px, y_px, 1 seen or 0 not
+    hands:   (people, 2, 21, 3) float32, the same of OpenPose's points of left and right hand, wrist first
     mask:    (H, W) uint8, 255 foreground, 0 background
     map:     (H, W, 2) float32, x_px y_px at which the point seen here was seen in the anchor frame
     visible: (H, W) uint8, 255 where that point was visible there, 0 where hidden or outside
@@ -145,6 +146,7 @@ class Passes:
     normal: str | None = None
     ids: str | None = None
     pose: str | None = None
+    hands: str | None = None
     mask: str | None = None
     map: str | None = None
     visible: str | None = None

@@ -84,7 +84,14 @@ def seen():
     """The people on screen (n, 18, 3), and the depsgraph they were read from."""
     depsgraph = bpy.context.evaluated_depsgraph_get()
     view = camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT)
-    return rig.joints(depsgraph, view)
+    return rig.joints(depsgraph, view)[0]
+
+
+def seen_hands():
+    """The only person's hands (2, 21, 3)."""
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    (hands,) = rig.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), has_hands=True)[1]
+    return hands
 
 
 def on_screen(point):
@@ -167,6 +174,41 @@ def test_a_rig_as_its_source_delivers_it_has_its_joints_on_its_bones(title):
     assert (
         person[JOINTS.index("nose"), 2] and person[JOINTS.index("left_ear"), 0] > person[JOINTS.index("right_ear"), 0]
     )
+
+
+@pytest.mark.parametrize("title", [title for title, kind in rigs.KINDS.items() if kind.fingers])
+def test_fingers_lie_on_their_bones_and_end_beyond_them(title):
+    kind, armature = rigs.KINDS[title], rigs.build(title)
+    look_from(Vector((0, 0, 1.4)) + 3.2 * rigs.ahead(title), at=(0, 0, 1.4))
+    hands = seen_hands()
+    for hand, own, sign in zip(hands, kind.sides, (1, -1)):
+        for row, finger in enumerate(rigs.FINGERS):
+            for number in (1, 2, 3):
+                bone = rigs.finger_bone(title, finger, number).replace("*", own)
+                x, y, is_seen = hand[4 * row + number]
+                assert is_seen and abs(on_screen(bone_head(armature, bone)) - (x, y)).max() <= 0.5, bone
+            last, before = (bone_head(armature, rigs.finger_bone(title, finger, n).replace("*", own)) for n in (3, 2))
+            tip = last + (1 if title == "Mixamo" else 0.8) * (last - before)
+            assert abs(on_screen(tip) - hand[4 * row + 4, :2]).max() <= 0.5, (finger, sign)
+        wrist = bone_head(armature, kind.joints["wrist"].replace("*", own))
+        assert abs(on_screen(wrist) - hand[0, :2]).max() <= 0.5
+
+
+def test_rigify_has_fingers_and_auto_rig_pro_none_that_is_known(generated):
+    look_from((0, -4, 1.4))
+    assert seen_hands()[..., 2].sum() >= 40
+    bpy.data.objects.remove(generated)
+    rigs.build("Auto-Rig Pro")
+    assert not seen_hands().any()
+
+
+def test_hands_are_read_only_when_asked_for():
+    metarig()
+    passes = [frozenset({"pose"}), frozenset({"pose", "hands"})]
+    without, including = (
+        next(capture(bpy.context.scene, bpy.context.view_layer, Wanted(WIDTH, HEIGHT, names), (1,))) for names in passes
+    )
+    assert without.hands is None and including.hands.shape == (1, 2, 21, 3) and including.hands.any()
 
 
 def test_an_animated_rig_is_read_at_the_current_frame():
@@ -305,7 +347,8 @@ def test_a_preset_that_cannot_be_read_is_told_and_the_others_work(tmp_path, monk
     (tmp_path / "mine.json").write_text("{")
     armature, notes = metarig(), []
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    assert len(rig.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), notes.append)) == 1
+    people, _ = rig.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), notes.append)
+    assert len(people) == 1
     assert notes == rig.preset_faults() and "mine.json is no rig preset" in notes[0]
     layout = Layout()
     rig_editor.draw(layout, armature)

@@ -66,6 +66,14 @@ def test_keys_of_other_settings_leave_the_strength_the_papers(scene, tmp_path):
     assert job_of(scene, tmp_path / "job").motion.mode == "strength"
 
 
+def test_hands_are_a_pass_of_their_own_on_request(scene, tmp_path):
+    bpy.ops.object.armature_add()
+    scene.t2vz.mode = "pose"
+    assert job_of(scene, tmp_path / "plain").frames[0].passes.hands is None
+    scene.t2vz.has_hands = True
+    assert job_of(scene, tmp_path / "hands").frames[0].passes.hands == "passes/hands/0001.npy"
+
+
 def test_a_vector_pass_without_files_that_hold_one_is_a_sentence(scene, tmp_path):
     scene.t2vz.motion_source = "vectors"
     for files in ("", "//film.mp4", "//shot_####.png"):

@@ -219,5 +219,24 @@ def test_half_size_is_the_usual_picture_averaged():
     assert abs(draw_people(standing(256), 256, 256) - averaged).max() <= 1
 
 
+def test_hands_are_drawn_over_the_body_in_twenty_hues_with_blue_knuckles():
+    people, hands = standing(512), np.zeros((1, 2, 21, 3), np.float32)
+    fingers, parts = np.divmod(np.arange(20), 4)
+    hands[0, 0, 1:] = np.stack([40 + 20 * fingers, 400 + 20 * parts, np.ones(20)], axis=1)
+    hands[0, 0, 0] = 80, 350, 1
+    hands[0, 0, 20, 2] = 0
+    picture = draw_people(people, 512, 512, hands)
+    assert picture[400, 40].tolist() == [0, 0, 255]
+    assert picture[410, 40].tolist() == [255, 77, 0]  # the second bone: hue 1/20
+    assert picture[460, 120].max() == 0 and picture[450, 120].max() == 0  # the last tip is not seen
+    assert (draw_people(people, 512, 512, np.zeros_like(hands)) == draw_people(people, 512, 512)).all()
+
+
+def test_a_frame_with_hands_has_them_drawn():
+    hands = np.full((1, 2, 21, 3), (30, 30, 1), np.float32)
+    people = np.zeros((1, 18, 3), np.float32)
+    assert draw("pose", pose=people, hands=hands).any() and not draw("pose", pose=people).any()
+
+
 def test_nobody_on_screen_is_black():
     assert draw("pose", pose=np.zeros((0, 18, 3), np.float32)).max() == 0
