@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 import bpy
 import numpy as np
+
+from t2vz_core.wire.job import GRID, Frame
 
 from . import playback
 from .footage import Place, read
@@ -14,14 +19,21 @@ GAP_PX = 8
 FULL_COLOUR = 1 / 16  # of the picture's width: movement shown in full colour
 
 
-def show_frame(generation: Generation, _scene: bpy.types.Scene) -> None:
+def show_frame(generation: Generation, scene: bpy.types.Scene) -> None:
     """Puts the conditions of the job's last frame and its motion, side by side, into an Image Editor."""
-    picture = beside_each_other([*_conditions(generation), _motion(generation)])
-    _show(_image(picture))
+    frame = generation.spec.frames[-1]
+    since = sum(number < frame.number for number in scene.t2vz.frame_numbers())  # the job has but two of them
+    _show(_image(beside_each_other([*_conditions(generation), _motion(generation, frame, since)])))
 
 
 def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
-    """Adds one strip for each kind of condition."""
+    """Adds one strip for each kind of condition, and one for the motion."""
+    folder = generation.folder / "conditions" / "motion"
+    motions = [
+        (frame.number, _saved(folder / f"{frame.number:04d}.png", _motion(generation, frame, since)))
+        for frame, since in _numbered(generation.spec.frames)
+    ]
+    playback.add_strip(scene, "Motion", motions, motions[-1][0])
     for control in generation.spec.controls:
         folder = generation.folder / "conditions" / control.kind
         frames = [(frame.number, folder / f"{frame.number:04d}.png") for frame in generation.spec.frames]
@@ -54,13 +66,36 @@ def _conditions(generation: Generation) -> list[np.ndarray]:
     return [read(Place(file), (shot.width_px, shot.height_px)) for file in files]
 
 
-def _motion(generation: Generation) -> np.ndarray:
-    spec, frame = generation.spec, generation.spec.frames[-1]
-    rows, columns = np.mgrid[: spec.shot.height_px, : spec.shot.width_px] + 0.5
-    flow = np.stack([columns, rows], axis=-1)
-    if spec.motion.mode == "map":
-        return flow_colours(flow - np.load(generation.folder / frame.passes.map))
-    return flow_colours(np.broadcast_to(np.float32(frame.shift_px), flow.shape))
+def _motion(generation: Generation, frame: Frame, since: int) -> np.ndarray:
+    """The content's movement since the anchor, `since` frames ago, in colours (H, W, 3) uint8."""
+    spec = generation.spec
+    shape = (spec.shot.height_px, spec.shot.width_px, 2)
+    if spec.motion.mode == "map" and frame.passes.map.endswith(".npy"):
+        rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
+        return flow_colours(np.stack([columns, rows], axis=-1) - np.load(generation.folder / frame.passes.map))
+    if spec.motion.mode == "strength":
+        moved = -since * np.array(spec.motion.strength) * min(shape[:2]) / GRID
+    else:
+        moved = np.array(frame.shift_px) * (spec.motion.mode != "none")
+    return flow_colours(np.broadcast_to(moved, shape))
+
+
+def _numbered(frames: Iterable[Frame]) -> Iterator[tuple[Frame, int]]:
+    """Each frame with how many frames of the job lie since its anchor."""
+    since = -1
+    for frame in frames:
+        since = 0 if frame.is_anchor else since + 1
+        yield frame, since
+
+
+def _saved(path: Path, picture: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = bpy.data.images.new(NAME, picture.shape[1], picture.shape[0])
+    _fill(image, picture)
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    return path
 
 
 def _image(picture: np.ndarray) -> bpy.types.Image:
@@ -68,11 +103,15 @@ def _image(picture: np.ndarray) -> bpy.types.Image:
     image = bpy.data.images.get(NAME) or bpy.data.images.new(NAME, width, height)
     if tuple(image.size) != (width, height):
         image.scale(width, height)
-    pixels = np.ones((height, width, 4), np.float32)
-    pixels[..., :3] = picture[::-1] / np.float32(255)  # Blender's rows go up
-    image.pixels.foreach_set(pixels.ravel())
+    _fill(image, picture)
     image.update()
     return image
+
+
+def _fill(image: bpy.types.Image, picture: np.ndarray) -> None:
+    pixels = np.ones((*picture.shape[:2], 4), np.float32)
+    pixels[..., :3] = picture[::-1] / np.float32(255)  # Blender's rows go up
+    image.pixels.foreach_set(pixels.ravel())
 
 
 def _show(image: bpy.types.Image) -> None:

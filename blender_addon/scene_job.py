@@ -21,6 +21,7 @@ from .triangles import MESHED
 from .unkeyed import is_animated
 
 FEW_DEPTHS = "Grey shows the depths of these frames alone; the whole range, or Near and Far, shows the shot's."
+KEYED_MOTION = "The motion shown is the current frame's alone; keyed, it adds up over the whole range."
 STRENGTH = "t2vz.motion.strength"  # its path in the scene
 UNCOLOURED = (1.0, 1.0, 1.0)  # an object's colour where the artist has not chosen one
 TARGETED = {"object": "object", "own": "own", "both": "sum"}  # our motion sources that need an object: capture's
@@ -50,6 +51,8 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
     has_depth = any(control.kind == "depth" for control in spec.controls)
     if has_depth and not (spec.shot.near and spec.shot.far) and len(numbers) < len(scene.t2vz.frame_numbers()):
         generation.notes.append(FEW_DEPTHS)
+    if _is_keyed(scene) and len(numbers) < len(scene.t2vz.frame_numbers()):
+        generation.notes.append(KEYED_MOTION)
     return generation
 
 

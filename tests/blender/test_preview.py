@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from blender_addon import playback, preview, scene_job, session
+from blender_addon.footage import Place, read
 from blender_addon.generation import FINISHED
 
 
@@ -51,8 +52,38 @@ def test_a_second_preview_replaces_the_first(scene, painter):
 def test_a_whole_range_becomes_a_strip_for_each_condition(scene, painter):
     finished(scene, [1, 2, 3], preview.add_strips)
     strips = playback.strips_of(scene)
-    assert {strip.name for strip in strips} == {"Conditions: depth", "Conditions: outline"}
+    assert {strip.name for strip in strips} == {"Conditions: depth", "Conditions: outline", "Motion"}
     assert {len(strip.elements) for strip in strips} == {3}
+
+
+def motion_at(generation, number):
+    """The colour in the middle of a frame's motion picture."""
+    return read(Place(generation.folder / f"conditions/motion/{number:04d}.png"), (64, 64))[32, 32].tolist()
+
+
+def test_the_motion_strip_shows_the_papers_motion_grow(scene, painter):
+    scene.t2vz.motion_source, scene.t2vz.motion.strength = "strength", (-16, 0)
+    generation = finished(scene, [1, 2, 3], preview.add_strips)
+    colours = [motion_at(generation, number) for number in (1, 2, 3)]
+    assert colours == [preview.flow_colours(np.full((1, 64, 2), (x, 0)))[0, 0].tolist() for x in (0, 2, 4)]
+    assert colours[0] == [255, 255, 255]
+
+
+def test_no_motion_is_white_though_the_camera_moves(scene, painter):
+    scene.t2vz.motion_source = "none"
+    for frame, x in ((1, 7.0), (3, 8.0)):
+        scene.camera.location.x = x
+        scene.camera.keyframe_insert("location", frame=frame)
+    generation = finished(scene, [1, 2, 3], preview.add_strips)
+    assert motion_at(generation, 3) == [255, 255, 255]
+
+
+def test_the_shown_frames_motion_counts_the_frames_left_out(scene, painter):
+    scene.t2vz.motion_source, scene.t2vz.motion.strength = "strength", (-16, 0)
+    finished(scene, [1, 3], preview.show_frame)
+    image = bpy.data.images[preview.NAME]
+    last = np.float32(image.pixels[-4 * 8 :]).reshape(-1, 4)[0, :3] * 255
+    assert last.round().tolist() == preview.flow_colours(np.full((1, 64, 2), (4, 0)))[0, 0].tolist()
 
 
 def test_the_button_previews_the_current_frame_against_the_first(scene, painter):
