@@ -69,8 +69,9 @@ def passes_needed(spec: JobSpec, mode: str) -> set[str]:
     """Names of the passes that this job reads from the scene."""
     needed = set().union(*(PASSES_OF_CONTROL.get(c.kind, {c.kind}) for c in spec.controls))
     needed |= {"image"} if mode == INSTRUCT else set()
-    needed |= {"mask"} if spec.coherence.smoothing else set()
-    tied = spec.coherence
+    tied, has_scene_shapes = spec.coherence, spec.controls or mode == INSTRUCT
+    needed |= {"mask"} if tied.smoothing else set()
+    needed |= {"ids"} if tied.fusion and tied.anchor_every and has_scene_shapes else set()  # who hides whom
     is_tied_by_map = tied.fusion or tied.anchor_weight or tied.smoothing_until or tied.attention == "anchor+hidden"
     return needed | ({"map", "visible"} if is_tied_by_map or spec.motion.mode == "map" else set())
 

@@ -145,8 +145,12 @@ class Denoiser:
         return smooth_level(x, x0, (shows, moved), where, alpha_bar, self._spec.coherence)
 
     def _pixels(self, here: Place) -> Place:
-        """Where the surfaces lay, pixel by pixel."""
-        return self._surface(here, self._spec.shot.height_px, self._spec.shot.width_px)
+        """Where the surfaces lay, pixel by pixel, and whose they are."""
+        pixels = self._surface(here, self._spec.shot.height_px, self._spec.shot.width_px)
+        is_scene = self._has_scene_shapes or self._spec.motion.mode == "map"
+        if not is_scene or here.frame.passes.ids is None:
+            return pixels
+        return replace(pixels, ids=self._source.read(here.frame, "ids"))
 
     def _surface(self, here: Place, h: int, w: int) -> Place:
         """Where the surfaces lay in the anchor: by the frame's map where it fits, whatever moves the noise."""

@@ -87,19 +87,33 @@ def evaluate(folder: Path) -> dict[str, object]:
 
 
 def read_shot(frames: Sequence[Frame], source: Source) -> Shot:
-    """The geometry of a job's frames."""
+    """The geometry of a job's frames.
+
+    Raises:
+        Fault: a frame has no map.
+    """
     anchors, at = [], 0
     for i, frame in enumerate(frames):
+        if frame.passes.map is None:
+            raise Fault(
+                f"Frame {frame.number} has no map pass, without which nothing can be measured: capture the shot again "
+                "with its motion taken from the geometry, or with fusion."
+            )
         at = i if frame.is_anchor else at
         anchors.append(at)
     return Shot(
         tuple(frames),
         tuple(anchors),
-        tuple(Link(source.read(f, "map"), source.read(f, "visible") > 0) for f in frames),
+        tuple(_to_anchor(source, f) for f in frames),
         tuple((_flow(source, f, "flow_back"), _flow(source, f, "flow_ahead")) for f in frames),
         tuple(source.read(f, "mask") > 0 if f.passes.mask else None for f in frames),
         tuple(source.read(f, "depth") if f.passes.depth else None for f in frames),
     )
+
+
+def _to_anchor(source: Source, frame: Frame) -> Link:
+    ids = source.read(frame, "ids") if frame.passes.ids else None
+    return Link(source.read(frame, "map"), source.read(frame, "visible") > 0, ids)
 
 
 def _flow(source: Source, frame: Frame, name: str) -> Link | None:

@@ -130,7 +130,7 @@ def carry_lost(shown: Iterable[tuple[Tensor, Link]]) -> Tensor:
 
 
 def _link_of(here: Place) -> Link:
-    return Link(here.cells.numpy(), here.visible.numpy() > 0)
+    return Link(here.cells.numpy(), here.visible.numpy() > 0, here.ids)
 
 
 def _filled(picture: Tensor, known: Tensor) -> Tensor:

@@ -18,17 +18,22 @@ INVERSE_ROUNDS = 8
 
 @dataclass(frozen=True)
 class Link:
-    """Where the points of one frame lie in another: map (H, W, 2) and whether they are visible there (H, W)."""
+    """Where the points of one frame lie in another: map (H, W, 2) and whether they are visible there (H, W).
+
+    `ids` (H, W) tell of which object they are points, where that is known.
+    """
 
     map: Array
     visible: Array
+    ids: Array | None = None
 
 
 def link(frame: Link, other: Link, way: float) -> Link:
     """From a frame to `other`, both known by where their points lie in their common anchor.
 
     The map of `other` is turned around by fixed-point rounds q ← q + (a − T(q)), and a pixel counts only where they
-    land on the same anchor point, seen or hidden there alike.
+    land on the same anchor point, seen or hidden there alike, and on the same object where objects are known: what is
+    hidden in the anchor may be one thing behind another.
 
     Args:
         way: how far along its movement since the anchor the content is in `other`, as a multiple of how far it is
@@ -41,6 +46,8 @@ def link(frame: Link, other: Link, way: float) -> Link:
         place = place + goal - warp(other.map, place)
     miss = np.abs(warp(other.map, place) - goal).max(-1)
     alike = _nearest(other.visible, place) == frame.visible
+    if frame.ids is not None and other.ids is not None:
+        alike &= _nearest(other.ids, place) == frame.ids
     return Link(place, (miss < RESIDUAL_PX) & alike & _inside(place, height, width))
 
 
@@ -56,10 +63,10 @@ def warp(picture: Array, map_px: Array, method: int = cv2.INTER_LINEAR) -> Array
     return cv2.remap(picture, x, y, method, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _nearest(flags: Array, place: Array) -> Array:
-    height, width = flags.shape
+def _nearest(values: Array, place: Array) -> Array:
+    height, width = values.shape
     x, y = (np.floor(place[..., i]).clip(0, limit - 1).astype(int) for i, limit in ((0, width), (1, height)))
-    return flags[y, x]
+    return values[y, x]
 
 
 def _inside(place: Array, height: int, width: int) -> Array:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,12 +27,14 @@ class Place:
         since: k − 1, how many frames of the shot lie between this one and its anchor.
         cells: (h, w, 2) the place of each cell, centres at +0.5.
         visible: (h, w) the part of each cell that was seen there, 0..1.
+        ids: (h, w) of which object each is a part, where that is known.
     """
 
     frame: Frame
     since: int
     cells: Tensor
     visible: Tensor
+    ids: np.ndarray | None = None
 
 
 def place(spec: JobSpec, source: Source, frame: Frame, since: int, h: int, w: int) -> Place:
