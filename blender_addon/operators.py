@@ -75,7 +75,7 @@ class T2VZ_OT_preset(bpy.types.Operator):
         name="Preset",
         items=(
             (presets.PUBLISHED, "Published", "As in the paper: DDIM, 50 steps"),
-            (presets.FAST, "Fast", "DPM++ 2M, 16 steps, guidance in the first 70 %, deep features every other step"),
+            (presets.FAST, "Fast", "DPM++ 2M, 14 steps, guidance in the first 60 %, deep features every other step"),
         ),
     )
 

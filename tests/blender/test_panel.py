@@ -103,7 +103,7 @@ def test_every_section_draws_in_every_mode(scene, armature, mode, source):
 def test_a_preset_is_chosen_in_one_go_and_recognised(scene):
     assert bpy.ops.t2vz.preset(preset="fast") == {"FINISHED"}
     sampling = scene.t2vz.sampling
-    assert (sampling.scheduler, sampling.steps, sampling.deep_every) == ("dpm++2m", 16, 2)
+    assert (sampling.scheduler, sampling.steps, sampling.deep_every) == ("dpm++2m", 14, 2)
     assert presets.preset_of(sampling) == presets.FAST and "t2vz.preset" in drawn(panels.Picture)
     sampling.steps = 17
     assert presets.preset_of(sampling) is None
