@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import bpy
+import numpy as np
 import pytest
 
 from blender_addon.cameras import CaptureError
-from blender_addon.capture import Wanted, capture
+from blender_addon.capture import Wanted, capture, object_numbers
 from tests.blender import scenes
 from tests.blender.file_dump import differences, dump
 from tests.blender.scenes import ANCHOR, LATER, Case
@@ -78,6 +79,24 @@ def test_edit_mode_goes_on(case: Case):
     bpy.ops.object.mode_set(mode="OBJECT")
 
 
+def test_local_view_shows_less_and_the_capture_does_not():
+    bpy.ops.wm.read_homefile(use_factory_startup=True)  # with its windows, which an empty file may lack
+    scene, cube = bpy.context.scene, bpy.data.objects["Cube"]
+    bpy.ops.mesh.primitive_plane_add(size=9)
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.view3d.localview(frame_selected=False)
+    assert area.spaces.active.local_view and not cube.local_view_get(area.spaces.active)
+    before = dump()
+    (found,) = capture(scene, scene.view_layers[0], Wanted(96, 72, frozenset({"ids"})), (1,))
+    assert differences(before, dump()) == []
+    assert area.spaces.active.local_view and not cube.local_view_get(area.spaces.active)
+    numbers = object_numbers()
+    assert {numbers["Cube"], numbers["Plane"]} <= set(np.unique(found.ids))
+
+
 def test_linked_and_overridden_objects_are_read_and_left(case: Case, tmp_path):
     library = tmp_path / "library.blend"
     cube = case.scene.objects["cube"]
@@ -96,6 +115,5 @@ def test_linked_and_overridden_objects_are_read_and_left(case: Case, tmp_path):
     before = dump()
     found, _ = (arrays.ids for arrays in frames(case, Wanted(96, 72, frozenset({"ids"}))))
     assert differences(before, dump()) == []
-    names = sorted(item.name_full for item in bpy.data.objects)
     for item in (linked, overridden):
-        assert (found == 1 + names.index(item.name_full)).sum() > 50
+        assert (found == object_numbers()[item.name_full]).sum() > 50
