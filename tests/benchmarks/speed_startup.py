@@ -24,7 +24,7 @@ class _Clock:
     def __call__(self, event: Any) -> None:
         is_first = isinstance(event, events.Progress) and event.stage != "loading the model" and not event.done
         if is_first and not self.ready:
-            self.ready = time.perf_counter() - self.began
+            self.ready = time.process_time() - self.began
 
 
 def main(model: str, side_px: int) -> None:
@@ -43,7 +43,7 @@ def main(model: str, side_px: int) -> None:
             job = Path(folder) / str(i)
             job.mkdir()
             write_job(job, replace(spec, prompt=Prompt(text)))
-            clock.began, clock.ready = time.perf_counter(), 0.0
+            clock.began, clock.ready = time.process_time(), 0.0
             worker.perform(events.Run(str(i), str(job)))
             taken.append(clock.ready)
     print(json.dumps(dict(zip(("first", "second", "another_prompt"), taken))))

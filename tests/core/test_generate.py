@@ -156,6 +156,47 @@ def test_when_memory_runs_out_chunks_are_halved_and_the_frames_stay_the_same(
     assert all(np.abs(made[n].astype(int) - expected[n]).max() <= 1 for n in expected)
 
 
+@pytest.mark.parametrize("comforts", [2, 5])
+def test_what_is_given_up_when_one_frame_does_not_fit_leaves_the_frames_as_they_are(
+    comforts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, nets, given = job(tmp_path, 3, sampling=STEPS), networks("sd1"), []
+    expected = make(tmp_path, spec, nets)
+    unet, forward, watch = nets.unet, nets.unet.forward, Listener()
+    monkeypatch.setattr(Networks, "offload", lambda _: given.append("offload"))
+    monkeypatch.setattr(Networks, "lend", lambda _: given.append("lend"))
+    monkeypatch.setattr(nets.vae, "enable_tiling", lambda: given.append("tiles"))
+
+    def small(*args: Any, **more: Any) -> Any:
+        if sum("Memory ran out" in note for note in watch.notes) < comforts:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(*args, **more)
+
+    monkeypatch.setattr(unet, "forward", small)
+    made = dict(generate(spec, Source(tmp_path), nets, [1, 2, 3], watch, 2))
+    assert given == ["offload", "tiles", "lend"][: comforts - 2]
+    assert all(np.abs(made[n].astype(int) - expected[n]).max() <= 1 for n in expected)
+
+
+def test_a_job_that_does_not_fit_at_all_ends_with_what_to_lower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    nets = networks("sd1")
+    monkeypatch.setattr(nets.unet, "forward", never)
+    monkeypatch.setattr(nets.vae, "enable_tiling", lambda: None)
+    watch = Listener()
+    with pytest.raises(Fault, match="lower the picture size"):
+        list(generate(job(tmp_path, 2, sampling=STEPS), Source(tmp_path), nets, [1, 2], watch))
+    assert [note.partition(": ")[2] for note in watch.notes if "Memory" in note] == [
+        "the anchor is denoised again beside the other frames.",
+        "attention is looked up in slices.",
+        "pictures are decoded in tiles.",
+    ]
+
+
 class Stopping(Listener):
     """Cancels at the third report."""
 

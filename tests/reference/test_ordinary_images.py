@@ -40,7 +40,7 @@ def image_of(kind: Any, nets: Networks, spec: JobSpec, **more: Any) -> np.ndarra
     if "_2" not in names:
         parts |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     if nets.controlnets:
-        parts["controlnet"] = nets.controlnets[0]
+        parts["controlnet"] = nets.controlnets[0] if len(nets.controlnets) == 1 else list(nets.controlnets)
     pipeline = kind(**parts)
     pipeline.set_progress_bar_config(disable=True)
     size = {} if nets.is_instruct else {"height": SIDE, "width": SIDE}
@@ -76,6 +76,18 @@ def test_the_anchor_with_a_controlnet_is_the_ordinary_image(tmp_path: Path) -> N
     theirs = image_of(
         diffusers.StableDiffusionControlNetPipeline, nets, spec, image=picture, controlnet_conditioning_scale=0.7,
         control_guidance_start=0.25, control_guidance_end=0.75,
+    )  # fmt: skip
+    assert np.abs(make(tmp_path, spec, nets)[1] - theirs).max() < 1
+
+
+def test_the_anchor_with_two_controlnets_is_the_ordinary_image(tmp_path: Path) -> None:
+    nets = networks("sd1", controls=2)
+    controls = Control("depth", scale=0.7, end=0.5), Control("edges", scale=0.4, start=0.25)
+    spec = job(tmp_path, 1, controls=controls, sampling=Sampling(seed=5, steps=4))
+    pictures = [Image.fromarray(one) for one in conditions(spec, Source(tmp_path), spec.frames[0])]
+    theirs = image_of(
+        diffusers.StableDiffusionControlNetPipeline, nets, spec, image=pictures,
+        controlnet_conditioning_scale=[0.7, 0.4], control_guidance_start=[0.0, 0.25], control_guidance_end=[0.5, 1.0],
     )  # fmt: skip
     assert np.abs(make(tmp_path, spec, nets)[1] - theirs).max() < 1
 
