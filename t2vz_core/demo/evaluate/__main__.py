@@ -53,7 +53,7 @@ def tasks_of(options: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
         "words, guidance 1": partial(words.measure_words, model, eye, some, 1.0, scratch / "words-1.jpg"),
         "depth": partial(leads.measure_depth, model, eye, some, scratch / "depth.jpg"),
         "pose": partial(leads.measure_pose, model, some, scratch / "pose.jpg"),
-        "edits": partial(edits.measure_edits, model, some, scratch / "edits.jpg"),
+        "edits": partial(edits.measure_edits, model, some, GUIDANCE, scratch / "edits.jpg"),
     }
     if options.shots:
         tasks["depth from Blender"] = partial(shots.measure_shots, options.folder, eye, options.shots, scratch)

@@ -22,7 +22,7 @@ CHANGED = 0.06  # two renderings that differ by more than this at a pixel show t
 LEAST = 0.1  # of the picture stays, or there is no background to speak of
 
 
-def measure_edits(model: Model, count: int, grid: Path) -> dict[str, float]:
+def measure_edits(model: Model, count: int, guidance: float, grid: Path) -> dict[str, float]:
     """Shares of edits, by kind, that end nearer to the asked picture than to the source; PSNR of what stays."""
     before = describe(SHARD, count)
     asked, after = instructions(before, SHARD)
@@ -34,7 +34,8 @@ def measure_edits(model: Model, count: int, grid: Path) -> dict[str, float]:
         rows = slice(start, start + BATCH)
         with torch.no_grad():
             words, empty = (read_words(reader, model.base.tokenizer, texts) for texts in (asked[rows], [""]))
-        drawn.append(edit(unet, model.noise(len(words), 2000 + start), latents[rows], words, empty.expand_as(words)))
+        given = model.noise(len(words), 2000 + start), latents[rows], words, empty.expand_as(words)
+        drawn.append(edit(unet, *given, text=guidance))
     pictures, sources, targets = develop(model.base.vae, torch.cat(drawn)), sources / 255, targets / 255
     save_grid(grid, torch.cat([sources[:8], pictures[:8]]))
     kinds = [_kind(one, other) for one, other in zip(before, after, strict=True)]

@@ -120,7 +120,7 @@ def edit(
     source: Tensor,
     words: Tensor,
     empty: Tensor,
-    text: float = 5.0,
+    text: float = 7.5,
     image: float = 1.5,
 ) -> Tensor:
     """Scaled latents by DDIM with guidance of both kinds (Brooks et al. 2023); `source` is unscaled."""
@@ -130,7 +130,8 @@ def edit(
     shown = torch.cat([source, source, torch.zeros_like(source)])
     for time in scheduler.timesteps:
         given = torch.cat([torch.cat([latents] * 3), shown], 1)
-        both, seen, neither = unet(given, time, told).sample.float().chunk(3)
+        with torch.autocast(noise.device.type, torch.bfloat16):
+            both, seen, neither = unet(given, time, told).sample.float().chunk(3)
         guided = neither + image * (seen - neither) + text * (both - seen)
         latents = scheduler.step(guided, time, latents).prev_sample
     return latents

@@ -10,7 +10,7 @@ from ...openpose import JOINTS, draw_people
 from . import controls, dataset, depth
 from .loop import Plan
 
-PLAN = Plan(steps=3000, batch=16, rate=7e-4, sample_every=250, averaging=0.998)
+PLAN = Plan(steps=3300, batch=16, rate=7e-4, sample_every=250, averaging=0.998)
 DEPTH_SHARE = 0.25
 SHARE = 0.25
 TRIED = 8

@@ -121,9 +121,9 @@ def tell(description: Description, rng: Random) -> str:
 
 def load_latents(vae: AutoencoderKL, out: Path, size: int) -> Tensor:
     """Scaled latents (2, n, 4, h, w) of all pictures, as they are and mirrored; encoded once."""
-    cache = out / f"latents-{size}.pt"
-
-    once(cache, lambda: torch.save(both_ways(vae, dataset.read(out / f"scenes-{size}", "colour")).half(), cache))
+    folder = out / f"scenes-{size}"
+    cache = out / f"latents-{size}-{len(dataset.shard_paths(folder))}.pt"
+    once(cache, lambda: torch.save(both_ways(vae, dataset.read(folder, "colour")).half(), cache))
     return torch.load(cache).float()
 
 
