@@ -1,4 +1,4 @@
-"""From a job's order to its first step, in one worker: `python -m tests.benchmarks.speed_startup MODEL SIDE`."""
+"""From a job's order to the end of its first step: `python -m tests.benchmarks.speed_startup MODEL SIDE`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from t2vz_core.worker import Worker
 
 
 class _Clock:
-    """Notes when a job's first step begins: that it has taken none is the first thing told of it."""
+    """Notes when a job's first step is done, in seconds of CPU."""
 
     def __init__(self) -> None:
         self.began = self.ready = 0.0
 
     def __call__(self, event: Any) -> None:
-        is_first = isinstance(event, events.Progress) and event.stage != "loading the model" and not event.done
-        if is_first and not self.ready:
+        is_step = isinstance(event, events.Progress) and event.stage != "loading the model" and event.done
+        if is_step and not self.ready:
             self.ready = time.process_time() - self.began
 
 
