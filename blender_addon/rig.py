@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from . import skeleton
+from . import bone_names, skeleton
 from .projection import View, depths, is_inside, places
 from .skeleton import Bone, Skeleton
 
@@ -78,7 +78,7 @@ def save_preset(title: str, mapping: Mapping[str, str]) -> Path:
     folder = preset_folder()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{bpy.path.clean_name(title)}.json"
-    skeleton.write_preset(file, title, mapping)
+    bone_names.write_preset(file, title, mapping)
     return file
 
 
@@ -89,16 +89,16 @@ def preset_folder() -> Path:
 
 def preset_faults() -> list[str]:
     """A sentence about each file among the presets that is none."""
-    return skeleton.read_presets(_preset_files())[1]
+    return bone_names.read_presets(_preset_files())[1]
 
 
 def _preset_files() -> tuple[tuple[Path, int], ...]:
-    return skeleton.preset_files(skeleton.PRESETS, preset_folder())
+    return bone_names.preset_files(bone_names.PRESETS, preset_folder())
 
 
 @lru_cache(maxsize=64)  # every frame asks; spelling out the names takes longer than the pose
 def _detected(bones: tuple[str, ...], files: tuple[tuple[Path, int], ...]) -> dict[str, str] | None:
-    found = skeleton.detected(bones, skeleton.read_presets(files)[0])
+    found = bone_names.detected(bones, bone_names.read_presets(files)[0])
     return found and found[1]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from . import rig, skeleton
+from . import bone_names, rig
 
 LETTERS = 40  # that a line of the sidebar holds
 LEFT_OUT = "–"  # Blender takes an empty name in a list for a heading
@@ -24,7 +24,7 @@ def draw(layout: Any, armature: bpy.types.Object) -> None:
     """Every joint with its bone, as a button that changes it."""
     mapping = rig.mapping_of(armature) or {}
     column = layout.column(align=True)
-    for joint in skeleton.MAPPED:
+    for joint in bone_names.MAPPED:
         row = column.split(factor=0.4, align=True)
         row.label(text=joint.replace("_", " ").capitalize())
         chosen = row.operator("t2vz.set_joint", text=mapping.get(joint, LEFT_OUT))
@@ -62,7 +62,7 @@ class T2VZ_OT_set_joint(_WithArmature, bpy.types.Operator):
     bl_label = "Set Joint"
     bl_property = "bone"
 
-    joint: EnumProperty(items=[(joint, joint, "") for joint in skeleton.MAPPED])
+    joint: EnumProperty(items=[(joint, joint, "") for joint in bone_names.MAPPED])
     bone: EnumProperty(name="Bone", items=_bones)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:

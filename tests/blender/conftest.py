@@ -9,6 +9,7 @@ import pytest
 
 import blender_addon
 from blender_addon import preferences, session
+from tests.blender import cast
 
 PAINTER = Path(__file__).with_name("painter.py")
 
@@ -58,3 +59,49 @@ def painter(monkeypatch):
     yield paints
     session.stop_engine()
     session.now.generation, session.now.refusal = None, ""
+
+
+@pytest.fixture(scope="module")
+def rigify():
+    """Rigify, which comes with Blender, enabled for a while."""
+    import addon_utils  # is found only once bpy has been imported
+
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    addon_utils.enable("rigify", default_set=True)
+    yield
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    addon_utils.disable("rigify", default_set=True)
+
+
+@pytest.fixture
+def empty_scene(rigify):
+    """Nothing but a camera, and Rigify at hand."""
+    for thing in list(bpy.data.objects):
+        bpy.data.objects.remove(thing)
+    scene = bpy.context.scene
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(scene.camera)
+    cast.look_from((1.5, -4.5, 1.6))
+
+
+@pytest.fixture(scope="module")
+def generated_file(rigify, tmp_path_factory):
+    """A .blend that holds a generated Rigify rig: generating takes seconds, appending does not."""
+    cast.metarig()
+    others = set(bpy.data.objects)
+    bpy.ops.pose.rigify_generate()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    character = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE" and thing not in others)
+    character.name = "Character"
+    path = tmp_path_factory.mktemp("rigify") / "generated.blend"
+    bpy.data.libraries.write(str(path), {character})
+    return path
+
+
+@pytest.fixture
+def generated(generated_file, empty_scene):
+    """A generated Rigify rig in the empty scene."""
+    with bpy.data.libraries.load(str(generated_file)) as (_, wanted):
+        wanted.objects = ["Character"]
+    bpy.context.scene.collection.objects.link(wanted.objects[0])
+    return wanted.objects[0]
