@@ -9,7 +9,7 @@ from ..captions import COLOURS, GROUNDS, SKIES, Description
 from ..paint import GROUND_COLOURS, SKY_COLOURS
 
 Key = TypeVar("Key")
-STRIP = 0.08  # of the picture's height: its lowest rows are ground, its highest sky
+STRIP = 0.08  # of the picture's height: its lowest rows show the ground, beside what stands there, its highest sky
 PATCH = 0.2  # of the picture's side: its middle is the object
 
 
@@ -30,9 +30,12 @@ def colour_of(region: Tensor, sky: str) -> str:
 
 
 def ground_of(picture: Tensor, sky: str) -> str:
-    """The ground nearest to the lowest rows of a picture (3, h, w)."""
-    rows = picture[:, -int(STRIP * picture.shape[1]) :].mean((1, 2))
-    return _nearest(rows, {name: _lit(_middle(*GROUND_COLOURS[name]), sky, 0.75) for name in GROUNDS})
+    """The ground nearest to the lower corners of a picture (3, h, w), lit by a high or a low sun."""
+    height, width = picture.shape[1:]
+    rows, side = picture[:, -int(STRIP * height) :], width // 5
+    corners = torch.cat([rows[:, :, :side], rows[:, :, -side:]], 2).mean((1, 2))
+    tones = {(name, sun): _lit(_middle(*GROUND_COLOURS[name]), sky, sun) for name in GROUNDS for sun in (0.3, 0.75)}
+    return _nearest(corners, tones)[0]
 
 
 def sky_of(picture: Tensor) -> str:
