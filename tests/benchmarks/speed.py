@@ -31,7 +31,7 @@ from t2vz_core.wire.job import Sampling
 from t2vz_core.wire.presets import FAST, PRESETS
 
 from . import speed_cost, speed_floor, speed_models
-from .speed_sides import PAPER_LEVELS, SIDES, Case, ours, peak_mib, published, seconds
+from .speed_sides import PAPER_LEVELS, SIDES, Case, ours, published, seconds, taken_alone
 
 Row = dict[str, Any]
 FEW, FEW_LEVELS = 4, (501, 751)  # steps, and the levels where frames part, that tell as much as ten in less time
@@ -63,16 +63,15 @@ def compared(cases: list[Case], rounds: int) -> Iterator[Row]:
 def memory(cases: list[Case]) -> Iterator[Row]:
     """Peaks beside the networks, each taken in a process of its own."""
     for case in cases:
-        peaks = {side: peak_mib(side, case, "cpu") for side in SIDES}
+        peaks = {f"{side}_mib": taken_alone(side, case, "cpu")["peak_mib"] for side in SIDES}
         yield {"model": case.model, "side_px": case.side_px, "frames": case.frames, **peaks}
 
 
 def lengths(model: str, side_px: int, counts: list[int]) -> Iterator[Row]:
     """Ours alone at growing lengths: seconds of each frame, and the peak of memory."""
     for count in counts:
-        case = Case(model, side_px, count, FEW, FEW_LEVELS)
-        spent = seconds(partial(ours, case.load("cpu"), case.spec()), torch.device("cpu"))
-        yield {"frames": count, "per_frame": spent / count, "peak_mib": peak_mib("ours", case, "cpu")}
+        taken = taken_alone("ours", Case(model, side_px, count, FEW, FEW_LEVELS), "cpu")
+        yield {"frames": count, "per_frame": taken["seconds"] / count, "peak_mib": taken["peak_mib"]}
 
 
 def accelerated(model: str, side_px: int, frames: int, rounds: int) -> Iterator[Row]:
@@ -114,7 +113,7 @@ def on_card(case: Case, rounds: int, device: str) -> Row:
             if not is_out_of_memory(error):
                 raise
             row[name] = None
-        row[f"{name}_peak_mib"] = row[name] and peak_mib(name, case, device)
+        row[f"{name}_peak_mib"] = row[name] and taken_alone(name, case, device)["peak_mib"]
     return {"model": case.model, "side_px": case.side_px, "frames": case.frames, **row}
 
 

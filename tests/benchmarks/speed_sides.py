@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.speed_sides JSON
 
-prints the peak of memory of one side, in a process of its own.
+prints the seconds and the peak of memory that one side takes, in a process of its own.
 """
 
 from __future__ import annotations
@@ -114,11 +114,11 @@ def seconds(work: Callable[[], None], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def peak_mib(side: str, case: Case, device: str) -> float:
-    """Memory that a side takes at its worst beyond its networks, measured in a process of its own."""
+def taken_alone(side: str, case: Case, device: str) -> dict[str, float]:
+    """Seconds, and memory at its worst beyond the networks (`peak_mib`), of a side in a process of its own."""
     asked = json.dumps({"side": side, "case": asdict(case), "device": device})
     command = [sys.executable, "-m", "tests.benchmarks.speed_sides", asked]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
 def _peak_mib(work: Callable[[], None], device: torch.device) -> float:
@@ -140,7 +140,10 @@ def _main(asked: dict[str, Any]) -> None:
     case = Case(**asked["case"])
     networks = case.load(asked["device"], asked["side"])
     SIDES[asked["side"]](networks, Case(case.model, 64, 2, 2, (1, 501)).spec())  # what is made once is not the work's
-    print(_peak_mib(partial(SIDES[asked["side"]], networks, case.spec()), networks.device))
+    spent: list[float] = []
+    work = partial(SIDES[asked["side"]], networks, case.spec())
+    peak = _peak_mib(lambda: spent.append(seconds(work, networks.device)), networks.device)
+    print(json.dumps({"seconds": spent[0], "peak_mib": peak}))
 
 
 if __name__ == "__main__":
