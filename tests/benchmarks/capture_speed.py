@@ -17,7 +17,7 @@ import bpy
 
 from blender_addon.capture import PASSES, Wanted, capture
 from tests.blender import scenes
-from tests.blender.scenes import Case, add, animate
+from tests.blender.stage import Case, add, animate
 
 BONES = 150
 FRAMES = 24

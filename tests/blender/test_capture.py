@@ -1,4 +1,4 @@
-"""What a capture tells of a scene, and what it says when it cannot."""
+"""What a capture tells of a scene."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from blender_addon.cameras import CaptureError
 from blender_addon.capture import PASSES, Wanted, capture
 from blender_addon.jobs import FrameArrays
-from tests.blender import scenes
-from tests.blender.scenes import ANCHOR, LATER, Case, add, animate
+from tests.blender import scenes, stage
+from tests.blender.stage import ANCHOR, LATER, Case, add, animate
 
 SIZE = (96, 72)
 
@@ -32,14 +32,14 @@ def centre_of(mask: np.ndarray) -> np.ndarray:
 
 
 def test_a_static_scene_does_not_move():
-    (_, later), notes = captured(scenes.fresh())
+    (_, later), notes = captured(stage.fresh())
     assert later.shift_px == (0.0, 0.0)
-    assert np.abs(later.map - captured(scenes.fresh())[0][0].map).max() < 1e-4
+    assert np.abs(later.map - captured(stage.fresh())[0][0].map).max() < 1e-4
     assert later.visible.all() and notes == []
 
 
 def test_the_content_moves_against_the_camera():
-    case = scenes.fresh()
+    case = stage.fresh()
     animate(case.scene.camera, "location", (1, -8, 3.5), (1.5, -8, 3.5))
     (_, right), _ = captured(case)
     assert right.shift_px[0] < -2
@@ -49,27 +49,27 @@ def test_the_content_moves_against_the_camera():
 
 
 def test_a_small_fast_object_does_not_carry_the_picture_along():
-    case = scenes.fresh()
+    case = stage.fresh()
     animate(case.scene.objects["ball"], "location", (-2, 0, 1.2), (2, 0, 1.2))
     (_, later), _ = captured(case)
     assert np.abs(later.shift_px).max() < 0.1
 
 
 def test_the_shift_follows_an_object_on_screen():
-    case = scenes.fresh()
+    case = stage.fresh()
     ball = case.scene.objects["ball"]
-    scenes.rolling_ball(case)
+    stage.rolling_ball(case)
     (anchor, later), _ = captured(case, source="object", target=ball)
     moved = centre_of(later.ids == number_of(ball)) - centre_of(anchor.ids == number_of(ball))
     assert np.abs(moved - later.shift_px).max() < 0.5
 
 
 def test_an_objects_own_movement_is_told_from_the_cameras():
-    case = scenes.fresh()
+    case = stage.fresh()
     ball = case.scene.objects["ball"]
-    scenes.rolling_ball(case)
+    stage.rolling_ball(case)
     still = captured(case, source="object", target=ball)[0][1].shift_px
-    scenes.walking_camera(case)
+    stage.walking_camera(case)
     own = captured(case, source="own", target=ball)[0][1].shift_px
     camera = captured(case)[0][1].shift_px
     both = captured(case, source="sum", target=ball)[0][1].shift_px
@@ -104,7 +104,7 @@ def test_a_marker_with_another_camera_starts_a_new_anchor():
 
 
 def test_a_camera_that_jumps_starts_a_new_anchor():
-    case = scenes.fresh()
+    case = stage.fresh()
     camera = case.scene.camera
     camera.keyframe_insert("rotation_euler", frame=4)
     camera.keyframe_insert("location", frame=4)
@@ -117,7 +117,7 @@ def test_a_camera_that_jumps_starts_a_new_anchor():
 
 
 def test_changing_topology_falls_back_to_the_objects_motion_and_says_so():
-    case = scenes.fresh()
+    case = stage.fresh()
     ball = case.scene.objects["ball"]
     ball.modifiers.new("thinner", "DECIMATE")
     animate(ball, 'modifiers["thinner"].ratio', 1.0, 0.9)
@@ -132,7 +132,7 @@ def test_changing_topology_falls_back_to_the_objects_motion_and_says_so():
 
 
 def test_what_was_not_there_at_the_anchor_was_not_visible_there():
-    case = scenes.fresh()
+    case = stage.fresh()
     ball = case.scene.objects["ball"]
     animate(ball, "hide_render", True, False)
     (anchor, later), _ = captured(case)
@@ -141,7 +141,7 @@ def test_what_was_not_there_at_the_anchor_was_not_visible_there():
 
 
 def test_what_the_ball_uncovers_was_hidden():
-    case = scenes.fresh()
+    case = stage.fresh()
     ball = case.scene.objects["ball"]
     animate(ball, "location", (-1.5, 0, 1.2), (1.5, 0, 1.2))
     (anchor, later), _ = captured(case)
@@ -154,7 +154,7 @@ def test_the_sky_turns_with_the_camera():
     (_, later), _ = captured(case)
     sky = later.ids == 0
     assert np.isfinite(later.map).all() and np.isinf(later.depth[sky]).all()
-    assert np.abs(later.map - captured(scenes.fresh())[0][0].map)[sky].min() > 1
+    assert np.abs(later.map - captured(stage.fresh())[0][0].map)[sky].min() > 1
 
 
 def test_the_mask_shows_an_object_with_its_children_or_a_collection():
@@ -211,57 +211,3 @@ def test_another_scene_than_the_open_one_is_captured():
     bpy.context.window.scene = bpy.data.scenes.new("open")
     found = captured(case)[0][1]
     assert np.array_equal(found.ids, expected.ids) and np.allclose(found.map, expected.map, atol=1e-3)
-
-
-def test_a_textured_transparency_counts_as_solid_and_is_named():
-    case = scenes.perspective()
-    ball = case.scene.objects["ball"]
-    tree = ball.data.materials[0].node_tree
-    mix, clear = tree.nodes.new("ShaderNodeMixShader"), tree.nodes.new("ShaderNodeBsdfTransparent")
-    checker = tree.nodes.new("ShaderNodeTexChecker")
-    tree.links.new(checker.outputs["Fac"], mix.inputs[0])
-    tree.links.new(tree.nodes["Emission"].outputs[0], mix.inputs[1])
-    tree.links.new(clear.outputs[0], mix.inputs[2])
-    tree.links.new(mix.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
-    (anchor, _), notes = captured(case)
-    assert number_of(ball) in anchor.ids
-    assert notes == ["The transparency of the material ball is textured: its whole surface counts as solid."]
-
-
-def test_a_displaced_surface_is_named():
-    case = scenes.perspective()
-    material = case.scene.objects["ball"].data.materials[0]
-    nodes = material.node_tree.nodes
-    lift = nodes.new("ShaderNodeDisplacement")
-    material.node_tree.links.new(lift.outputs[0], nodes["Material Output"].inputs["Displacement"])
-    material.displacement_method = "DISPLACEMENT"
-    assert captured(case)[1] == ["The material ball displaces its surface, which is not captured."]
-
-
-def test_hair_is_named_as_not_captured():
-    case = scenes.perspective()
-    curves = bpy.data.hair_curves.new("fur")
-    case.scene.collection.objects.link(bpy.data.objects.new("fur", curves))
-    assert captured(case)[1] == ["fur is hair, which is not captured."]
-
-
-def test_an_empty_scene_is_refused_in_a_sentence():
-    case = scenes.fresh()
-    for item in [item for item in case.scene.objects if item.type == "MESH"]:
-        bpy.data.objects.remove(item)
-    with pytest.raises(CaptureError, match="has nothing to capture"):
-        captured(case)
-
-
-def test_a_scene_without_a_camera_is_refused_in_a_sentence():
-    case = scenes.fresh()
-    case.scene.camera = None
-    with pytest.raises(CaptureError, match="has no camera"):
-        captured(case)
-
-
-def test_a_panoramic_camera_is_refused_in_a_sentence():
-    case = scenes.fresh()
-    case.scene.camera.data.type = "PANO"
-    with pytest.raises(CaptureError, match="is not perspective or orthographic"):
-        captured(case)

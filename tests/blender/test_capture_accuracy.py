@@ -14,7 +14,7 @@ from mathutils import Vector
 from blender_addon.capture import Wanted, capture
 from blender_addon.jobs import FrameArrays
 from tests.blender import cycles, scenes
-from tests.blender.scenes import ANCHOR, LATER, Case
+from tests.blender.stage import ANCHOR, LATER, Case
 
 SHIFTED = 100.0  # added to positions that are rendered as colours, which must not be negative
 SPARSE = 5  # every so many pixels are compared with Blender's own projection, which takes its time

@@ -10,7 +10,7 @@ from blender_addon.cameras import CaptureError
 from blender_addon.capture import Wanted, capture, object_numbers
 from tests.blender import scenes
 from tests.blender.file_dump import differences, dump
-from tests.blender.scenes import ANCHOR, LATER, Case
+from tests.blender.stage import ANCHOR, LATER, Case
 
 WANTED = Wanted(64, 48)
 
