@@ -101,8 +101,8 @@ def tick() -> float | None:
     if generation is None:
         return None
     before = _shown(generation)
-    now.waits_for = _user_of_the_scene() if generation.is_capturing else ""
-    if not now.waits_for:
+    waited, now.waits_for = now.waits_for, _user_of_the_scene() if generation.is_capturing else ""
+    if not (waited or now.waits_for):  # playback that ends may jump back; by the next tick the scene has followed
         _advance(generation)
     if _shown(generation) != before:
         redraw()
