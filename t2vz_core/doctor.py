@@ -49,9 +49,7 @@ def _device() -> Iterator[str]:
     elif torch.backends.mps.is_available():
         yield _row("device", "Apple GPU (MPS), memory shared with the system")
     else:
-        yield _row(
-            "device", f"processor only, {torch.get_num_threads()} threads; Stable Diffusion wants a GPU"
-        )
+        yield _row("device", f"processor only, {torch.get_num_threads()} threads; Stable Diffusion wants a GPU")
         if shutil.which("nvidia-smi"):
             yield _row("", f"an NVIDIA card is there, but this torch cannot use it: {REINSTALL}")
     if hasattr(os, "sysconf"):
