@@ -172,8 +172,8 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         name="Hands", description="Draw the fingers too, of rigs that have them; for ControlNets that know them"
     )
     has_flow: BoolProperty(
-        name="Frame-to-Frame Flow",
-        description="Also write where each point was in the frame before and is in the next, for whoever measures",
+        name="Write Flow",
+        description="Also write where each point was in the frame before and is in the next, for those who measure",
     )
     output: StringProperty(
         name="Output",
