@@ -55,7 +55,7 @@ def _install_torch(environment: Environment, torch: str, build: str) -> None:
 def _what_that_means(build: str) -> str:
     if build == "cpu" and (sys.platform, platform.machine()) == ("linux", "x86_64"):
         return (
-            ", where there is only the build for NVIDIA cards:\n"
-            "  it works without one, but 2.9 GB are downloaded. Interrupt it and try later if that is too much."
+            ", where it usually is the build for NVIDIA cards:\n"
+            "  that works without one, but is 2.9 GB to download. Interrupt it and try later if that is too much."
         )
     return ""
