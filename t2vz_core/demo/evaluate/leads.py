@@ -55,12 +55,11 @@ def measure_pose(model: Model, count: int, grid: Path) -> dict[str, float]:
     pictures = model.paint([plain_caption(it) for it in shown], lead=(model.controlnet("pose"), images))
     save_grid(grid, torch.cat([images[:8], pictures[:8]]))
     masks = (view.part > world.GROUND).numpy()
-    distances = {
-        f"{name}_{part}": values
-        for name, seen in (("painted", pictures), ("rendered", view.colour.movedim(-1, 1)))
-        for part, values in distances(seen, shown, places.numpy(), masks).items()
-    }
-    return {name: 100 * float(np.mean(values)) / model.size for name, values in distances.items()}
+    figures = {}
+    for name, seen in (("painted", pictures), ("rendered", view.colour.movedim(-1, 1))):
+        for part, away_px in distances(seen, shown, places.numpy(), masks).items():
+            figures[f"{name}_{part}"] = 100 * float(np.mean(away_px)) / model.size
+    return figures
 
 
 def distances(

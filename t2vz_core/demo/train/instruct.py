@@ -17,7 +17,7 @@ from .loop import Plan, best_device, once, save_grid, train
 from .text import both_ways, load_latents
 from .vae import encode
 
-PLAN = Plan(steps=1100, batch=16, rate=5e-4, sample_every=275, averaging=0.99)
+PLAN = Plan(steps=800, batch=16, rate=5e-4, sample_every=275, averaging=0.99)
 PAIRS = 5  # shards of pictures that are changed
 DROPPED = 0.075
 HELD_OUT = dataset.HELD_OUT + 1

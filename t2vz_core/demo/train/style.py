@@ -19,10 +19,12 @@ from .loop import RANK, Plan, best_device, once, save_grid, train
 from .text import PROMPTS, tell
 from .vae import encode
 
-PLAN = Plan(steps=500, batch=16, rate=1e-3, sample_every=100, averaging=0.99)
+PLAN = Plan(steps=200, batch=16, rate=4e-3, report_every=20, sample_every=100, averaging=0.97, warmup=20)
 SHARD = 200
 COUNT = 512
 SHADES = 4
+RANK_OF_CHANGE = 8
+CHANGED = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "proj_in", "proj_out"]
 
 
 def cartoon(view: world.View) -> Tensor:
@@ -44,12 +46,12 @@ def drawings(size: int, device: str) -> Tensor:
 
 
 def run(out: Path, size: int, plan: Plan = PLAN) -> None:
-    """Trains low-rank changes of the UNet's attention and writes OUT/export/style/cartoon.safetensors."""
+    """Trains low-rank changes of the UNet and writes OUT/export/style/cartoon.safetensors."""
     device = best_device()
     torch.manual_seed(0)
     base = StableDiffusionPipeline.from_pretrained(out / "export" / "stable-diffusion", dtype=torch.float32).to(device)
     base.unet.requires_grad_(False).set_attn_processor(AttnProcessor())
-    base.unet.add_adapter(LoraConfig(r=8, lora_alpha=8, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))
+    base.unet.add_adapter(LoraConfig(r=RANK_OF_CHANGE, lora_alpha=RANK_OF_CHANGE, target_modules=CHANGED))
     once(out / "cartoons.pt", lambda: torch.save(drawings(size, device), out / "cartoons.pt"))
     latents = encode(base.vae, torch.load(out / "cartoons.pt")) * base.vae.config.scaling_factor
     shown, rng = dataset.describe(SHARD, COUNT), Random(RANK)
