@@ -34,6 +34,7 @@ MEANINGS = {
     "motion_px": "mean exact motion per frame",
     "structure": "F-score of drawn edges against depth edges; higher is truer",
     "sharpness": "variance of the Laplacian; a guard, since blur looks steady",
+    "sharpness_kept": "squared Laplacian beside that of the same points in the anchor frame; below 1 is blur",
 }
 
 
@@ -155,6 +156,7 @@ def _measure_frame(pictures: Sequence[Array], shot: Shot, i: int) -> Measures:
         "motion_px": back and measures.motion_px(back),
         "structure": None if depth is None else measures.structure(picture, depth),
         "sharpness": measures.sharpness(picture),
+        "sharpness_kept": long and measures.sharpness_kept(picture, pictures[anchor], long),
     }
 
 

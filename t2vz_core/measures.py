@@ -67,7 +67,22 @@ def depth_edges(depth: Array) -> Array:
 
 def sharpness(picture: Array) -> float:
     """Variance of the Laplacian of the grey picture in 0..1."""
-    return float(cv2.Laplacian(_grey(picture).astype(np.float32) / 255, cv2.CV_32F).var())
+    return float(_laplacian(picture).var())
+
+
+def sharpness_kept(picture: Array, anchor: Array, to: Link) -> float | None:
+    """The squared Laplacian beside that of the anchor on the same points: below 1 where moving has blurred them."""
+    now, before = (np.square(_laplacian(one)) for one in (picture, anchor))
+    frame = np.pad(np.ones((picture.shape[0] - 2, picture.shape[1] - 2), np.float32), 1)
+    seen = (to.visible & (warp(frame, to.map) == 1)).astype(np.uint8)
+    around = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
+    inside = cv2.erode(seen, np.ones((5, 5), np.uint8), **around) > 0  # a Laplacian needs its neighbours
+    one, two = _mean(now, inside), _mean(warp(before, to.map), inside)
+    return one / two if one is not None and two else None
+
+
+def _laplacian(picture: Array) -> Array:
+    return cv2.Laplacian(_grey(picture).astype(np.float32) / 255, cv2.CV_32F)
 
 
 def _grey(picture: Array) -> Array:

@@ -21,7 +21,7 @@ COLUMNS = {
     "motion_error_px": ("motion error px", 1),
     "structure": ("structure", 1),
     "sharpness": ("sharpness ×10⁻³", 1e3),
-    "sharpness_kept": ("% of independent frames'", 100),
+    "sharpness_kept": ("— kept of the anchor's %", 100),
     "colour": ("colour ΔE", 1),
 }
 
@@ -40,7 +40,6 @@ def measured(
     alone = next((one for one in found if one["row"] == INDEPENDENT), None)
     for one in found if alone else ():
         if one["row"] != RENDER:
-            one["sharpness_kept"] = one["sharpness"] / alone["sharpness"]
             one["colour"] = _colour_distance(strips[one["row"]], strips[INDEPENDENT])
     return found
 

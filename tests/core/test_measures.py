@@ -1,5 +1,6 @@
 """The measures are zero for what moves as the scene does and grow with each fault they are there to find."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -72,3 +73,10 @@ def test_blur_costs_sharpness():
     picture = _texture(grid(SIDE, SIDE))
     blurred = warp(picture, grid(SIDE, SIDE) + np.float32([0.5, 0.5]))
     assert measures.sharpness(blurred) < 0.9 * measures.sharpness(picture)
+
+
+def test_sharpness_is_kept_by_what_moves_and_lost_by_what_is_blurred():
+    anchor, moved = _texture(_pan(0).map), _texture(_pan(2).map)
+    assert measures.sharpness_kept(moved, anchor, _pan(2)) == pytest.approx(1, abs=0.03)
+    assert measures.sharpness_kept(cv2.GaussianBlur(moved, (0, 0), 3), anchor, _pan(2)) < 0.6
+    assert measures.sharpness_kept(moved, anchor, Link(grid(SIDE, SIDE), ~EVERYWHERE)) is None
