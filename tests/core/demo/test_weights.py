@@ -5,10 +5,24 @@ from random import Random
 import numpy as np
 import pytest
 import torch
-from diffusers import ControlNetModel, DDIMScheduler, StableDiffusionControlNetPipeline, StableDiffusionPipeline
+from diffusers import (
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionPipeline,
+)
 
+from t2vz_core import models
 from t2vz_core.demo import WEIGHTS, captions, stage, world
 from t2vz_core.demo.captions import COLOURS, Description, Thing
+from t2vz_core.demo.evaluate import judge
+from t2vz_core.demo.evaluate.leads import distances
+from t2vz_core.demo.train.dataset import photographs
+from t2vz_core.demo.train.diffusion import develop, draw
+from t2vz_core.demo.train.pose import drawn
+from t2vz_core.demo.train.vae import psnr
+from t2vz_core.wire.job import Lora, Model
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +91,40 @@ def test_the_depth_controlnet_puts_the_object_where_its_depth_is(pipeline):
     is_red = painted[..., 0] - painted[..., 1] > 0.25
     is_ball = (view.part[0] == 1).numpy()
     assert (is_red & is_ball).sum() / (is_red | is_ball).sum() > 0.7
+
+
+def test_the_pose_controlnet_puts_limbs_where_they_are_drawn(pipeline):
+    dancer = Description((Thing("red", "plain", "mannequin", "cheering"),), "snow", "cloudy", "level")
+    scene, camera, joints = stage.build([dancer], Random(4))
+    places = camera.project(joints, 128)[0]
+    controlnet = ControlNetModel.from_pretrained(WEIGHTS / "controlnet-pose")
+    led = StableDiffusionControlNetPipeline(**pipeline.components, controlnet=controlnet, requires_safety_checker=False)
+    painted = torch.from_numpy(paint(led, captions.plain_caption(dancer), steps=15, image=drawn(places, 128)))
+    true = (world.render(scene, camera, 128).part > world.GROUND).numpy()
+    away = distances(painted.movedim(-1, 0)[None], [dancer], places.numpy(), true)
+    assert np.mean(away["limb_to_paint"]) < 0.04 * 128
+    assert np.mean(away["paint_to_body"]) < 0.04 * 128
+
+
+def test_an_instruction_paints_the_ball_and_leaves_the_rest():
+    red, blue = (Description((Thing(it, "plain", "ball"),), "sand", "blue", "level") for it in ("red", "blue"))
+    source, wanted = (photographs([it], 5, 128)[0] / 255 for it in (red, blue))
+    editor = StableDiffusionInstructPix2PixPipeline.from_pretrained(WEIGHTS / "instruct-pix2pix")
+    edited = paint(editor, "make the ball blue", 3.0, steps=15, image=source, image_guidance_scale=1.5)
+    edited = torch.from_numpy(edited).movedim(-1, 0)[None]
+    is_ball = (source - wanted).abs().amax(1)[0] > 0.1
+    assert judge.colour_of(edited[0][:, is_ball], "blue") == "blue"
+    assert psnr(edited[..., ~is_ball, None], source[..., ~is_ball, None]).item() > 18
+
+
+def test_the_cartoon_lora_draws_harder_outlines():
+    plain, cartoon = (models.load(Model(loras=loras), (), "cpu") for loras in ((), (Lora("demo/style"),)))
+    words = plain.embed(["a yellow ball on snow under a blue sky", ""])
+    noise = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    drawn_by = [
+        develop(it.vae, draw(lambda *given, it=it: it.unet(*given).sample, noise, *words.tokens.split(1), steps=15))
+        for it in (plain, cartoon)
+    ]
+    steps = [sum(float(it.diff(dim=axis).abs().mean()) for axis in (2, 3)) for it in drawn_by]
+    assert steps[1] > 1.1 * steps[0]
+    assert (drawn_by[0] - drawn_by[1]).abs().mean() > 0.03
