@@ -119,7 +119,7 @@ class _ToAnchor:
         if is_frames and sight.hidden is not None:
             new = tokens_of(sight.hidden, hidden_states.shape[1])
             if new.any():
-                return _attend_new(attn, hidden_states, keys, values, new, weights)
+                return _attend_new(attn, hidden_states, keys, values, new, self._state.slice, weights)
         return _attend(attn, hidden_states, keys, values, self._state.slice, weights)
 
 
@@ -144,11 +144,15 @@ def _attend(
     query = _heads(attn.to_q(tokens).reshape(groups, batch // groups * n, -1), attn)  # -> (groups, heads, f·n, d)
     if weights is not None:
         query, keys, values = _weighed(query, keys, values, weights.repeat_interleave(n, 0))
-    parts = query.split(slice_at or query.shape[2], 2)
-    seen = [F.scaled_dot_product_attention(part, keys, values, scale=d**-0.5) for part in parts]
-    seen = seen[0] if len(seen) == 1 else torch.cat(seen, dim=2)
-    seen = seen[..., :d].transpose(1, 2).reshape(batch, n, -1)
+    seen = _look_up(query, keys, values, d, slice_at).transpose(1, 2).reshape(batch, n, -1)
     return attn.to_out[1](attn.to_out[0](seen))
+
+
+def _look_up(query: Tensor, keys: Tensor, values: Tensor, d: int, slice_at: int, mask: Tensor | None = None) -> Tensor:
+    """softmax(Q Kᵀ/√d) V, the first d entries of each, so many queries at once."""
+    parts = query.split(slice_at or query.shape[2], 2)
+    seen = [F.scaled_dot_product_attention(part, keys, values, attn_mask=mask, scale=d**-0.5) for part in parts]
+    return (seen[0] if len(seen) == 1 else torch.cat(seen, dim=2))[..., :d]
 
 
 def _weighed(query: Tensor, keys: Tensor, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -182,7 +186,13 @@ def tokens_of(hidden: Tensor, count: int) -> Tensor:
 
 
 def _attend_new(
-    attn: Any, tokens: Tensor, keys: Tensor, values: Tensor, new: Tensor, weights: Tensor | None = None
+    attn: Any,
+    tokens: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    new: Tensor,
+    slice_at: int = 0,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """As `_attend`, each frame attending also to those of its own tokens that are `new` (f, n)."""
     frames, most, d = len(new), int(new.sum(1).max()), keys.shape[-1]
@@ -197,7 +207,7 @@ def _attend_new(
     more = [F.pad(_heads(to(own), attn), (0, keys.shape[-1] - d)) for to in (attn.to_k, attn.to_v)]
     keys, values = torch.cat([keys, more[0]], 2), torch.cat([values, more[1]], 2)
     mask = is_used[:, None, None].repeat(len(tokens) // frames, 1, 1, 1)  # -> (groups·f, 1, 1, m + most)
-    seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=d**-0.5)[..., :d]
+    seen = _look_up(query, keys, values, d, slice_at, mask)
     return attn.to_out[1](attn.to_out[0](seen.transpose(1, 2).flatten(2)))
 
 

@@ -33,8 +33,11 @@ class _Kept(dict):
         return self[step, layer]
 
 
-def _after_anchor(network: nn.Module, anchor: torch.Tensor, frames: torch.Tensor, hidden) -> torch.Tensor:
+def _after_anchor(
+    network: nn.Module, anchor: torch.Tensor, frames: torch.Tensor, hidden, slice_at: int = 0
+) -> torch.Tensor:
     with torch.no_grad(), cross_frame([network], _Kept()) as state:
+        state.slice = slice_at
         state.turn(0, ANCHOR)
         network(anchor)
         return _frames(network, state, frames, hidden)
@@ -76,6 +79,15 @@ def test_a_frame_does_not_depend_on_what_is_hidden_in_its_neighbours():
     together = _after_anchor(network, anchor, frames, hidden)
     alone = _after_anchor(network, anchor, frames[2::3], hidden[2:])
     assert torch.allclose(together[2::3], alone, atol=1e-6)
+
+
+def test_slicing_the_queries_changes_nothing():
+    network, anchor, frames, hidden = _inputs()
+    assert torch.allclose(
+        _after_anchor(network, anchor, frames, hidden, slice_at=5),
+        _after_anchor(network, anchor, frames, hidden),
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("is_hidden", [False, True])
