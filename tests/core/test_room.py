@@ -35,7 +35,7 @@ def test_where_memory_cannot_be_measured_larger_pictures_make_smaller_chunks() -
         room = Room(torch.device("cpu"), 0, (side_px // 8) ** 2, print, [])
         return max(len(items) for items, _ in room.chunked(range(40), len))
 
-    assert [largest(side_px) for side_px in (128, 512, 2048)] == [16, 4, 1]
+    assert [largest(side_px) for side_px in (128, 512, 2048)] == [8, 4, 1]
 
 
 def test_when_one_frame_is_too_much_comforts_are_given_up_in_turn() -> None:
