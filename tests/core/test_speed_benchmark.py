@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,10 @@ def test_time_and_peak_are_taken_in_a_process_of_its_own(tiny: str) -> None:
 
 
 def test_every_row_is_on_disk_as_soon_as_it_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "memory", lambda _: pytest.fail("the machine went down"))
+    def memory(_: object) -> Iterator[speed.Row]:
+        yield pytest.fail("the machine went down")
+
+    monkeypatch.setattr(speed, "memory", memory)
     with pytest.raises(pytest.fail.Exception):
         speed.main([str(tmp_path / "out"), "--model", "tiny", "--rounds", "1", "--narrow"])
     kept = json.loads((tmp_path / "out/speed.json").read_text())
