@@ -19,7 +19,7 @@ def grey(number):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """shot_0001.png … and movie.mp4 of the same pictures, as Blender writes them."""
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     folder = tmp_path_factory.mktemp("footage")
     for number in range(1, FRAMES + 1):
         image = bpy.data.images.new("frame", *SIZE)
@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def fresh(folder):
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
 
 
 def strips_of(scene):
