@@ -15,6 +15,7 @@ TAB = "T2VZ"
 SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")
 LETTER_PX = 6.5
 MOST_NOTES = 3
+STEERING = ("model", "scale", "start", "end", "is_guess")
 
 
 class Main:
@@ -116,13 +117,13 @@ class Shapes(_Section):
         if settings.mode == INSTRUCT:
             layout.prop(settings.sampling, "image_guidance")
         else:
-            _draw_all(layout, settings.control, "model", "scale", "start", "end")
+            _draw_all(layout, settings.control, *STEERING)
         if settings.mode == "depth":
             _draw_all(layout, settings.shot, "near", "far")
         if "pose" in (settings.mode, *(extra.kind for extra in settings.controls)):
             layout.prop(settings, "has_hands")
         layout.prop(settings, "rendered")
-        _draw_list(layout, settings, "controls", "Further Control", ("kind", "model", "scale", "start", "end"))
+        _draw_list(layout, settings, "controls", "Further Control", ("kind", *STEERING))
 
 
 class Joints(_Section):

@@ -18,7 +18,7 @@ from .diffusion import Descent
 from .fault import Fault
 from .further import Further, are_attended, nearness
 from .fusion import Gallery, carried, fuse, fused_part, has_scene_shapes, is_fused, shown
-from .guidance import NOTHING, group_weights
+from .guidance import NOTHING, PROMPT, among_groups, group_weights, of_groups
 from .motion import Place, place, warp
 from .noise import keyed_noise
 from .passes import Source, pictures_to_tensor
@@ -178,7 +178,7 @@ class Denoiser:
         time = torch.tensor(self._descent.times[i], device=x.device)
         text = self._prompts.condition(groups, batch.frames)
         z = self._to_network(x).repeat(len(groups), 1, 1, 1)  # -> (groups·f, c, h, w)
-        more = self._residuals(batch, z, time, i, text)
+        more = self._residuals(batch, z, time, i, groups)
         if batch.source is not None:
             z = torch.cat([z, torch.cat([batch.source * (group != NOTHING) for group in groups])], 1)
         output = self._networks.unet(z, time, **text, **more, return_dict=False)[0].float()
@@ -190,18 +190,25 @@ class Denoiser:
             )
         return self._descent.x0(x, guided, i)
 
-    def _residuals(self, batch: Batch, z: Tensor, time: Tensor, i: int, text: dict[str, Any]) -> dict[str, Any]:
+    def _residuals(self, batch: Batch, z: Tensor, time: Tensor, i: int, groups: tuple[str, ...]) -> dict[str, Any]:
         """What the ControlNets add to the UNet at this step."""
         down: list[Tensor] = []
         middle: Any = 0.0
         for control, network, picture in zip(self._spec.controls, self._networks.controlnets, batch.controls):
             if not is_active(control, i, len(self._descent)):
                 continue
-            picture = picture.repeat(len(z) // len(picture), 1, 1, 1)  # -> (groups·f, 3, H, W)
+            led = tuple(group for group in groups if group == PROMPT or not control.is_guess)
             one, mid = network(
-                z, time, controlnet_cond=picture, conditioning_scale=control.scale, **text, return_dict=False
+                of_groups(z, groups, led),
+                time,
+                controlnet_cond=picture.repeat(len(led), 1, 1, 1),  # -> (led·f, 3, H, W)
+                conditioning_scale=control.scale,
+                guess_mode=control.is_guess,
+                **self._prompts.condition(led, batch.frames),
+                return_dict=False,
             )
-            down = [a + b for a, b in zip(down, one)] if down else list(one)
+            one, mid = [among_groups(part, led, groups) for part in one], among_groups(mid, led, groups)
+            down = [a + b for a, b in zip(down, one)] if down else one
             middle = middle + mid
         return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle} if down else {}
 

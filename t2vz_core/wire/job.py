@@ -119,6 +119,7 @@ class Control:
     scale: float = numeric(1.0, 0.0, 4.0, "how strongly it steers")
     start: float = numeric(0.0, 0.0, 1.0, "part of the steps after which it begins")
     end: float = numeric(1.0, 0.0, 1.0, "part of the steps after which it ends")
+    is_guess: bool = flag(False, "steer the prompt's prediction alone, its deep layers more: for weak or no prompts")
 
 
 @dataclass(frozen=True)

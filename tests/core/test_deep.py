@@ -64,7 +64,8 @@ def test_a_frame_depends_neither_on_its_chunk_nor_on_what_is_kept_of_the_anchor(
 ) -> None:
     spec, nets = job(tmp_path, 5, sampling=SAMPLING), networks("sd1")
     if kind == "depth":
-        spec, nets = replace(spec, controls=(Control("depth"), Control("depth", end=0.5))), networks("sd1", 2)
+        controls = Control("depth", is_guess=True), Control("depth", end=0.5)
+        spec, nets = replace(spec, controls=controls), networks("sd1", 2)
     elif kind == "xl":
         spec, nets = replace(spec, sampling=replace(SAMPLING, scheduler="euler")), networks("sdxl")
     elif kind == "still":

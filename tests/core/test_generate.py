@@ -46,6 +46,7 @@ def spec_of(kind: str, folder: Path) -> tuple[JobSpec, Networks]:
         "text": (spec, networks("sd1")),
         "unguided": (replace(spec, sampling=replace(STEPS, guidance=1.0)), networks("sd1")),
         "depth": (replace(spec, controls=(Control("depth"),)), networks("sd1", 1)),
+        "guess": (replace(spec, controls=(Control("depth", is_guess=True),)), networks("sd1", 1)),
         "instruct": (replace(spec, sampling=replace(STEPS, image_guidance=0.8)), networks("instruct")),
         "exact": (replace(spec, motion=Motion("map"), coherence=exact), networks("sd1")),
         "smoothing": (replace(spec, motion=Motion("map"), coherence=long), networks("sd1")),
@@ -57,10 +58,13 @@ def spec_of(kind: str, folder: Path) -> tuple[JobSpec, Networks]:
     }[kind]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["text", "unguided", "depth", "instruct", "exact", "smoothing", "further", "few steps", "solver", "xl", "travel"],
+KINDS = (
+    *("text", "unguided", "depth", "guess", "instruct", "exact"),
+    *("smoothing", "further", "few steps", "solver", "xl", "travel"),
 )
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_frame_depends_neither_on_its_chunk_nor_on_the_range(
     kind: str, tmp_path: Path, latents: list[torch.Tensor]
 ) -> None:

@@ -80,6 +80,16 @@ def test_the_anchor_with_a_controlnet_is_the_ordinary_image(tmp_path: Path) -> N
     assert np.abs(make(tmp_path, spec, nets)[1] - theirs).max() < 1
 
 
+def test_the_anchor_in_guess_mode_is_the_ordinary_image(tmp_path: Path) -> None:
+    nets = networks("sd1", controls=1)
+    spec = job(tmp_path, 1, controls=(Control("depth", is_guess=True),), sampling=Sampling(seed=5, steps=4))
+    picture = Image.fromarray(conditions(spec, Source(tmp_path), spec.frames[0])[0])
+    kind = diffusers.StableDiffusionControlNetPipeline
+    theirs = image_of(kind, nets, spec, image=picture, guess_mode=True)
+    assert np.abs(make(tmp_path, spec, nets)[1] - theirs).max() < 1
+    assert np.abs(image_of(kind, nets, spec, image=picture) - theirs).max() > 1
+
+
 def test_the_anchor_with_two_controlnets_is_the_ordinary_image(tmp_path: Path) -> None:
     nets = networks("sd1", controls=2)
     controls = Control("depth", scale=0.7, end=0.5), Control("edges", scale=0.4, start=0.25)
