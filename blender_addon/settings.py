@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from t2vz_core.wire import job as wire
-from t2vz_core.wire.job import Control, JobSpec
+from t2vz_core.wire.job import CONTROLS, Control, JobSpec
 
 T = TypeVar("T")
 LATENT_PX = 8  # pixels to a cell of the latents
@@ -25,7 +25,6 @@ PARTS = {
     "motion": wire.Motion,
     "coherence": wire.Coherence,
 }
-PASSES_OF_CONTROL = {"edges": {"image"}, "segments": {"ids"}, "outline": {"depth", "normal", "ids"}}
 
 
 def part_of(kind: type[T], group: Any) -> T:
@@ -67,7 +66,7 @@ def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec
 
 def passes_needed(spec: JobSpec, mode: str) -> set[str]:
     """Names of the passes that this job reads from the scene."""
-    needed = set().union(*(PASSES_OF_CONTROL.get(c.kind, {c.kind}) for c in spec.controls))
+    needed = {name for control in spec.controls for name in CONTROLS[control.kind]}
     needed |= {"image"} if mode == INSTRUCT else set()
     tied, has_scene_shapes = spec.coherence, spec.controls or mode == INSTRUCT
     needed |= {"mask"} if tied.smoothing else set()

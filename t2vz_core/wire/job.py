@@ -22,7 +22,14 @@ SCHEDULERS = ("ddim", "dpm++2m", "unipc", "euler", "lcm")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 MOTIONS = ("none", "strength", "translation", "map")
 ATTENTIONS = ("self", "anchor", "anchor+hidden")
-CONTROLS = ("depth", "normal", "pose", "edges", "outline", "segments")
+CONTROLS = {  # the conditions, and the passes that each is made of
+    "depth": ("depth",),
+    "normal": ("normal",),
+    "pose": ("pose",),
+    "edges": ("image",),
+    "outline": ("depth", "normal", "ids"),
+    "segments": ("ids",),
+}
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ class Coherence:
 class Control:
     """One ControlNet and the passes that steer it."""
 
-    kind: str = one_of("depth", CONTROLS, "which condition it reads")
+    kind: str = one_of("depth", tuple(CONTROLS), "which condition it reads")
     model: str = words(DEMO_MODEL, "'demo', a diffusers folder, a .safetensors file or a hub name")
     scale: float = numeric(1.0, 0.0, 4.0, "how strongly it steers")
     start: float = numeric(0.0, 0.0, 1.0, "part of the steps after which it begins")
