@@ -18,7 +18,7 @@ from .text import both_ways, load_latents
 from .vae import encode
 
 PLAN = Plan(steps=800, batch=16, rate=5e-4, sample_every=275, averaging=0.99)
-PAIRS = 5  # shards of pictures that are changed
+PAIRS = 5  # shards of pictures that are changed, if there are as many
 DROPPED = 0.075
 HELD_OUT = dataset.HELD_OUT + 1
 TRIED = 16
@@ -145,9 +145,10 @@ def _load_pairs(vae: nn.Module, out: Path, size: int) -> tuple[list[str], Tensor
     cache = out / f"pairs-{size}.pt"
 
     def make() -> None:
-        pairs = [instructions(dataset.describe(shard), shard) for shard in range(PAIRS)]
+        shards = [int(path.stem) for path in dataset.shard_paths(out / f"scenes-{size}")[:PAIRS]]
+        pairs = [instructions(dataset.describe(shard), shard) for shard in shards]
         asked = [sentence for sentences, _ in pairs for sentence in sentences]
-        after = [dataset.photographs(shown, shard, size, best_device())[0] for shard, (_, shown) in enumerate(pairs)]
+        after = [dataset.photographs(pairs[i][1], shard, size, best_device())[0] for i, shard in enumerate(shards)]
         torch.save((asked, both_ways(vae, torch.cat(after))), cache)
 
     once(cache, make)
