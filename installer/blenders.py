@@ -8,10 +8,11 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from .console import Stop, say
 from .environment import Environment
-from .process import output_of
+from .process import last_line, output_of, run
 from .wheel import ROOT
 
 OLDEST = (4, 2)
@@ -58,14 +59,15 @@ def installed_blender(named: Path | None) -> Blender | None:
     asked = named or os.environ.get("T2VZ_BLENDER")
     if asked:
         program = Path(asked).absolute()
-        version = _version(program)
+        done = run([program, "--version"])
+        version = _version(done)
         if version is None:
-            raise Stop(f"{program} does not start as a Blender; give the path of the blender program.")
+            raise Stop(f"{program} does not start as a Blender ({last_line(done)}); give the path of one that does.")
         if _pair(version) < OLDEST:
             raise Stop(f"{program} is Blender {version}; t2vz needs 4.2 or newer.")
         return Blender(program, version)
     program = shutil.which("blender")
-    version = _version(Path(program)) if program else None
+    version = _version(run([program, "--version"])) if program else None
     if not program or version is None:
         return None
     if _pair(version) < OLDEST:
@@ -74,10 +76,9 @@ def installed_blender(named: Path | None) -> Blender | None:
     return Blender(Path(program), version)
 
 
-def _version(program: Path) -> str | None:
-    said = output_of([program, "--version"])
-    found = re.search(r"^Blender (\d+\.\d+\S*)", said, re.MULTILINE) if said else None
-    return found[1] if found else None
+def _version(done: CompletedProcess[str]) -> str | None:
+    found = re.search(r"^Blender (\d+\.\d+\S*)", done.stdout, re.MULTILINE)
+    return found[1] if found and not done.returncode else None
 
 
 def _pair(version: str) -> tuple[int, int]:

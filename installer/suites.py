@@ -23,11 +23,12 @@ _RUN = _IN_BLENDER / "run.py"
 def run_suites(folder: Path, blender: Path | None) -> int:
     """Installs what the tests need, runs all that can run here; the number of failures."""
     started = time.monotonic()
+    installed = installed_blender(blender)
     engine = provide_engine(folder, "train", "test")  # the tests train for a step
     results = [_lint(engine)]
     with tempfile.TemporaryDirectory(prefix="t2vz-") as profiles:
         suites = []
-        for found in _suites(engine, blender, Path(profiles)):
+        for found in _suites(engine, installed, Path(profiles)):
             (suites if isinstance(found, Suite) else results).append(found)
         results += run_all(suites, BUILD / "reports", ROOT)
     say("\n".join(map(str, results)))
@@ -41,12 +42,12 @@ def _lint(engine: Environment) -> Result:
         return Result("ruff", *((0, 1) if process.wait() else (1, 0)))
 
 
-def _suites(engine: Environment, named: Path | None, profiles: Path) -> Iterator[Suite | Result]:
+def _suites(engine: Environment, blender: Blender | None, profiles: Path) -> Iterator[Suite | Result]:
     """Every suite, ready to run; or, in its place, why it cannot run here."""
     yield Suite("engine", (engine.python, "-m", "pytest", "tests"))
     for version in BPY_VERSIONS:
         yield _in_wheel(version, engine, profiles)
-    yield from _in_blender(engine, named, profiles)
+    yield from _in_blender(engine, blender, profiles)
 
 
 def _in_wheel(version: str, engine: Environment, profiles: Path) -> Suite | Result:
@@ -60,9 +61,8 @@ def _in_wheel(version: str, engine: Environment, profiles: Path) -> Suite | Resu
     return _blender_suite(name, [*wheel.command(_RUN)], engine, profiles / name)
 
 
-def _in_blender(engine: Environment, named: Path | None, profiles: Path) -> Iterator[Suite | Result]:
+def _in_blender(engine: Environment, blender: Blender | None, profiles: Path) -> Iterator[Suite | Result]:
     """The tests on the checkout's add-on, and on the one that Blender installed from the zip."""
-    blender = installed_blender(named)
     if blender is None:
         yield Result("Blender", skipped=1, remark="none found; name one with --blender or T2VZ_BLENDER")
         return
