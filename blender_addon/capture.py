@@ -10,6 +10,7 @@ import numpy as np
 
 from .bodies import Sight, camera_normals, surface_at
 from .cameras import CaptureError, camera_view
+from .disturbance import disturbed
 from .jobs import FrameArrays
 from .motion import backward_map, past, shift, sighted
 from .projection import View, depths, pixel_centres, places, turn
@@ -19,7 +20,7 @@ from .rig import joints
 from .triangles import Reader
 from .unkeyed import AnimatedValues
 
-PASSES = frozenset({"depth", "normal", "ids", "mask", "pose", "hands", "map", "visible"})
+PASSES = frozenset({"depth", "normal", "ids", "mask", "pose", "hands", "map", "visible", "disturbed"})
 SOURCES = ("camera", "object", "own", "sum")
 JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped,
 JUMP_RAD = 1.0  # or it has turned by more than this
@@ -69,11 +70,11 @@ def capture(
         CaptureError: no camera, a panoramic one, or nothing to see; one sentence.
     """
     frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
-    state, values = RenderState(scene, view_layer), AnimatedValues()
+    run, values = _Run(scene, view_layer, wanted, note), AnimatedValues()
     try:
-        yield from _Run(scene, view_layer, wanted, state, note).frames(numbers)
+        yield from run.frames(numbers)
     finally:
-        state.restore()
+        run.state.restore()
         scene.frame_set(frame, subframe=subframe)
         scene.camera = camera
         values.restore()
@@ -99,10 +100,10 @@ class _Run:
         scene: bpy.types.Scene,
         view_layer: bpy.types.ViewLayer,
         wanted: Wanted,
-        state: RenderState,
         note: Callable[[str], None],
     ):
-        self.scene, self.view_layer, self.wanted, self.state = scene, view_layer, wanted, state
+        self.scene, self.view_layer, self.wanted = scene, view_layer, wanted
+        self.state = RenderState(scene, view_layer, self.note)
         self.pixels = pixel_centres(wanted.width_px, wanted.height_px)
         self.told: set[str] = set()
         self.tell = note
@@ -187,6 +188,8 @@ class _Run:
         passes |= {"pose": now.pose, "hands": now.hands}
         passes["map"] = self._picture(where, np.float32)
         passes["visible"] = self._picture(visible * 255, np.uint8)
+        if "disturbed" in self.wanted.passes:
+            passes["disturbed"] = self._picture(disturbed(now.sight, anchor.sight) * 255, np.uint8)
         wanted = {name: array for name, array in passes.items() if name in self.wanted.passes}
         return FrameArrays(number, now is anchor, moved, **wanted)
 

@@ -49,6 +49,7 @@ class FrameArrays:
     mask: np.ndarray | None = None
     map: np.ndarray | None = None
     visible: np.ndarray | None = None
+    disturbed: np.ndarray | None = None
     flow_back: np.ndarray | None = None
     flow_here: np.ndarray | None = None  # the flow_ahead of the frame before, which leads to this one
     file: RenderedFile | None = None

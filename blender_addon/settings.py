@@ -71,6 +71,8 @@ def passes_needed(spec: JobSpec, mode: str) -> set[str]:
     tied, has_scene_shapes = spec.coherence, spec.controls or mode == INSTRUCT
     needed |= {"mask"} if tied.smoothing else set()
     needed |= {"ids"} if tied.fusion and tied.anchor_every and has_scene_shapes else set()  # who hides whom
+    is_mapped = has_scene_shapes or spec.motion.mode == "map"
+    needed |= {"disturbed"} if tied.fusion > tied.fusion_disturbed and is_mapped else set()
     is_tied_by_map = tied.fusion or tied.anchor_weight or tied.smoothing_until or tied.attention == "anchor+hidden"
     return needed | ({"map", "visible"} if is_tied_by_map or spec.motion.mode == "map" else set())
 

@@ -17,7 +17,7 @@ from .deep import Deep, Features
 from .diffusion import Descent
 from .fault import Fault
 from .further import Further, are_attended, nearness
-from .fusion import Gallery, carried, fuse, fused_part, has_scene_shapes, is_fused, shown
+from .fusion import Carried, Gallery, carried, fuse, fused_part, has_scene_shapes, is_fused, shown
 from .guidance import NOTHING, PROMPT, among_groups, group_weights, of_groups
 from .motion import Place, place, warp
 from .noise import keyed_noise
@@ -90,10 +90,11 @@ class Denoiser:
         for i in range(start, steps):
             x0 = self._beside_anchor(batch, x, i, anchor)
             if shows and is_fused(i, steps, self._fused):
-                x0 = fuse(x0, *shows)
+                is_whole = is_fused(i, steps, self._spec.coherence.fusion_disturbed)
+                x0 = fuse(x0, shows.x0, shows.known if is_whole else shows.steady)
             x = step(x, x0, i, self._fresh(batch, x0, i))
             if shows and is_fused(i, steps, self._smoothed):
-                x = self._smooth(places, x, x0, i + 1, anchor, shows[0])
+                x = self._smooth(places, x, x0, i + 1, anchor, shows.x0)
             if is_further:
                 path[i + 1] = x
             self._tick(len(places))
@@ -106,7 +107,7 @@ class Denoiser:
         if self._carries:
             self._gallery.hang(shown(self._networks, x, self._pixels(here)))
 
-    def _carried(self, places: list[Place]) -> tuple[Tensor, Tensor]:
+    def _carried(self, places: list[Place]) -> Carried:
         return carried(self._networks, self._gallery, [self._pixels(here) for here in places])
 
     def shrink(self) -> bool:
@@ -145,12 +146,11 @@ class Denoiser:
         return smooth_level(x, x0, (shows, moved), where, alpha_bar, self._spec.coherence)
 
     def _pixels(self, here: Place) -> Place:
-        """Where the surfaces lay, pixel by pixel, and whose they are."""
+        """Where the surfaces lay, pixel by pixel, whose they are, and where their light may have changed."""
         pixels = self._surface(here, self._spec.shot.height_px, self._spec.shot.width_px)
         is_scene = self._has_scene_shapes or self._spec.motion.mode == "map"
-        if not is_scene or here.frame.passes.ids is None:
-            return pixels
-        return replace(pixels, ids=self._source.read(here.frame, "ids"))
+        known = [name for name in ("ids", "disturbed") if is_scene and getattr(here.frame.passes, name) is not None]
+        return replace(pixels, **{name: self._source.read(here.frame, name) for name in known})
 
     def _surface(self, here: Place, h: int, w: int) -> Place:
         """Where the surfaces lay in the anchor: by the frame's map where it fits, whatever moves the noise."""

@@ -3,7 +3,8 @@
 After the pixel-aware latent fusion of Rerender-A-Video (Yang et al., SIGGRAPH Asia 2023, arXiv 2306.07954), the exact
 map in place of optical flow. The anchor is moved as a picture, between decoder D and encoder E: a latent does not move
 by a part of its eight-pixel cells. What it loses on the way there and back, x₀^1 − E(D(x₀^1)), is moved beside it and
-added, so that a frame that did not move is its anchor. The early steps fuse, the others blend it in.
+added, so that a frame that did not move is its anchor. The early steps fuse, the others blend it in; fewer steps do
+where something near has moved, since its shadow is no part of the surface that it falls on.
 """
 
 from __future__ import annotations
@@ -79,14 +80,29 @@ def shown(networks: Any, x: Tensor, pixels: Place) -> Shown:
     return Shown(picture, lost.cpu(), pixels)
 
 
-def carried(networks: Any, gallery: Gallery, pixels: Sequence[Place]) -> tuple[Tensor, Tensor]:
-    """What was shown, moved to each frame: latents (f, c, h, w), and the part of each cell it fills (f, 1, h, w)."""
+@dataclass(frozen=True)
+class Carried:
+    """What was shown, moved to f frames.
+
+    Attributes:
+        x0: (f, c, h, w), x̂₀ as it would be if nothing but the surfaces had moved.
+        known: (f, 1, h, w), the part of each cell that was shown, 0..1.
+        steady: the same without what stands near to something that has moved.
+    """
+
+    x0: Tensor
+    known: Tensor
+    steady: Tensor
+
+
+def carried(networks: Any, gallery: Gallery, pixels: Sequence[Place]) -> Carried:
+    """What was shown, moved to each frame."""
     seen = [list(gallery.seen_from(here)) for here in pixels]
     pictures, known = zip(*(carry([(one.picture, to) for one, to in links]) for links in seen))
     lost = torch.stack([carry_lost([(one.lost, to) for one, to in links]) for links in seen])
-    parts = torch.stack([mask_to_cells(torch.from_numpy(one))[None] for one in known])
     encoded = networks.encode(np.stack(pictures)).float()
-    return encoded + lost.to(encoded), parts.to(encoded)
+    steady = [one if here.disturbed is None else one & (here.disturbed == 0) for one, here in zip(known, pixels)]
+    return Carried(encoded + lost.to(encoded), _cells(known).to(encoded), _cells(steady).to(encoded))
 
 
 def is_fused(step: int, steps: int, part: float) -> bool:
@@ -127,6 +143,11 @@ def carry_lost(shown: Iterable[tuple[Tensor, Link]]) -> Tensor:
         total = total + rest * seen * sample(lost, cells, "bicubic")
         rest = rest * (1 - seen)
     return total
+
+
+def _cells(masks: Iterable[Array]) -> Tensor:
+    """Masks (H, W) as the part (f, 1, h, w) of each cell that they cover."""
+    return torch.stack([mask_to_cells(torch.from_numpy(mask))[None] for mask in masks])
 
 
 def _link_of(here: Place) -> Link:

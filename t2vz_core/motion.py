@@ -28,6 +28,7 @@ class Place:
         cells: (h, w, 2) the place of each cell, centres at +0.5.
         visible: (h, w) the part of each cell that was seen there, 0..1.
         ids: (h, w) of which object each is a part, where that is known.
+        disturbed: (h, w) over 0 where the light may have changed since, where that is known.
     """
 
     frame: Frame
@@ -35,6 +36,7 @@ class Place:
     cells: Tensor
     visible: Tensor
     ids: np.ndarray | None = None
+    disturbed: np.ndarray | None = None
 
 
 def place(spec: JobSpec, source: Source, frame: Frame, since: int, h: int, w: int) -> Place:

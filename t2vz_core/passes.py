@@ -24,6 +24,7 @@ _KINDS: dict[str, tuple[int, tuple[int, ...], str]] = {
     "mask": (2, (), "uint8"),
     "map": (2, (2,), "float32"),
     "visible": (2, (), "uint8"),
+    "disturbed": (2, (), "uint8"),
     "flow_back": (2, (3,), "float32"),
     "flow_ahead": (2, (3,), "float32"),
 }

@@ -115,6 +115,7 @@ class Coherence:
     smoothing_until: float = numeric(0.0, 0.0, 1.0, "first part of the steps that smooth; 0: once, at T, as published")
     keeps_variance: bool = flag(True, "divide the smoothed background by the variance it lost")
     fusion: float = numeric(0.7, 0.0, 1.0, "first part of the steps that fuse the anchor in along the map; 0: off")
+    fusion_disturbed: float = numeric(0.15, 0.0, 1.0, "the same, at most, near to what moved: shadows move with it")
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,8 @@ class Passes:
     mask:    (H, W) uint8, 255 foreground, 0 background
     map:     (H, W, 2) float32, x_px y_px at which the point seen here was seen in the anchor frame
     visible: (H, W) uint8, 255 where that point was visible there, 0 where hidden or outside
+    disturbed: (H, W) uint8, 255 where what is seen has stood still since the anchor, but something near to it has not,
+                whose shadow may have left it or come to it
     flow_back:  (H, W, 3) float32, dx_px dy_px by which the point seen here was elsewhere in the job's frame before,
                 1 seen there or 0 not; none at an anchor
     flow_ahead: (H, W, 3) float32, the same to the job's next frame; none before an anchor and at the end
@@ -158,6 +161,7 @@ class Passes:
     mask: str | None = None
     map: str | None = None
     visible: str | None = None
+    disturbed: str | None = None
     flow_back: str | None = None
     flow_ahead: str | None = None
 

@@ -85,9 +85,21 @@ def write_passes(name: str, folder: Path, count: int, size: int) -> tuple[Frame,
         "mask": (view.part > world.GROUND).to(torch.uint8) * 255,
         "map": place,
         "visible": visible.to(torch.uint8) * 255,
+        "disturbed": _disturbed(view, scene).to(torch.uint8) * 255,
     }
     shift = (torch.stack([place[0]] * count) - place).flatten(1, 2).median(1).values
     return tuple(_write(folder, i + 1, shift[i], {k: v[i].numpy() for k, v in arrays.items()}) for i in range(count))
+
+
+def _disturbed(view: world.View, scene: world.Scene) -> Tensor:
+    """(frames, h, w) bool, as the pass of this name: what stands still within the length of a thing that has moved."""
+    away = (scene.centre - scene.centre[:1]).norm(dim=-1) > 0  # (frames, k), since the anchor
+    places = torch.stack([scene.centre, scene.centre[:1].expand_as(scene.centre)], 2)  # (frames, k, now and then, 3)
+    points = view.point[:, :, :, None, None]
+    near = (points - places[:, None, None]).norm(dim=-1).amin(-1) < 3 * scene.size.amax(-1)[:, None, None]
+    is_moved = torch.cat([torch.zeros(len(away), 2, dtype=torch.bool), away], 1)  # of sky, ground and the things
+    stands = ~is_moved.gather(1, (view.part + 1).flatten(1)).view_as(view.part) & (view.part != world.SKY)
+    return (near & away[:, None, None]).any(-1) & stands
 
 
 def _write(folder: Path, number: int, shift: Tensor, arrays: dict[str, np.ndarray]) -> Frame:

@@ -76,7 +76,7 @@ def test_only_what_steers_is_captured(scene):
     assert passes_needed(spec_of(settings, 1.0, str), settings.mode) == set()
     settings.mode, settings.coherence.smoothing, settings.coherence.fusion = "instruct", 0.6, 0.5
     wanted = passes_needed(spec_of(settings, 1.0, str), settings.mode)
-    assert wanted == {"image", "mask", "map", "visible", "ids"}
+    assert wanted == {"image", "mask", "map", "visible", "ids", "disturbed"}
 
 
 @pytest.mark.parametrize(("source", "mode"), [("camera", "translation"), ("geometry", "map"), ("none", "none")])

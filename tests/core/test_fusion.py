@@ -70,6 +70,23 @@ def test_a_frame_that_did_not_move_is_fused_into_its_anchor(tmp_path):
     assert np.abs(made[1].astype(int) - made[2]).max() <= 1
 
 
+def test_what_stands_near_to_what_moved_is_fused_in_fewer_steps(tmp_path):
+    spec = job(tmp_path, 2, motion=Motion("map"), coherence=Coherence(fusion=1.0, fusion_disturbed=0.0))
+    passes = replace(spec.frames[1].passes, map=spec.frames[0].passes.map, visible=spec.frames[0].passes.visible)
+    left = np.arange(64)[None].repeat(64, 0) < 32
+    np.save(tmp_path / "left.npy", left.astype(np.uint8) * 255)
+
+    def far_from_the_anchor(**how) -> tuple[float, float]:
+        later = replace(spec.frames[1], passes=replace(passes, **how))
+        moved = replace(spec, frames=(spec.frames[0], later), controls=(Control("depth"),))
+        made = make(tmp_path, moved, networks("sd1", 1))
+        off = np.abs(made[1].astype(int) - made[2]).mean(-1)
+        return off[left].mean(), off[~left].mean()
+
+    near, elsewhere = far_from_the_anchor(disturbed="left.npy")
+    assert near > 2 * elsewhere and near > 2 * max(far_from_the_anchor())
+
+
 def test_only_the_first_part_of_the_steps_is_fused():
     assert [is_fused(step, 10, 0.3) for step in range(10)] == [True] * 3 + [False] * 7
     assert not is_fused(0, 10, 0.0) and is_fused(9, 10, 1.0)
