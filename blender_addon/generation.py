@@ -14,7 +14,7 @@ from t2vz_core.wire.job import JobSpec
 from . import jobs, resume
 from .engine import Engine
 
-CAPTURING, STARTING = "capturing the scene", "starting the engine"
+CAPTURING, STARTING, CANCELLING = "capturing the scene", "starting the engine", "cancelling"
 FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
 
 
@@ -71,6 +71,7 @@ class Generation:
         """Stops: capturing at once, generating within one denoising step."""
         if self._is_sent:
             self._engine.cancel()
+            self.stage, self.left_s = CANCELLING, None
         elif self.end is None:
             self._drop_capture()
             self.end = CANCELLED
@@ -111,7 +112,7 @@ class Generation:
 
     def _hear(self, event: Any) -> None:
         match event:
-            case events.Progress():
+            case events.Progress() if self.stage != CANCELLING:
                 self.stage, self.done, self.total, self.left_s = event.stage, event.done, event.total, event.left_s
             case events.Note():
                 self.notes.append(event.text)

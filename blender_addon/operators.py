@@ -86,15 +86,26 @@ class T2VZ_OT_preset(bpy.types.Operator):
 
 
 class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
-    """Make the frames that are still missing of the last job"""
+    """Make the frames that are still missing of a job"""
 
     bl_idname = "t2vz.resume"
     bl_label = "Resume"
 
+    directory: StringProperty(name="Job", description="The job's folder; empty: the last one's", subtype="DIR_PATH")
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Goes on with the last job; where it is done or there is none, lets the artist choose a folder."""
+        if session.now.can_resume:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Takes the last job up again."""
+        """Takes the job up again."""
+        is_last = session.now.can_resume and not self.directory
         try:
-            generation = session.resumed(session.now.generation.folder, session.engine())
+            folder = session.now.generation.folder if is_last else Path(bpy.path.abspath(self.directory))
+            generation = session.resumed(folder, session.engine())
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
         session.begin(generation, context.scene)
@@ -111,6 +122,12 @@ class T2VZ_OT_cancel(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         """While there is something to stop; at other times Esc means what it always means."""
         return session.now.is_busy
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Leaves Esc to playback or a render, which it ends first; Blender's own Esc has ended playback by now."""
+        if event.type == "ESC" and session.now.scene_user:
+            return {"PASS_THROUGH"}
+        return self.execute(context)
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Asks for it; the end is shown when it has come."""

@@ -3,17 +3,19 @@
 import textwrap
 from typing import Any
 
+import blf
 import bpy
 
 from t2vz_core.wire import presets
 
 from . import preferences, rig_editor, session
-from .generation import CANCELLED, FINISHED, capital, count
+from .generation import CANCELLED, capital, count
 from .settings import INSTRUCT, TEXT
 
 TAB = "T2VZ"
 SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")
-LETTER_PX = 6.5
+BESIDE_WORDS_PX = 96  # tabs, margins and icon, at Blender's usual scale
+FEWEST_LETTERS = 12
 MOST_NOTES = 3
 STEERING = ("model", "scale", "start", "end", "is_guess")
 
@@ -70,12 +72,12 @@ def _draw_action(layout: Any, context: bpy.types.Context) -> None:
 
 def _draw_ended(layout: Any, generation: Any) -> None:
     if generation.end == CANCELLED:
-        kept = f"; {generation.frames_done} finished frames are kept" if generation.frames_done else ""
+        kept = f"; finished frames kept: {generation.frames_done}" if generation.frames_done else ""
         layout.label(text=f"Cancelled{kept}", icon="INFO")
     if not generation.folder.exists():
         return
     row = layout.row(align=True)
-    if generation.end != FINISHED:
+    if session.now.can_resume:
         row.operator("t2vz.resume")
     row.operator("t2vz.open_folder")
 
@@ -84,12 +86,24 @@ def _draw_words(layout: Any, context: bpy.types.Context, text: str, icon: str) -
     """A sentence in as many lines as the sidebar needs."""
     if not text:
         return
-    letters = context.region.width / (LETTER_PX * context.preferences.system.ui_scale)
+    scale = context.preferences.system.ui_scale
+    blf.size(0, context.preferences.ui_styles[0].widget.points * scale)
     box = layout.box().column(align=True)
     box.alert = icon == "ERROR"
     box.scale_y = 0.8
-    for i, line in enumerate(textwrap.wrap(text, max(16, int(letters) - 8))):
+    for i, line in enumerate(_lines(text, context.region.width - BESIDE_WORDS_PX * scale)):
         box.label(text=line, icon=icon if i == 0 else "BLANK1")
+
+
+def _lines(text: str, width_px: float) -> list[str]:
+    """The text in lines no wider than this, as letters are in Blender's font; narrow places get a few at least."""
+    letters = len(text)
+    while True:
+        lines = textwrap.wrap(text, letters)
+        wide_px, longest = max((blf.dimensions(0, line)[0], len(line)) for line in lines)
+        if wide_px <= width_px or letters == FEWEST_LETTERS:
+            return lines
+        letters = max(FEWEST_LETTERS, min(letters - 1, int(longest * width_px / wide_px)))
 
 
 class _Section:
@@ -191,7 +205,8 @@ class Coherence(_Section):
 
     def draw_fields(self, layout: Any, settings: Any) -> None:
         """Attention, background, fusion."""
-        _draw_all(layout, settings.coherence, "attention", "anchor_every", "anchor_weight", "fusion", "smoothing")
+        _draw_all(layout, settings.coherence, "attention", "anchor_every", "anchor_weight")
+        _draw_all(layout, settings.coherence, "fusion", "fusion_disturbed", "smoothing")
         if settings.coherence.smoothing:
             layout.prop(settings, "foreground")
             _draw_all(layout, settings.coherence, "smoothing_until", "keeps_variance")

@@ -14,6 +14,7 @@ from . import jobs
 
 NAME_LENGTH = 40
 CHANNELS = 128
+NEAR = 1.2  # pictures come in multiples of 32 or 64 px: an aspect so near to the render's was meant to be it
 PROVENANCE = "t2vz"
 
 
@@ -22,8 +23,8 @@ def add_strip(
 ) -> Any:
     """Adds one strip that shows each (frame number, picture) from its frame on until the next, the last until `last`.
 
-    It lies in the lowest channel that is free above everything else there. `provenance`, JSON, is kept in the
-    strip's property `t2vz`. Returns the strip.
+    It lies in the lowest channel that is free above everything else there, and is scaled to the render's size.
+    `provenance`, JSON, is kept in the strip's property `t2vz`. Returns the strip.
 
     Raises:
         ValueError: there is no frame, or no free channel.
@@ -35,6 +36,7 @@ def add_strip(
     strips = strips_of(scene)
     channel = _free_channel(strips, first, first + len(files))
     strip = strips.new_image(name, _path(frames[0][1]), channel, first)
+    _scale(strip, scene.render)
     for file in files[1:]:
         strip.elements.append(file)
     strip[PROVENANCE] = provenance
@@ -74,6 +76,15 @@ def span_of(strip: Any) -> tuple[int, int]:
     if hasattr(strip, "left_handle"):  # 5.2; there the older names warn
         return int(strip.left_handle), int(strip.right_handle)
     return int(strip.frame_final_start), int(strip.frame_final_end)
+
+
+def _scale(strip: Any, render: bpy.types.RenderSettings) -> None:
+    """Has the strip fill the render's picture, or, where too much of it were cut off, fit into it."""
+    picture = strip.elements[0]
+    if picture.orig_width:  # a file that cannot be read has no size
+        scales = (render.resolution_x / picture.orig_width, render.resolution_y / picture.orig_height)
+        scale = max(scales) if max(scales) < NEAR * min(scales) else min(scales)
+        strip.transform.scale_x = strip.transform.scale_y = scale
 
 
 def _file_per_frame(frames: list[tuple[int, Path]], last: int) -> list[str]:

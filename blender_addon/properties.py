@@ -24,6 +24,7 @@ from .settings import INSTRUCT, PARTS, TEXT, frame_numbers
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
 # Paths may begin with //, the .blend's folder; from 4.5 on Blender wants to be told.
 MAY_BE_RELATIVE = {"ANIMATABLE"} | ({"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set())
+SPELLED = {"ddim": "DDIM", "dpm++2m": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM", "anchor+hidden": "Anchor + Hidden"}
 FILES = {"base", "model", "path"}  # text fields that may name a file or folder
 MODES = (
     (TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
@@ -98,7 +99,7 @@ def _title(name: str) -> str:
 
 
 def _option_title(option: str) -> str:
-    return option if any(c.isdigit() for c in option) else option.capitalize()
+    return SPELLED.get(option) or (option if any(c.isdigit() for c in option) else option.capitalize())
 
 
 def _sentence(meaning: str) -> str:

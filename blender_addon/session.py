@@ -15,7 +15,8 @@ from t2vz_core.wire.job import read_job
 
 from . import playback, preferences
 from .engine import Engine, worker_command
-from .generation import FINISHED, Generation, caption, sentence
+from .generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
+from .jobs import is_job
 
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01
@@ -31,7 +32,7 @@ class Session:
     scene_name: str = ""
     conclude: Conclude | None = None
     refusal: str = ""
-    waits_for: str = ""
+    scene_user: str = ""
     warm_engine: Engine | None = None
     python: Path | None = None
 
@@ -39,6 +40,17 @@ class Session:
     def is_busy(self) -> bool:
         """A generation is under way."""
         return self.generation is not None and self.generation.end is None
+
+    @property
+    def waits_for(self) -> str:
+        """What the capture waits for to end; "" while it goes on, and when there is none."""
+        return self.scene_user if self.is_busy and self.generation.is_capturing else ""
+
+    @property
+    def can_resume(self) -> bool:
+        """The last generation has left a job that is not done."""
+        last = self.generation
+        return last is not None and last.end in (FAILED, CANCELLED) and not last.is_preview and is_job(last.folder)
 
     @property
     def error(self) -> str:
@@ -85,6 +97,7 @@ def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
     """Adds the strip by the button's own operator, so that it can be undone."""
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
         bpy.ops.t2vz.import_frames("EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name)
+    generation.notes.append(f"The film is a strip in the sequencer of {scene.name}.")
     if caution := playback.caution(scene):
         generation.notes.append(caution)
 
@@ -101,8 +114,9 @@ def tick() -> float | None:
     if generation is None:
         return None
     before = _shown(generation)
-    waited, now.waits_for = now.waits_for, _user_of_the_scene() if generation.is_capturing else ""
-    if not (waited or now.waits_for):  # playback that ends may jump back; by the next tick the scene has followed
+    former, now.scene_user = now.scene_user, _user_of_the_scene()
+    # Playback that ends may jump back; by the next tick the scene has followed.
+    if not (generation.is_capturing and (former or now.scene_user)):
         _advance(generation)
     if _shown(generation) != before:
         redraw()

@@ -74,6 +74,19 @@ def test_a_job_is_captured_frame_by_frame_and_then_sent(tmp_path):
     assert [frame.number for frame in read_job(tmp_path / "job").frames] == [1, 2]
 
 
+def test_from_cancel_to_its_end_it_says_that_it_is_cancelling(tmp_path):
+    late = events.Progress("j", "painting frames", 3, 9, 8.0)
+    engine = FakeEngine([late], [late], [events.Cancelled("j")])
+    _, generation = begun(tmp_path, engine)
+    for _ in range(5):
+        generation.step()
+    assert caption(generation) == "Painting frames 3/9, 8 s left"
+    generation.cancel()
+    generation.step()
+    assert caption(generation) == "Cancelling 3/9"
+    assert to_its_end(generation).end == CANCELLED
+
+
 def test_without_an_engine_it_ends_with_the_job_folder(tmp_path):
     _, generation = begun(tmp_path, None)
     assert to_its_end(generation).end == FINISHED

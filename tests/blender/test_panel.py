@@ -3,10 +3,11 @@
 import time
 from types import SimpleNamespace
 
+import blf
 import bpy
 import pytest
 
-from blender_addon import panels, playback, preferences, properties, rig, scene_job, session
+from blender_addon import operators, panels, playback, preferences, properties, rig, scene_job, session
 from t2vz_core.wire import presets
 
 
@@ -52,7 +53,7 @@ def drawn(section):
     context = SimpleNamespace(
         scene=bpy.context.scene,
         region=SimpleNamespace(width=300),
-        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), ui_styles=bpy.context.preferences.ui_styles),
     )
     panel = SimpleNamespace(layout=layout, draw_fields=lambda *words: section.draw_fields(None, *words))
     section.draw(panel, context)
@@ -185,6 +186,60 @@ def test_cancel_ends_it_without_a_strip_and_resume_makes_the_rest(scene, painter
     bpy.ops.t2vz.resume()
     assert to_the_end().folder == stopped.folder
     assert len(playback.strips_of(scene)) == 1
+
+
+def test_a_job_of_an_earlier_session_is_resumed_from_its_folder(scene, painter):
+    painter(dies_after=1)
+    generate(scene)
+    folder = to_the_end().folder
+    session.now.generation = None
+    painter()
+    assert bpy.ops.t2vz.resume(directory=str(folder)) == {"FINISHED"}
+    assert to_the_end().end == "finished" and session.now.generation.folder == folder
+    assert "t2vz.resume" not in drawn(panels.Main)
+
+
+def test_resuming_a_folder_without_a_job_is_a_sentence(scene, painter, tmp_path):
+    assert bpy.ops.t2vz.resume(directory=str(tmp_path)) == {"CANCELLED"}
+    assert "job.json" in session.now.error
+
+
+def test_a_cancelled_preview_is_not_resumed_as_if_it_were_a_film(scene, painter):
+    generation = scene_job.preview_of(scene, session.engine(), [1])
+    session.begin(generation, scene)
+    until(lambda: not generation.is_capturing)
+    generation.cancel()
+    to_the_end()
+    assert "t2vz.resume" not in drawn(panels.Main)
+
+
+def test_esc_is_left_to_playback_and_the_next_one_cancels(scene, painter, monkeypatch):
+    def esc():
+        button = SimpleNamespace(execute=lambda _: {"FINISHED"})
+        return operators.T2VZ_OT_cancel.invoke(button, bpy.context, SimpleNamespace(type="ESC"))
+
+    painter(delay_s=0.3)
+    generate(scene)
+    until(lambda: not session.now.generation.is_capturing)
+    with monkeypatch.context() as playing:
+        playing.setattr(session, "_user_of_the_scene", lambda: "playback")
+        session.tick()
+        assert esc() == {"PASS_THROUGH"}
+    session.tick()
+    assert esc() == {"FINISHED"}
+    session.now.generation.cancel()
+    to_the_end()
+
+
+@pytest.mark.parametrize(
+    "text", ["WWWW " * 30, "/a/path/without/any/blank" * 9, "The scene has no camera: add one.", "i"]
+)
+def test_a_sentence_is_cut_into_lines_that_fit(text):
+    blf.size(0, 11)
+    lines = panels._lines(text, 200)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(blf.dimensions(0, line)[0] <= 200 for line in lines)
+    assert len(panels._lines(text, 1)) >= len(lines)
 
 
 def test_a_failure_stays_in_the_panel_as_a_sentence(scene, painter):

@@ -56,6 +56,13 @@ def test_the_sequencer_shows_each_picture_at_its_frame(scene, tmp_path):
     assert rendered(scene, 8, tmp_path / "out.png") == pytest.approx(0.3 * 255, abs=1)
 
 
+@pytest.mark.parametrize(("render", "scale"), [((16, 16), 1), ((32, 30), 2), ((320, 160), 10)])
+def test_a_strip_fills_the_render_or_fits_into_one_of_another_shape(scene, tmp_path, render, scale):
+    scene.render.resolution_x, scene.render.resolution_y = render
+    strip = playback.import_job(scene, tmp_path / "job", job_in(tmp_path / "job", [1, 2]))
+    assert (strip.transform.scale_x, strip.transform.scale_y) == (scale, scale)
+
+
 def test_a_strip_remembers_how_it_was_made(scene, tmp_path):
     spec = job_in(tmp_path / "job", [1, 2])
     strip = playback.import_job(scene, tmp_path / "job", spec)
