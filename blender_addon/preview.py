@@ -27,7 +27,7 @@ def show_frame(generation: Generation, scene: bpy.types.Scene) -> None:
 
 
 def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
-    """Adds one strip for each kind of condition, and one for the motion."""
+    """Adds one strip for each kind of condition, and one for the motion; a step that can be undone."""
     folder = generation.folder / "conditions" / "motion"
     motions = [
         (frame.number, _saved(folder / f"{frame.number:04d}.png", _motion(generation, frame, since)))
@@ -38,6 +38,7 @@ def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
         folder = generation.folder / "conditions" / control.kind
         frames = [(frame.number, folder / f"{frame.number:04d}.png") for frame in generation.spec.frames]
         playback.add_strip(scene, f"Conditions: {control.kind}", frames, frames[-1][0])
+    bpy.ops.ed.undo_push(message="Preview Conditions")
 
 
 def flow_colours(flow_px: np.ndarray) -> np.ndarray:

@@ -95,8 +95,7 @@ def resumed(folder: Path, worker: Engine) -> Generation:
 
 def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
     """Adds the strip by the button's own operator, so that it can be undone."""
-    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-        bpy.ops.t2vz.import_frames("EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name)
+    bpy.ops.t2vz.import_frames("EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name)
     generation.notes.append(f"The film is a strip in the sequencer of {scene.name}.")
     if caution := playback.caution(scene):
         generation.notes.append(caution)
@@ -153,7 +152,8 @@ def _conclude(generation: Generation) -> None:
     if scene is None:
         generation.notes.append("Its scene is not open any more; Import Frames adds the strip to another one.")
     else:
-        now.conclude(generation, scene)
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+            now.conclude(generation, scene)
 
 
 def redraw() -> None:

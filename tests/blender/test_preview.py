@@ -56,6 +56,15 @@ def test_a_whole_range_becomes_a_strip_for_each_condition(scene, painter):
     assert {len(strip.elements) for strip in strips} == {3}
 
 
+def test_undo_takes_the_strips_away_and_nothing_else(scene, painter):
+    scene.t2vz.prompt.text = "a hill"
+    bpy.ops.ed.undo_push(message="the artist's own step")
+    finished(scene, [1, 2, 3], preview.add_strips)
+    bpy.ops.ed.undo()
+    assert not playback.strips_of(bpy.context.scene)
+    assert bpy.context.scene.t2vz.prompt.text == "a hill"
+
+
 def motion_at(generation, number):
     """The colour in the middle of a frame's motion picture."""
     return read(Place(generation.folder / f"conditions/motion/{number:04d}.png"), (64, 64))[32, 32].tolist()
