@@ -25,6 +25,26 @@ CLASSES = {
     "text_encoder_2": ("transformers.models.clip.modeling_clip", "CLIPTextModelWithProjection"),
 }
 KNOWN = "Stable Diffusion 1.x, 2.x and SDXL"
+_KNOWN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {  # by part and key; other values mean another method
+    ("model_index", "requires_aesthetics_score"): (False,),
+    ("unet", "_class_name"): ("UNet2DConditionModel",),
+    ("unet", "in_channels"): (4, 8),
+    ("unet", "addition_embed_type"): ("text_time",),
+    ("unet", "class_embed_type"): (),
+    ("unet", "encoder_hid_dim_type"): (),
+    ("unet", "time_cond_proj_dim"): (),
+    ("vae", "_class_name"): ("AutoencoderKL",),
+    ("vae", "latents_mean"): (),
+    ("scheduler", "prediction_type"): ("epsilon", "v_prediction", "sample"),
+    ("scheduler", "sigma_data"): (),
+}
+_NICKNAMES = {
+    "requires_aesthetics_score True": "the SDXL refiner",
+    "in_channels 5": "a depth-to-image model",
+    "in_channels 7": "an upscaler",
+    "in_channels 9": "an inpainting model",
+    "time_cond_proj_dim 256": "a latent consistency model with its guidance built in (its LoRA can be used instead)",
+}
 _FORMER_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
@@ -71,15 +91,16 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
     """
     if not (folder / "model_index.json").is_file():
         raise ModelError(f"{folder}: has no model_index.json; choose a folder that has one, or a .safetensors file.")
-    index = read_config(folder / "model_index.json")
+    configs = {"model_index": read_config(folder / "model_index.json")}
     if not (folder / "unet").is_dir():
-        kind = index.get("_class_name", "model")
-        raise ModelError(f"{folder}: is a {kind}, which has no UNet; this engine reads {KNOWN}.")
+        name = configs["model_index"].get("_class_name", "model")
+        raise ModelError(f"{folder}: is a {name}, which has no UNet; this engine reads {KNOWN}.")
+    configs["unet"] = read_config(folder / "unet/config.json")
+    check(configs, folder)
     parts = ["unet", "vae", "text_encoder", *(["text_encoder_2"] if (folder / "text_encoder_2").is_dir() else [])]
-    configs = {part: read_config(folder / part / "config.json") for part in parts}
+    configs |= {part: read_config(folder / part / "config.json") for part in parts}
     configs["scheduler"] = read_config(folder / "scheduler/scheduler_config.json")
-    configs["model_index"] = index
-    check_unet(configs["unet"], folder)
+    check(configs, folder)
     files = {part: weight_files(folder / part, prefers_half, allow_pickle) for part in parts}
     return Checkpoint(
         folder,
@@ -109,16 +130,18 @@ def family(config: Config) -> str:
     return "sd2" if config.get("use_linear_projection") else "sd1"
 
 
-def check_unet(config: Config, path: Path) -> None:
+def check(configs: dict[str, Config], path: Path) -> None:
     """Lets pass what the method can denoise: pictures of 4 latent channels, and InstructPix2Pix with its 8.
 
     Raises:
         ModelError: an inpainting model, an upscaler and the like.
     """
-    channels = config.get("in_channels", 4)
-    if channels not in (4, 8) or config.get("addition_embed_type") not in (None, "text_time"):
-        what = "an inpainting model" if channels == 9 else f"a model with {channels} input channels"
-        raise ModelError(f"{path}: is {what}; this engine reads {KNOWN} and InstructPix2Pix.")
+    for (part, key), known in _KNOWN_VALUES.items():
+        value = configs.get(part, {}).get(key)
+        if value is not None and value not in known:
+            pipeline = configs["model_index"].get("_class_name", "model")
+            what = _NICKNAMES.get(f"{key} {value}", f"a {pipeline} ({part}: {key.strip('_')} {value})")
+            raise ModelError(f"{path}: is {what}; this engine reads {KNOWN} and InstructPix2Pix.")
 
 
 def _read_all(files: list[Path], allow_pickle: bool) -> dict[str, Tensor]:

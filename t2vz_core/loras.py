@@ -7,6 +7,7 @@ layout's block names), diffusers' (`unet.down_blocks.0.….lora.down.weight`) an
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any
 from torch import Tensor
 from torch.nn import Conv2d, Linear, Module
 
+from .kinds import LORA, mistaken
 from .original_names import original
-from .weights import ModelError, header, read_weights
+from .weights import PICKLES, ModelError, header, read_config, read_weights
 
 Layer = Linear | Conv2d
+SETTINGS = "lora_adapter_metadata"  # diffusers' key of what PEFT was told
 
 _STARTS = (  # what a dialect calls a part; longest first
     ("text_encoder_2.", "text_encoder_2"),
@@ -34,34 +37,43 @@ _STARTS = (  # what a dialect calls a part; longest first
 _MATRIX = re.compile(
     r"(?P<layer>.+?)(\.lora_linear_layer\.|\.lora[._]|_lora\.)(?P<which>down|up|A|B)(\.default)?\.weight"
 )
-_UNREAD = {"dora_scale": "a DoRA", "hada_w1_a": "a LoHa", "lokr_w1": "a LoKr", "lora_mid": "a Tucker LoCon"}
+_UNREAD = {
+    "dora_scale": "a DoRA",
+    "lora_magnitude_vector": "a DoRA",
+    "hada_w1_a": "a LoHa",
+    "lokr_w1": "a LoKr",
+    "lora_mid": "a Tucker LoCon",
+}
 
 
-def merge(path: Path, weight: float, parts: dict[str, Module]) -> str:
+def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: bool = False) -> str:
     """Adds a LoRA file, `weight` strong, to the networks of `parts`; returns what of it found no place, or "".
 
     Raises:
         ModelError: the file is broken, no LoRA, of another kind, or made for another family of models.
     """
     path = _file(path)
-    matrices = read_weights(path)
+    matrices = read_weights(path, allow_pickle)
     for mark, kind in _UNREAD.items():
         if any(mark in name for name in matrices):
             raise ModelError(f"{path}: is {kind}, which this engine cannot add; use a plain LoRA.")
-    alphas = _alphas(path)
-    layers = _layers(parts)
-    pairs = _pairs(matrices)
+    layers, settings = _layers(parts), _settings(path)
+    pairs, others = _pairs(matrices)
     if not pairs:
-        raise ModelError(f"{path}: is no LoRA; none of its {len(matrices)} weights has a LoRA's name.")
+        raise mistaken(path, matrices, LORA)
     strange = sorted(pairs.keys() - layers.keys())
-    if len(strange) == len(pairs):
+    asked = {name for name in pairs if name.startswith("unet/")} or pairs.keys()  # others share SD 1's text encoder
+    if not asked & layers.keys():
         raise ModelError(f"{path}: was not made for this model, which has no {strange[0]} and the like.")
     for name, (down, up, alpha) in pairs.items():
         if name in layers:
-            if alpha is None:
-                alpha = alphas.get(f"{name.partition('/')[0]}.lora_alpha", down.shape[0])
-            _add(layers[name], weight * float(alpha) / down.shape[0], down, up, path)
-    return f"{path.name}: {len(strange)} of its {len(pairs)} layers have no place in this model." if strange else ""
+            rank = down.shape[0]
+            scale = _scale(name, rank, settings) if alpha is None else float(alpha) / rank
+            _add(layers[name], weight * scale, down, up, path)
+    left_out = [f"{len(strange)} of its {len(pairs)} layers have no place in this model"] if strange else []
+    if others:
+        left_out.append(f"{len(others)} of its weights are not read ({others[0]}, …)")
+    return f"{path.name}: {' and '.join(left_out)}." if left_out else ""
 
 
 def _file(path: Path) -> Path:
@@ -73,30 +85,51 @@ def _file(path: Path) -> Path:
     return found[0]
 
 
-def _alphas(path: Path) -> dict[str, Any]:
-    """Scales that PEFT keeps in the file's metadata, by `part.lora_alpha`."""
-    return json.loads(header(path).get("__metadata__", {}).get("lora_adapter_metadata", "{}"))
+def _settings(path: Path) -> dict[str, Any]:
+    """How PEFT scaled the matrices, by `part.key`: from the file's metadata or, with PEFT's own files, beside it."""
+    beside = path.with_name("adapter_config.json")
+    try:
+        said = {} if path.suffix.lower() in PICKLES else header(path).get("__metadata__", {})
+        if path.stem == "adapter_model" and beside.is_file():
+            return {f"unet.{key}": value for key, value in read_config(beside).items()}
+        return dict(json.loads(said.get(SETTINGS, "{}")))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path}: its scales are broken ({error}); copy or download it again.") from error
 
 
-def _pairs(matrices: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor, Tensor | None]]:
-    """Per layer its matrices A and B and, where the file has it, α."""
+def _scale(name: str, rank: int, settings: dict[str, Any]) -> float:
+    """α/r of a layer whose α is not beside its matrices; with rsLoRA α/√r (arXiv 2312.03732)."""
+    part, _, layer = name.partition("/")
+    own = settings.get(f"{part}.alpha_pattern") or {}
+    ends = ((f"_{end.removeprefix('^').replace('.', '_')}", alpha) for end, alpha in own.items())
+    alpha = next((alpha for end, alpha in ends if f"_{layer}".endswith(end)), settings.get(f"{part}.lora_alpha", rank))
+    return alpha / (math.sqrt(rank) if settings.get(f"{part}.use_rslora") else rank)
+
+
+def _pairs(matrices: dict[str, Tensor]) -> tuple[dict[str, tuple[Tensor, Tensor, Tensor | None]], list[str]]:
+    """Per layer its matrices A and B and, where the file has it, α; and the names of what is nothing of this."""
     found: dict[str, dict[str, Tensor]] = {}
+    others = []
     for name, tensor in matrices.items():
         if name.endswith(".alpha"):
             found.setdefault(_plain(name.removesuffix(".alpha")), {})["alpha"] = tensor
         elif match := _MATRIX.fullmatch(name):
             which = {"A": "down", "B": "up"}.get(match["which"], match["which"])
             found.setdefault(_plain(match["layer"]), {})[which] = tensor
-    return {
+        else:
+            others.append(name)
+    pairs = {
         name: (one["down"], one["up"], one.get("alpha")) for name, one in found.items() if {"down", "up"} <= one.keys()
     }
+    return pairs, others
 
 
 def _plain(name: str) -> str:
     """A layer's name in any dialect as `part/name_with_underscores`."""
     start, part = next(((start, part) for start, part in _STARTS if name.startswith(start)), ("", "unet"))
     name = re.sub(r"\.processor\.(to_\w+)$", r".\1", name.removeprefix(start))
-    name = re.sub(r"\.to_out$", ".to_out.0", name)  # diffusers' first dialect left the 0 out
+    name = re.sub(r"\.self_attn\.to_(\w+)$", r".self_attn.\1_proj", name)  # diffusers' first dialect, in CLIP
+    name = re.sub(r"\.to_out$", ".to_out.0", name)  # and it left the 0 out
     return f"{part}/{name.replace('.', '_').removeprefix('text_model_')}"
 
 
@@ -116,8 +149,9 @@ def _named(part: str, network: Module) -> Iterator[tuple[str, Layer]]:
 
 def _add(layer: Layer, scale: float, down: Tensor, up: Tensor, path: Path) -> None:
     weight = layer.weight
-    change = up.flatten(1).float() @ down.flatten(1).float()  # -> (out, in · kernel)
-    if change.numel() != weight.numel() or len(change) != len(weight):
+    up, down = up.flatten(1).float(), down.flatten(1).float()
+    if up.shape[1] != len(down) or (len(up), down.shape[1]) != weight.flatten(1).shape:
         raise ModelError(f"{path}: was made for another family of models; its layers have other sizes.")
+    change = up @ down  # -> (out, in · kernel)
     change = scale * change.to(weight.device).view_as(weight)
     layer.weight.data = (weight.float() + change).to(weight.dtype)

@@ -178,7 +178,9 @@ def _loaded(model: Model, controls: Sequence[Control], place: torch.device, home
     vae.to(memory_format=torch.channels_last)  # its large pictures are convolved faster, on a CPU by a quarter
     names = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
     encoders = {part: checkpoint.build(part, CPU, dtype) for part in names}
-    notes = [merge(find(lora.path, "style", model), lora.weight, {"unet": unet, **encoders}) for lora in model.loras]
+    bendable = {"unet": unet, **encoders}
+    loras = [(find(lora.path, "style", model), lora.weight) for lora in model.loras]
+    notes = [merge(lora, weight, bendable, model.allow_pickle) for lora, weight in loras]
     zeroes_empty = checkpoint.configs["model_index"].get("force_zeros_for_empty_prompt", False)
     networks = Networks(
         checkpoint.family,

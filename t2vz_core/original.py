@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .checkpoints import KNOWN, Checkpoint, Config, check_unet
+from .checkpoints import KNOWN, Checkpoint, Config, check
+from .kinds import CONTROLNET, MODEL, kind, mistaken
 from .original_names import PREFIXES, SHARED_PREFIXES, original
 from .weights import PICKLES, ModelError, header, read_config, read_weights
 
@@ -26,12 +28,19 @@ _TELLTALES = {  # a weight that only this family's files have
     "sd2": "cond_stage_model.model.ln_final.weight",
     "sd1": "cond_stage_model.transformer.text_model.final_layer_norm.weight",
 }
-_FOREIGN = {  # part of a name: what such a file is
-    "lora_": "is a LoRA; name it among the LoRAs, not as the model",
-    "control_model.": "is a ControlNet; name it as a control's model",
-    "controlnet_cond_embedding.": "is a ControlNet; name it as a control's model",
-    "model.diffusion_model.": "holds no text encoder, or one of another family",
+_PARTS = {  # how its names begin in a whole file
+    "UNet": ("model.diffusion_model.",),
+    "VAE": ("first_stage_model.",),
+    "text encoder": ("cond_stage_model.", "conditioner."),
 }
+_SPELLINGS = (  # what tools have written, and the name it has in published files
+    (r"^cond_stage_model\.transformer\.(?!text_model)", "cond_stage_model.transformer.text_model."),  # merged SD 1
+    (r"^conditioner\.embedders\.0\.model\.", "cond_stage_model.model."),  # SD-Turbo
+    (r"(\.mid\.attn_1\.)to_([qkv])\.", r"\1\2."),  # diffusers' own script, for a time
+    (r"(\.mid\.attn_1\.)to_out\.0\.", r"\1proj_out."),
+)
+_VELOCITY_MARK = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
+_VELOCITY_SPREAD = 0.09  # of that weight's numbers: SD 2's models for 768 px are above, those for 512 px below
 
 
 @dataclass(frozen=True)
@@ -49,17 +58,22 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
     Raises:
         ModelError: the file is broken or holds something else.
     """
-    contents = _with_clip_prefix(_contents(path, allow_pickle))
+    contents = _contents(path, allow_pickle)
+    if kind(contents.shapes) != MODEL:
+        raise mistaken(path, contents.shapes, f"{MODEL} of {KNOWN}")
+    contents = _respelled(contents)
     names = contents.shapes
+    for part, starts in _PARTS.items():
+        if not any(name.startswith(starts) for name in names):
+            raise ModelError(f"{path}: holds no {part}; choose a file with UNet, VAE and text encoder in one.")
     family = next((family for family, name in _TELLTALES.items() if name in names), None)
     if family is None or UNET_START not in names:
-        what = next((what for part, what in _FOREIGN.items() if any(part in name for name in names)), "is no model")
-        raise ModelError(f"{path}: {what}; this engine reads whole files of {KNOWN}.")
+        raise mistaken(path, names, f"{MODEL} of {KNOWN}")
     configs = read_config(CONFIGS / f"{family}.json")
     configs["unet"]["in_channels"] = names[UNET_START][1]
     configs["scheduler"] |= _prediction(path, contents)
     configs["model_index"] = {"force_zeros_for_empty_prompt": family == "sdxl"}
-    check_unet(configs["unet"], path)
+    check(configs, path)
     prefixes = SHARED_PREFIXES | PREFIXES[family]
     return Checkpoint(
         path,
@@ -77,12 +91,16 @@ def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -
     """
     contents = _contents(path, allow_pickle)
     name_of = _controlnet_names(contents)
-    if name_of is None:
-        raise ModelError(f"{path}: is no ControlNet; choose a ControlNet made for Stable Diffusion.")
+    if name_of is None or kind(contents.shapes) != CONTROLNET:
+        raise mistaken(path, contents.shapes, CONTROLNET)
     shapes = contents.shapes
-    config = {key: value for key, value in unet.items() if key not in ("sample_size", "up_block_types", "in_channels")}
-    config["cross_attention_dim"] = next(shapes[name][1] for name in shapes if name.endswith("attn2.to_k.weight"))
     hints = [name_of(f"{_HINT}.{part}.weight") for part in _HINT_PARTS]
+    if not shapes.keys() >= set(hints):
+        raise mistaken(path, shapes, CONTROLNET)
+    config = {key: value for key, value in unet.items() if key not in ("sample_size", "up_block_types", "in_channels")}
+    config |= _attentions(len(unet["down_block_types"]), lambda name: name_of(name) in shapes)
+    wide = (shapes[name][1] for name in shapes if name.endswith("attn2.to_k.weight"))
+    config["cross_attention_dim"] = next(wide, unet["cross_attention_dim"])
     config["conditioning_embedding_out_channels"] = [shapes[name][0] for name in hints]
 
     def weights(_: str, wanted: Iterable[str]) -> dict[str, Tensor]:
@@ -91,6 +109,21 @@ def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -
         return {name: contents.read(old) for name, old in names.items() if old in shapes}
 
     return Checkpoint(path, {"controlnet": config}, weights, list)
+
+
+def _attentions(blocks: int, has: Callable[[str], bool]) -> Config:
+    """Where a ControlNet attends and how deeply; SDXL has small ones, which attend less than their UNet."""
+
+    def depth(block: str) -> int:
+        return next(i for i in count() if not has(f"{block}.attentions.0.transformer_blocks.{i}.norm1.weight"))
+
+    attends = [has(f"down_blocks.{i}.attentions.0.norm.weight") for i in range(blocks)]
+    middle = depth("mid_block")
+    return {
+        "down_block_types": ["CrossAttnDownBlock2D" if one else "DownBlock2D" for one in attends],
+        "mid_block_type": f"UNetMidBlock2D{'CrossAttn' * has('mid_block.attentions.0.norm.weight')}",
+        "transformer_layers_per_block": [depth(f"down_blocks.{i}") if attends[i] else middle for i in range(blocks)],
+    }
 
 
 def _controlnet_names(contents: Contents) -> Callable[[str], str] | None:
@@ -131,29 +164,39 @@ def _contents(path: Path, allow_pickle: bool) -> Contents:
     return Contents({name: entry["shape"] for name, entry in table.items()}, metadata, safe_open(path, "pt").get_tensor)
 
 
-def _with_clip_prefix(contents: Contents) -> Contents:
-    """Some merged SD 1 models leave `text_model.` out of the text encoder's names."""
-    start = "cond_stage_model.transformer."
-    names = {re.sub(rf"^{start}(?!text_model)", f"{start}text_model.", name): name for name in contents.shapes}
+def _respelled(contents: Contents) -> Contents:
+    """The same under the names of published files."""
+    names = {}
+    for old in contents.shapes:
+        name = old
+        for pattern, new in _SPELLINGS:
+            name = re.sub(pattern, new, name)
+        names[name] = old
     shapes = {name: contents.shapes[old] for name, old in names.items()}
     return Contents(shapes, contents.metadata, lambda name: contents.read(names[name]))
 
 
 def _prediction(path: Path, contents: Contents) -> Config:
-    """What the UNet predicts where the file, or the .yaml beside it, says so; the weights cannot tell."""
+    """What the UNet predicts where the file, or the .yaml beside it, says so, or its weights give it away."""
     if "v_pred" in contents.shapes:
         return {"prediction_type": "v_prediction", "rescale_betas_zero_snr": "ztsnr" in contents.shapes}
-    said = contents.metadata.get("modelspec.prediction_type", "")
+    keys = ("modelspec.prediction_type", "modelspec.predict_key")
+    said = next((contents.metadata[key] for key in keys if key in contents.metadata), "")
     sidecar = path.with_suffix(".yaml")
     if not said and sidecar.is_file():
         found = re.search(r"parameterization:\s*[\"']?(\w+)", sidecar.read_text(encoding="utf-8", errors="replace"))
         said = found[1] if found else "epsilon"
+    if not said and _TELLTALES["sd2"] in contents.shapes and _VELOCITY_MARK in contents.shapes:
+        spread = contents.read(_VELOCITY_MARK).float().std(unbiased=False)
+        said = "v" if spread > _VELOCITY_SPREAD else "epsilon"
     return {"prediction_type": "v_prediction" if said.startswith("v") else "epsilon"} if said else {}
 
 
 def _renamed(contents: Contents, part: str, prefix: str, wanted: Iterable[str], config: Config) -> dict[str, Tensor]:
     """The tensors of `wanted`, which are diffusers' names, where the file has them."""
     found = {name: prefix + original(part, name, config) for name in wanted}
+    # diffusers' own script leaves SDXL's projection as it was, where published files have it turned and named shorter
+    found = {name: old if old in contents.shapes else f"{old}.weight" for name, old in found.items()}
     return {name: _shaped(name, old, contents.read(old)) for name, old in found.items() if old in contents.shapes}
 
 

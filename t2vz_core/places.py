@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from .weights import PICKLE_STEMS, ModelError
+from .kinds import MODEL, kind
+from .weights import PICKLE_STEMS, ModelError, header
 from .wire.homes import models_folder
 from .wire.job import DEMO_MODEL, Model
 
@@ -29,9 +30,10 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
         if path.exists():
             return path
         raise ModelError(f"{name}: the demo model has no {rest or demo}; choose a model of your own.")
+    name = name.strip().strip('"')  # a path copied in Windows' Explorer comes in quotes
     for path in (Path(name).expanduser(), models_folder() / name):
-        if name and path.exists():
-            return path
+        if name and _exists(path):
+            return _snapshot(path)
     if not HUB_NAME.fullmatch(name):
         raise ModelError(f"{name!r}: is no file or folder, here or in {models_folder()}; choose a model again.")
     return _fetched(name, prefers_half, model.allow_pickle) if model.allow_network else _cached(name)
@@ -66,8 +68,9 @@ def hub_files(files: Iterable[str], prefers_half: bool, allow_pickle: bool) -> l
     small = [path for path in paths if path.suffix in (".json", ".txt") and len(path.parts) <= 2]
     weights = []
     for folder in HUB_PARTS if is_model else (".",):
-        here = [path for path in paths if path.parent == PurePosixPath(folder) and path.name.startswith(PICKLE_STEMS)]
-        here = [path for path in here if "non_ema" not in path.name]
+        here = [path for path in paths if path.parent == PurePosixPath(folder) and "non_ema" not in path.name]
+        named = [path for path in here if path.name.startswith(PICKLE_STEMS)]
+        here = named or ([] if is_model else here)  # a LoRA's file has a name of its own
         found = [path for path in here if path.suffix == ".safetensors"]
         if not found and allow_pickle:
             found = [path for path in here if path.suffix == ".bin"]
@@ -82,14 +85,35 @@ def _first_line(error: Exception) -> str:
 
 
 def models_found(folder: Path | None = None) -> list[str]:
-    """One line per model that lies here: the demo's, then those of the models folder."""
+    """One line per model that lies here: the demo's, then those of the models folder. No weights are read."""
     folder = folder or models_folder()
-    demo = [DEMO_WEIGHTS, *DEMO_WEIGHTS.iterdir()] if DEMO_WEIGHTS.is_dir() else []
-    mine = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [str(path) for path in (*demo, *mine) if _is_model(path)]
+    return [line for path in (DEMO_WEIGHTS, *_inside(DEMO_WEIGHTS), *_inside(folder)) if (line := _line(path))]
 
 
-def _is_model(path: Path) -> bool:
-    if path.is_dir():
-        return (path / "model_index.json").is_file() or (path / "config.json").is_file()
-    return path.suffix == ".safetensors"
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _line(path: Path) -> str:
+    """The path of a model, with what else it may be used as; "" where there is none."""
+    if path.suffix != ".safetensors":
+        path = _snapshot(path)
+        return str(path) if any(_exists(path / name) for name in ("model_index.json", "config.json")) else ""
+    try:
+        what = kind(header(path))
+    except ModelError as error:
+        return str(error)
+    return f"{path}  ({what})" if what not in ("", MODEL) else str(path)
+
+
+def _snapshot(path: Path) -> Path:
+    """A folder of the hub's cache holds the model of a name in a snapshot of its own."""
+    ref = path / "refs" / "main"
+    return path / "snapshots" / ref.read_text(encoding="utf-8").strip() if _exists(ref) else path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # no permission, or more letters than a name may have
+        return False

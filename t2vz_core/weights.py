@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 STEMS = ("diffusion_pytorch_model", "model")
 PICKLE_STEMS = (*STEMS, "pytorch_model")
 PICKLES = (".ckpt", ".bin", ".pt", ".pth")
+HEADER_LIMIT = 100_000_000  # bytes; the format's own
+_AGAIN = "copy or download it again"
+_OTHERS = (  # how files begin that lie in a weight file's place, what they are and what to do
+    (b"version https://git-lfs", "a Git LFS pointer, not the weights", "run `git lfs pull` in its folder"),
+    (b"<", "a web page, not the weights", "download the file itself"),
+    (b"{", "a text, not the weights", _AGAIN),
+    (b"GGUF", "a GGUF file, which this engine does not read", "take the model's .safetensors"),
+    (b"PK", "a pickle under another name", "take the model's .safetensors"),
+)
 
 
 class ModelError(Fault):
@@ -27,12 +37,15 @@ def weight_files(folder: Path, prefers_half: bool = False, allow_pickle: bool = 
         ModelError: none is there, or only pickles and these are not allowed.
     """
     variants = (".fp16", "") if prefers_half else ("", ".fp16")
-    for stem in (f"{stem}{{}}{variant}" for variant in variants for stem in STEMS):
-        if (whole := folder / (stem.format("") + ".safetensors")).exists():
-            return [whole]
-        variant = stem.partition("{}")[2]
-        if (index := folder / f"{stem.partition('{}')[0]}.safetensors.index{variant}.json").exists():
-            return _shards(index)
+    found = []
+    for variant, stem in product(variants, STEMS):
+        if (whole := folder / f"{stem}{variant}.safetensors").exists():
+            found.append([whole])
+        elif (index := folder / f"{stem}.safetensors.index{variant}.json").exists():
+            found.append(_shards(index))
+    whole = [files for files in found if all(path.exists() for path in files)]
+    if found:  # where all lack shards, reading the first says which
+        return (whole or found)[0]
     pickles = [folder / f"{stem}{variant}.bin" for variant in variants for stem in PICKLE_STEMS]
     pickles = [path for path in pickles if path.exists()]
     if pickles and allow_pickle:
@@ -62,24 +75,38 @@ def header(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: the file is missing, cut off or something else.
     """
+    start = _start(path)
+    length = int.from_bytes(start[:8], "little")
     try:
         size = path.stat().st_size
+        if not 0 < length <= min(size - 8, HEADER_LIMIT):
+            raise _other(path, start) or ModelError(f"{path}: is no safetensors file, or cut off; {_AGAIN}.")
         with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            if start == b"version ":
-                raise ModelError(f"{path}: is a Git LFS pointer, not the weights; run `git lfs pull` in its folder.")
-            if start[:1] in (b"<", b"{") or not 0 < length <= size - 8:
-                raise ModelError(f"{path}: is no safetensors file, or cut off; copy or download it again.")
+            file.seek(8)
             table = json.loads(file.read(length))
-            end = max((entry["data_offsets"][1] for key, entry in table.items() if key != "__metadata__"), default=0)
+        end = max((entry["data_offsets"][1] for key, entry in table.items() if key != "__metadata__"), default=0)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: is no safetensors file; copy or download it again.") from error
-    if 8 + length + end != size:
-        raise ModelError(f"{path}: is cut off at {size:,} of {8 + length + end:,} bytes; copy or download it again.")
+        raise ModelError(f"{path}: is no safetensors file; {_AGAIN}.") from error
+    if size != (whole := 8 + length + end):
+        what = "is cut off at" if size < whole else "has"
+        raise ModelError(f"{path}: {what} {size:,} of {whole:,} bytes; {_AGAIN}.")
     return table
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); copy or download the model again.") from error
+
+
+def _other(path: Path, start: bytes) -> ModelError | None:
+    """What a file is that begins like something else than weights."""
+    found = ((what, advice) for mark, what, advice in _OTHERS if start.lstrip().startswith(mark))
+    return next((ModelError(f"{path}: is {what}; {advice}.") for what, advice in found), None)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -113,6 +140,9 @@ def _shards(index: Path) -> list[Path]:
 
 
 def _read_pickle(path: Path, allow_pickle: bool) -> dict[str, Tensor]:
+    start = _start(path)
+    if not start.startswith(b"PK") and (error := _other(path, start)):
+        raise error
     if not allow_pickle:
         raise ModelError(pickle_sentence(path))
     import torch

@@ -1,7 +1,10 @@
 """LoRA files in every dialect, merged as W + weight · α/r · B A."""
 
+import json
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from t2vz_core.models import ModelError, load
 from t2vz_core.original_names import original
@@ -113,9 +116,79 @@ def test_layers_without_a_place_are_noted(tmp_path, folder, matrices):
 
 
 @pytest.mark.parametrize(
+    ("said", "scale"),
+    [
+        ({"unet.lora_alpha": 4}, 4 / RANK),
+        ({"unet.lora_alpha": 4, "unet.alpha_pattern": {"to_q": 6}}, 6 / RANK),
+        ({"unet.lora_alpha": 4, "unet.alpha_pattern": {"to_k": 6}, "unet.rank_pattern": {"to_q": RANK}}, 4 / RANK),
+        ({"unet.lora_alpha": 4, "unet.use_rslora": True}, 4 / RANK**0.5),
+        ({"text_encoder.lora_alpha": 4}, 1),
+    ],
+)
+def test_the_scales_of_peft_are_kept(tmp_path, folder, plain, matrices, said, scale):
+    down, up, change = matrices[UNET_LAYER]
+    weights = {f"unet.{UNET_LAYER}.lora_A.weight": down, f"unet.{UNET_LAYER}.lora_B.weight": up}
+    path = write(tmp_path / "a.safetensors", weights, {"lora_adapter_metadata": json.dumps(said)})
+    networks = load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
+    expected = layer(plain, UNET_LAYER) + change / (ALPHA / RANK) * scale
+    torch.testing.assert_close(layer(networks, UNET_LAYER), expected)
+
+
+def test_a_folder_of_pefts_own_is_read_with_its_scale(tmp_path, folder, plain, matrices):
+    down, up, change = matrices[UNET_LAYER]
+    name = f"base_model.model.{UNET_LAYER}"
+    weights = {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
+    write(tmp_path / "adapter_model.safetensors", weights)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": RANK, "lora_alpha": 2 * ALPHA}))
+    networks = load(Model(str(folder), (Lora(str(tmp_path)),)), (), "cpu")
+    torch.testing.assert_close(layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) + 2 * change)
+
+
+def test_diffusers_first_dialect_names_clips_layers_as_the_unets(tmp_path, folder, plain, matrices):
+    down, up, change = matrices[TEXT_LAYER]
+    name = "text_encoder.text_model.encoder.layers.0.self_attn.to_q_lora"
+    path = write(tmp_path / "a.safetensors", {f"{name}.down.weight": down, f"{name}.up.weight": up})
+    networks = load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
+    torch.testing.assert_close(layer(networks, TEXT_LAYER), layer(plain, TEXT_LAYER) + change * RANK / ALPHA)
+
+
+def test_weights_that_are_not_read_are_noted(tmp_path, folder, matrices):
+    down, up, _ = matrices[UNET_LAYER]
+    name = kohya(UNET_LAYER)
+    weights = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.diff_b": torch.zeros(2)}
+    networks = load(Model(str(folder), (Lora(str(write(tmp_path / "a.safetensors", weights))),)), (), "cpu")
+    assert networks.notes == (f"a.safetensors: 1 of its weights are not read ({name}.diff_b, …).",)
+
+
+def test_a_pickled_lora_is_read_when_allowed(tmp_path, folder, plain, matrices):
+    down, up, change = matrices[UNET_LAYER]
+    name = kohya(UNET_LAYER)
+    path = tmp_path / "lora.pt"
+    torch.save({f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}, path)
+    with pytest.raises(ModelError, match="can run code"):
+        load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
+    networks = load(Model(str(folder), (Lora(str(path)),), allow_pickle=True), (), "cpu")
+    torch.testing.assert_close(layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) + change * RANK / ALPHA)
+
+
+def test_a_lora_for_flux_is_refused_though_the_text_encoder_fits(tmp_path, folder, matrices):
+    path = write_lora(tmp_path / "a.safetensors", {TEXT_LAYER: matrices[TEXT_LAYER]}, "kohya")
+    flux = "lora_unet_double_blocks_0_img_attn_proj"
+    weights = load_file(path) | {
+        f"{flux}.lora_down.weight": torch.zeros(2, 4),
+        f"{flux}.lora_up.weight": torch.zeros(4, 2),
+    }
+    with pytest.raises(ModelError, match="was not made for this model, which has no unet/double_blocks"):
+        load(Model(str(folder), (Lora(str(write(path, weights))),)), (), "cpu")
+
+
+@pytest.mark.parametrize(
     ("weights", "sentence"),
     [
-        ({"model.weight": torch.zeros(2, 2)}, "is no LoRA"),
+        ({"model.weight": torch.zeros(2, 2)}, "is not a LoRA that this engine reads"),
+        ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 32),
+          f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(32, 3)}, "other sizes"),
+        ({"unet.x.lora_A.weight": torch.zeros(1), "unet.x.lora_magnitude_vector": torch.zeros(1)}, "is a DoRA"),
         ({"unet.x.lora_A.weight": torch.zeros(2, 4), "unet.x.lora_B.weight": torch.zeros(4, 2)}, "not made for this"),
         ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 99),
           f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(99, 2)}, "another family"),

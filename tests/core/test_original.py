@@ -1,6 +1,7 @@
 """Single files in the original layout: the same networks, found without any network."""
 
 import json
+import re
 import shutil
 from functools import cache
 
@@ -10,7 +11,7 @@ from safetensors.torch import load_file
 
 from t2vz_core import original
 from t2vz_core.checkpoints import empty_network
-from t2vz_core.models import load
+from t2vz_core.models import ModelError, load
 from t2vz_core.weights import read_config
 from t2vz_core.wire.job import Control, Model
 from tests.core import original_layout
@@ -136,13 +137,91 @@ def test_a_controlnet_is_read_from_a_single_file_in_any_naming(tmp_path):
     assert all(equal(network.state_dict(), truth) for network in networks.controlnets)
 
 
-def test_a_v_prediction_file_says_so_in_its_metadata_or_beside_it(tmp_path):
-    contents = original.Contents({}, {"modelspec.prediction_type": "v"}, lambda _: None)
-    assert original._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": "v_prediction"}
-    (tmp_path / "b.yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
+@pytest.mark.usefixtures("tiny_configs")
+@pytest.mark.parametrize("single", ["sd1"], indirect=True)
+@pytest.mark.parametrize("part", ["UNet", "VAE", "text encoder"])
+def test_a_file_without_a_part_says_which(single, tmp_path, part):
+    weights = load_file(single[2])
+    for name in [name for name in weights if name.startswith(original._PARTS[part])]:
+        del weights[name]
+    path = original_layout.write(tmp_path / "pruned.safetensors", weights)
+    with pytest.raises(ModelError, match=f"pruned.safetensors: holds no {part}"):
+        load(Model(str(path)), (), "cpu")
+
+
+@pytest.mark.usefixtures("tiny_configs")
+@pytest.mark.parametrize(
+    ("single", "spellings"),
+    [
+        ("sd1", {r"(mid\.attn_1\.)([qkv])\.": r"\1to_\2.", r"(mid\.attn_1\.)proj_out\.": r"\1to_out.0."}),
+        ("sd2", {r"cond_stage_model\.model\.": "conditioner.embedders.0.model."}),
+        ("sdxl", {r"text_projection$": "text_projection.weight"}),
+    ],
+    indirect=["single"],
+)
+def test_the_spellings_of_other_writers_are_read(single, spellings, tmp_path):
+    truth, _, path = single
+    weights = load_file(path)
+    for pattern, new in spellings.items():
+        weights = {re.sub(pattern, new, name): weight for name, weight in weights.items()}
+    flat = {name: w[:, :, 0, 0] if ".mid.attn_1.to_" in name and w.ndim == 4 else w for name, w in weights.items()}
+    flat |= {name: w.T for name, w in flat.items() if name.endswith("text_projection.weight")}
+    assert flat.keys() != load_file(path).keys()
+    networks = load(Model(str(original_layout.write(tmp_path / "a.safetensors", flat))), (), "cpu")
+    assert equal(networks.vae.state_dict(), truth.vae.state_dict())
+    for ours, theirs in zip(networks.text.encoders, truth.text.encoders, strict=True):
+        assert equal(ours.state_dict(), theirs.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("down", "middle", "depths"),
+    [
+        (["DownBlock2D"] * 3, "UNetMidBlock2D", [1, 1, 1]),
+        (["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"], "UNetMidBlock2DCrossAttn", [0, 0, 1]),
+    ],
+)
+def test_sdxls_small_controlnets_are_read_from_a_single_file(tmp_path, down, middle, depths):
+    from diffusers.models.controlnets.controlnet import ControlNetModel
+
+    folder, large = write_model(tmp_path / "model", "sdxl"), write_controlnet(tmp_path / "large", "sdxl")
+    config = read_config(large / "config.json")
+    small = {"down_block_types": down, "mid_block_type": middle, "transformer_layers_per_block": depths}
+    truth = ControlNetModel.from_config({**config, **small}).state_dict()
+    path = original_layout.write(tmp_path / "small.safetensors", truth)
+    (network,) = load(Model(str(folder)), (Control(model=str(path)),), "cpu").controlnets
+    assert equal(network.state_dict(), truth)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "marks", "predicted"),
+    [
+        ({"modelspec.prediction_type": "v"}, (), {"prediction_type": "v_prediction"}),
+        ({"modelspec.predict_key": "v"}, (), {"prediction_type": "v_prediction"}),
+        ({"modelspec.predict_key": "epsilon"}, (), {"prediction_type": "epsilon"}),
+        ({}, ("v_pred",), {"prediction_type": "v_prediction", "rescale_betas_zero_snr": False}),
+        ({}, ("v_pred", "ztsnr"), {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}),
+        ({}, (), {}),
+    ],
+)
+def test_a_file_says_what_it_predicts_in_metadata_or_marks(tmp_path, metadata, marks, predicted):
+    contents = original.Contents({mark: [0] for mark in marks}, metadata, lambda _: None)
+    assert original._prediction(tmp_path / "a.safetensors", contents) == predicted
+
+
+def test_a_yaml_beside_a_file_says_what_it_predicts(tmp_path):
     contents = original.Contents({}, {}, lambda _: None)
-    assert original._prediction(tmp_path / "b.safetensors", contents) == {"prediction_type": "v_prediction"}
-    assert original._prediction(tmp_path / "c.safetensors", contents) == {}
+    (tmp_path / "a.yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
+    assert original._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": "v_prediction"}
+    (tmp_path / "b.yaml").write_text("model:\n  params:\n    linear_start: 0.00085\n")
+    assert original._prediction(tmp_path / "b.safetensors", contents) == {"prediction_type": "epsilon"}
+
+
+@pytest.mark.parametrize(("spread", "predicted"), [(0.2, "v_prediction"), (0.02, "epsilon")])
+def test_the_weights_of_sd_2_tell_what_they_predict(tmp_path, spread, predicted):
+    names = (original._TELLTALES["sd2"], original._VELOCITY_MARK)
+    weight = spread * torch.randn(320, generator=torch.Generator().manual_seed(0))
+    contents = original.Contents({name: [320] for name in names}, {}, {names[1]: weight}.__getitem__)
+    assert original._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": predicted}
 
 
 def test_the_shipped_tokenizer_numbers_tokens_as_clip_does():

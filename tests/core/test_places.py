@@ -1,8 +1,13 @@
 """Where a model's name leads."""
 
+import json
+import os
 import socket
+import tracemalloc
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from t2vz_core import places
 from t2vz_core.models import ModelError, load, models_found
@@ -87,11 +92,67 @@ def test_of_a_controlnets_repository_the_weights_at_its_root_are_fetched():
     assert places.hub_files(files, False, False) == ["config.json", "diffusion_pytorch_model.safetensors"]
 
 
-def test_the_models_here_are_listed(folder):
-    (folder.parent / "single.safetensors").touch()
-    (folder.parent / "notes.txt").touch()
-    found = models_found(folder.parent)
-    assert [path for path in found if path.startswith(str(folder.parent))] == [
+def test_a_loras_repository_has_its_weights_fetched():
+    files = ["README.md", "pytorch_lora_weights.safetensors", "image_0.png"]
+    assert places.hub_files(files, True, False) == ["pytorch_lora_weights.safetensors"]
+
+
+def test_a_folder_of_the_hubs_cache_means_the_model_in_it(folder):
+    cache = folder.parent / "models--someone--some-model"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs/main").write_text("0" * 40)
+    snapshot = cache / "snapshots" / ("0" * 40)
+    snapshot.parent.mkdir()
+    folder.rename(snapshot)
+    assert places.find(cache.name, "", Model()) == places.find(str(cache), "", Model()) == snapshot
+    assert str(snapshot) in models_found(folder.parent)
+
+
+def test_a_path_may_come_in_quotes(folder):
+    assert places.find(f'"{folder}"', "", Model()) == folder
+
+
+def test_a_name_longer_than_names_may_be_gets_a_sentence(folder):
+    with pytest.raises(ModelError, match="is no file or folder"):
+        places.find("a red ball " * 99, "", Model())
+
+
+def test_the_models_here_are_listed_with_what_they_are(folder):
+    here = folder.parent
+    (here / "notes.txt").touch()
+    (here / "broken.safetensors").touch()
+    for name, key in {"lora": "lora_unet_x.lora_down.weight", "whole": "first_stage_model.x"}.items():
+        save_file({key: torch.zeros(1)}, here / f"{name}.safetensors")
+    assert [line for line in models_found(here) if line.startswith(str(here))] == [
         str(folder),
-        str(folder.parent / "single.safetensors"),
+        f"{here}/broken.safetensors: is no safetensors file, or cut off; copy or download it again.",
+        f"{here}/lora.safetensors  (a LoRA)",
+        f"{here}/whole.safetensors",
     ]
+
+
+def test_listing_reads_no_weights(tmp_path):
+    path = tmp_path / "large.safetensors"
+    size = 7 << 30
+    table = json.dumps({"first_stage_model.x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    path.write_bytes(len(table).to_bytes(8, "little") + table)
+    os.truncate(path, 8 + len(table) + size)
+    tracemalloc.start()
+    try:
+        assert str(path) in models_found(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_folder_that_may_not_be_entered_is_passed_over(folder, monkeypatch):
+    (folder.parent / "lost+found").mkdir()
+    stat = os.stat
+
+    def guarded(path, *args, **kwargs):
+        if "lost+found/" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", guarded)
+    assert models_found(folder.parent)[-1] == str(folder)
