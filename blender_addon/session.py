@@ -29,7 +29,7 @@ class Session:
     """What this Blender is making, or made last, and what it must tell the artist."""
 
     generation: Generation | None = None
-    scene_name: str = ""
+    scene_uid: int = 0  # stays through renaming and undo, and no other file has it
     conclude: Conclude | None = None
     refusal: str = ""
     scene_user: str = ""
@@ -103,7 +103,7 @@ def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
 
 def begin(generation: Generation, scene: bpy.types.Scene, conclude: Conclude = import_strip) -> None:
     """Drives a generation beside the artist's work; `conclude` is called when it has finished in its scene."""
-    now.generation, now.scene_name, now.conclude, now.refusal = generation, scene.name, conclude, ""
+    now.generation, now.scene_uid, now.conclude, now.refusal = generation, scene.session_uid, conclude, ""
     bpy.app.timers.register(tick, persistent=True)
 
 
@@ -148,7 +148,7 @@ def _user_of_the_scene() -> str:
 
 
 def _conclude(generation: Generation) -> None:
-    scene = bpy.data.scenes.get(now.scene_name)
+    scene = next((scene for scene in bpy.data.scenes if scene.session_uid == now.scene_uid), None)
     if scene is None:
         generation.notes.append("Its scene is not open any more; Import Frames adds the strip to another one.")
     else:
@@ -183,7 +183,6 @@ def _end_capture(reason: str) -> None:
 @persistent
 def _before_load(*_: object) -> None:
     _end_capture("Another file was opened")
-    now.scene_name = ""
 
 
 @persistent

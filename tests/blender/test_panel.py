@@ -276,6 +276,20 @@ def test_another_file_does_not_get_the_strip_of_the_first(scene, painter):
     assert "Import Frames" in generation.notes[-1]
 
 
+def test_the_strip_finds_its_scene_though_it_is_renamed_and_a_step_undone(scene, painter):
+    painter(delay_s=0.3)
+    bpy.ops.ed.undo_push(message="before")
+    generate(scene)
+    until(lambda: not session.now.generation.is_capturing)
+    scene.name = "Shot 3"
+    bpy.ops.ed.undo_push(message="renamed")
+    scene.name = "Shot 4"
+    bpy.ops.ed.undo_push(message="renamed again")
+    bpy.ops.ed.undo()
+    assert to_the_end().end == "finished"
+    assert len(playback.strips_of(bpy.data.scenes["Shot 3"])) == 1
+
+
 def test_saving_in_mid_capture_saves_the_scene_as_it_was(scene, painter, tmp_path):
     scene.frame_set(2)
     generate(scene)
