@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import bpy
 
+Groups = tuple[bpy.types.Node, ...]  # the group nodes that a node lies in, the innermost last
+
 
 def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) -> float:
     """0 (not seen, or only a volume) to 1 (solid). What a texture decides counts as solid; `note` is told."""
@@ -18,35 +20,60 @@ def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) ->
         note(f"The material {material.name} displaces its surface, which is not captured.")
     if not output.inputs["Surface"].is_linked:
         return 0.0 if output.inputs["Volume"].is_linked else 1.0
-    return _opacity_at(output.inputs["Surface"], material, note)
+    return _opacity_at(output.inputs["Surface"], (), material, note)
 
 
-def _opacity_at(socket: bpy.types.NodeSocket, material: bpy.types.Material, note: Callable[[str], None]) -> float:
+def _opacity_at(socket: bpy.types.NodeSocket, groups: Groups, material: bpy.types.Material, note: Callable) -> float:
     """The opacity of the closure that comes in at a socket."""
-    if not socket.is_linked:
-        return 0.0
-    node = socket.links[0].from_node
-    if node.type == "REROUTE":
-        return _opacity_at(node.inputs[0], material, note)
-    if node.type == "BSDF_TRANSPARENT":
+    node, _, groups = _origin(socket, groups)
+    if node is None or node.type == "BSDF_TRANSPARENT":
         return 0.0
     if node.type == "ADD_SHADER":
-        return min(_opacity_at(item, material, note) for item in node.inputs)
+        return min(_opacity_at(item, groups, material, note) for item in node.inputs)
     if node.type == "BSDF_PRINCIPLED":
-        alpha = _value(node.inputs["Alpha"], material, note)
+        alpha = _value(node.inputs["Alpha"], groups, material, note)
         return 1.0 if alpha is None else alpha
     if node.type == "MIX_SHADER":
-        first, second = (_opacity_at(item, material, note) for item in node.inputs[1:3])
+        first, second = (_opacity_at(item, groups, material, note) for item in node.inputs[1:3])
         if first == second:
             return first
-        part = _value(node.inputs[0], material, note)
+        part = _value(node.inputs[0], groups, material, note)
         return max(first, second) if part is None else first + part * (second - first)
     return 1.0
 
 
-def _value(socket: bpy.types.NodeSocket, material: bpy.types.Material, note: Callable[[str], None]) -> float | None:
+def _value(
+    socket: bpy.types.NodeSocket, groups: Groups, material: bpy.types.Material, note: Callable[[str], None]
+) -> float | None:
     """The number set at a socket; None where other nodes decide."""
-    if not socket.is_linked:
+    node, socket, _ = _origin(socket, groups)
+    if node is None:
         return socket.default_value
+    if node.type == "VALUE":
+        return node.outputs[0].default_value
     note(f"The transparency of the material {material.name} is textured: its whole surface counts as solid.")
     return None
+
+
+def _origin(socket: bpy.types.NodeSocket, groups: Groups) -> tuple[bpy.types.Node | None, bpy.types.NodeSocket, Groups]:
+    """The node that feeds a socket, or None and the socket where its value is set; and the groups that it is in."""
+    while socket.is_linked:
+        node, name = socket.links[0].from_node, socket.links[0].from_socket.identifier
+        if node.type == "REROUTE":
+            socket = node.inputs[0]
+        elif node.type == "GROUP_INPUT":
+            socket, groups = _named(groups[-1].inputs, name), groups[:-1]
+        elif node.type == "GROUP" and (end := _output_of(node.node_tree)) is not None:
+            socket, groups = _named(end.inputs, name), (*groups, node)
+        else:
+            return node, socket, groups
+    return None, socket, groups
+
+
+def _output_of(tree: bpy.types.NodeTree | None) -> bpy.types.Node | None:
+    nodes = tree.nodes if tree is not None else ()
+    return next((node for node in nodes if node.type == "GROUP_OUTPUT" and node.is_active_output), None)
+
+
+def _named(sockets: bpy.types.bpy_prop_collection, identifier: str) -> bpy.types.NodeSocket:
+    return next(socket for socket in sockets if socket.identifier == identifier)

@@ -115,7 +115,10 @@ def is_inside(view: View, pixels: np.ndarray) -> np.ndarray:
 
 
 def _divided(homogeneous: np.ndarray) -> np.ndarray:
-    """(n, 3) -> (n, 2); a point on or behind the camera's plane goes to the side it lies on, FAR_PX away."""
+    """(n, 3) -> (n, 2); a point on or behind the camera's plane goes to the side it lies on, FAR_PX away.
+
+    So does what is nowhere: broken drivers and meshes give NaN.
+    """
     ahead = homogeneous[:, 2] > 1e-9
     w = np.where(ahead, homogeneous[:, 2], 1e-9)
-    return np.clip(homogeneous[:, :2] / w[:, None], -FAR_PX, FAR_PX)
+    return np.clip(np.nan_to_num(homogeneous[:, :2] / w[:, None], nan=FAR_PX), -FAR_PX, FAR_PX)

@@ -2,52 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import bpy
 
+from .unkeyed import is_animated
+
 Difference = tuple[object, str, object]  # owner, its property for the viewport, the value a render would use
+
+# Of a modifier, by its type: how fine it is in the viewport, and in a render.
+DETAIL = {
+    "SUBSURF": ("levels", "render_levels"),
+    "MULTIRES": ("levels", "render_levels"),
+    "SCREW": ("steps", "render_steps"),
+    "OCEAN": ("viewport_resolution", "resolution"),
+}
+SWITCHES = {"hide_viewport", "show_viewport", *(viewport for viewport, _ in DETAIL.values())}
 
 
 class RenderState:
     """Switches that differ between viewport and render, turned to the render's side until `restore`.
 
     The evaluated scene that Blender gives to scripts is the viewport's; a render hides other objects, has other
-    modifiers and finer subdivision.
+    modifiers and finer subdivision. What appears and disappears in renders is in sight all the time: whoever reads
+    leaves it out. `note` is told of simulations that must be left alone.
     """
 
-    def __init__(self, scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer):
-        self.scene, self.view_layer = scene, view_layer
-        self.before: list[Difference] = []
+    def __init__(self, scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, note: Callable[[str], None] = print):
+        self.scene, self.view_layer, self.note = scene, view_layer, note
+        self.before: list[tuple[bpy.types.ID, Difference]] = []
         self.opened: list[bpy.types.Object] = []
+        self.selected = [item for item in self._objects() if item.select_get(view_layer=view_layer)]
 
     def apply(self) -> None:
         """Called at every frame, because any of the switches can be animated."""
-        for item in self.view_layer.objects:
+        for item in self._objects():
             if item.hide_get(view_layer=self.view_layer):
                 item.hide_set(False, view_layer=self.view_layer)
                 self.opened.append(item)
-        for owner, name, value in _wanted(self.scene, self.view_layer):
+        for owner, name, value in self._wanted():
             if (now := getattr(owner, name)) != value:
-                self.before.append((owner, name, now))
+                self.before.append((owner.id_data, (owner, name, now)))
                 setattr(owner, name, value)
 
     def restore(self) -> None:
-        for owner, name, value in reversed(self.before):
-            setattr(owner, name, value)
+        for holder, (owner, name, value) in reversed(self.before):
+            with suppress(ReferenceError):  # another add-on's handler may have removed it
+                holder.name  # noqa: B018 (raises where the owner is gone with its holder)
+                setattr(owner, name, value)
         for item in self.opened:
-            item.hide_set(True, view_layer=self.view_layer)
+            with suppress(ReferenceError):
+                item.hide_set(True, view_layer=self.view_layer)
         self.before, self.opened = [], []
+        self.view_layer.update()  # only what is in sight can be selected
+        for item in self.selected:
+            with suppress(ReferenceError, RuntimeError):  # or has taken it out of the view layer
+                item.select_set(True, view_layer=self.view_layer)
+
+    def _objects(self) -> Iterator[bpy.types.Object]:
+        """Those of the view layer, which holds None for one that has just been removed."""
+        return filter(None, self.view_layer.objects)
+
+    def _wanted(self) -> Iterator[Difference]:
+        yield from _of_objects()
+        for item in bpy.data.objects:
+            yield from self._of_modifiers(item)
+        yield from _of_data(self.scene, self.view_layer)
+
+    def _of_modifiers(self, item: bpy.types.Object) -> Iterator[Difference]:
+        """A simulation that is not baked starts anew at any change of its object, and would be lost."""
+        if not _is_unbaked(item):
+            yield from _of_modifiers(item)
+        elif not item.hide_render:
+            self.note(f"{item.name}: its simulation is not baked, so it is captured as the viewport plays it.")
 
 
-def _wanted(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> Iterator[Difference]:
+def _of_objects() -> Iterator[Difference]:
     for item in bpy.data.objects:
-        yield item, "hide_viewport", item.hide_render
+        for driver in item.animation_data.drivers if item.animation_data else ():
+            if driver.data_path.rpartition(".")[2] in SWITCHES:
+                yield driver, "mute", True
+        # Blender no longer animates what is hidden: it would never appear again.
+        yield item, "hide_viewport", item.hide_render and not is_animated(item, "hide_render")
         yield item, "show_instancer_for_viewport", item.show_instancer_for_render
-        for modifier in item.modifiers:
-            yield modifier, "show_viewport", modifier.show_render
-            if modifier.type in ("SUBSURF", "MULTIRES"):
-                yield modifier, "levels", modifier.render_levels
+
+
+def _of_modifiers(item: bpy.types.Object) -> Iterator[Difference]:
+    for modifier in item.modifiers:
+        yield modifier, "show_viewport", modifier.show_render
+        if modifier.type in DETAIL:
+            viewport, render = DETAIL[modifier.type]
+            yield modifier, viewport, getattr(modifier, render)
+    for system in item.particle_systems:
+        yield system.settings, "display_percentage", 100
+        yield system.settings, "display_method", "RENDER"
+        yield system.settings, "child_percent", system.settings.rendered_child_count
+
+
+def _is_unbaked(item: bpy.types.Object) -> bool:
+    """Whether the object is simulated frame after frame, and the result only lies in memory."""
+    caches = [modifier.point_cache for modifier in item.modifiers if modifier.type in ("CLOTH", "SOFT_BODY")]
+    caches += [
+        each.point_cache for each in item.particle_systems if each.settings.type == "EMITTER" or each.use_hair_dynamics
+    ]
+    if item.rigid_body is not None:
+        caches += [scene.rigidbody_world.point_cache for scene in item.users_scene if scene.rigidbody_world]
+    return not all(cache.is_baked for cache in caches)
+
+
+def _of_data(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> Iterator[Difference]:
     for collection in bpy.data.collections:
         yield collection, "hide_viewport", collection.hide_render
     for layer in _layers(view_layer.layer_collection):
@@ -57,8 +121,10 @@ def _wanted(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> Iterator
         yield curve, "resolution_v", curve.render_resolution_v or curve.resolution_v
     for meta in bpy.data.metaballs:
         yield meta, "resolution", meta.render_resolution
-    for particles in bpy.data.particles:
-        yield particles, "display_percentage", 100
+    for tree in bpy.data.node_groups:
+        for node in tree.nodes if tree.type == "GEOMETRY" else ():
+            if node.bl_idname == "GeometryNodeIsViewport":
+                yield node, "mute", True  # a mute one says no
     yield scene.render, "simplify_subdivision", scene.render.simplify_subdivision_render
 
 

@@ -13,6 +13,7 @@ from mathutils import Vector
 from . import bone_names, skeleton
 from .projection import View, depths, is_inside, places
 from .skeleton import Bone, Skeleton
+from .triangles import is_left_out
 
 PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is detected; "" leaves the joint out
 FACE_COS = -0.35  # what looks more than 110° away from the camera is on the far side of the head
@@ -111,7 +112,7 @@ def _characters(depsgraph: bpy.types.Depsgraph) -> list[tuple[bpy.types.Object, 
     for instance in depsgraph.object_instances:
         thing = instance.object
         armature = thing if thing.type == "ARMATURE" else mover(thing)
-        if armature is None or not instance.show_self or (thing.hide_render and thing != armature):
+        if armature is None or is_left_out(instance):
             continue
         key = (armature.original.as_pointer(), _instance_key(instance))
         shown = bare if thing == armature else dressed

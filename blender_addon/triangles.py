@@ -14,7 +14,10 @@ from .materials import opacity
 from .projection import View
 
 MESHED = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
-UNMESHED = {"CURVES": "hair", "VOLUME": "a volume", "POINTCLOUD": "a point cloud", "GREASEPENCIL": "Grease Pencil"}
+UNMESHED = {
+    "CURVES": "hair", "VOLUME": "a volume", "POINTCLOUD": "a point cloud",
+    "GREASEPENCIL": "Grease Pencil", "GPENCIL": "Grease Pencil",
+}  # fmt: skip
 
 
 @dataclass
@@ -49,14 +52,18 @@ class Reader:
 
     def _is_rendered(self, instance: bpy.types.DepsgraphObjectInstance) -> bool:
         shown = instance.object
-        if shown.type in UNMESHED and instance.show_self:
+        if not shown.hide_render and any(map(_is_hair, shown.particle_systems)):
+            self.note(f"{shown.name} has hair, which is not captured.")
+        if is_left_out(instance):
+            return False
+        if shown.type in UNMESHED:
             self.note(f"{shown.name} is {UNMESHED[shown.type]}, which is not captured.")
-        if shown.type not in MESHED or not instance.show_self:
+        if shown.type not in MESHED:
             return False
-        owner = _original(instance.parent if instance.is_instance else shown)
-        if owner.indirect_only_get(view_layer=self.view_layer):
+        owner = instance.parent if instance.is_instance else shown
+        if _original(owner).indirect_only_get(view_layer=self.view_layer):
             return False
-        return shown.visible_camera and not shown.is_shadow_catcher
+        return shown.visible_camera and owner.visible_camera and not shown.is_shadow_catcher
 
     def _body(self, instance: bpy.types.DepsgraphObjectInstance, key: tuple, shape: Shape) -> Body:
         shown = _original(instance.object)
@@ -68,8 +75,10 @@ class Reader:
 
     def _shape(self, shown: bpy.types.Object, shapes: dict[tuple, Shape]) -> Shape:
         """The object's mesh, read once for all objects that share it with the same materials."""
-        slots = tuple(slot.material for slot in shown.material_slots)
-        key = (shown.data.as_pointer(), *(m.as_pointer() if m else 0 for m in slots))
+        override = self.view_layer.material_override
+        slots = tuple(override or slot.material for slot in shown.material_slots)
+        source = _original(shown) if shown.type == "META" else shown.data  # each ball's mesh is its family's, or none
+        key = (source.as_pointer(), *(m.as_pointer() if m else 0 for m in slots))
         if key not in shapes:
             mesh = shown.to_mesh()
             threshold = self.view_layer.pass_alpha_threshold
@@ -79,6 +88,23 @@ class Reader:
         return shapes[key]
 
 
+def _is_hair(system: bpy.types.ParticleSystem) -> bool:
+    return system.settings.type == "HAIR" and system.settings.render_type == "PATH"
+
+
+def is_left_out(instance: bpy.types.DepsgraphObjectInstance) -> bool:
+    """Whether it is not rendered, although the viewport may show it.
+
+    What instances it must be rendered. Nodes and particles instance what is hidden itself; collections, vertices and
+    faces do not.
+    """
+    if not instance.show_self:
+        return True
+    if not instance.is_instance:
+        return instance.object.hide_render
+    return instance.parent.hide_render or (instance.parent.instance_type != "NONE" and instance.object.hide_render)
+
+
 def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, with_normals: bool) -> Shape:
     """The mesh's triangles whose material slot is seen."""
     if mesh is None:
@@ -86,10 +112,12 @@ def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, with_normals: b
     mesh.calc_loop_triangles()
     points = _read(mesh.vertices, "co", (-1, 3), np.float32)
     triangles = _read(mesh.loop_triangles, "vertices", (-1, 3), np.int32)
-    kept = slice(None)
+    is_sound = np.isfinite(points).all(1)
+    kept = slice(None) if is_sound.all() else is_sound[triangles].all(1)
+    points[~is_sound] = 0
     if not seen.all():
         slot = _read(mesh.loop_triangles, "material_index", (-1,), np.int32)
-        kept = seen[np.clip(slot, 0, len(seen) - 1)]
+        kept = seen[np.clip(slot, 0, len(seen) - 1)] & is_sound[triangles].all(1)
     corners = _read(mesh.loops, "vertex_index", (-1,), np.int32)
     return Shape(points, triangles[kept], corners, _corner_normals(mesh)[kept] if with_normals else None)
 
