@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import signal
 import sys
@@ -44,6 +45,8 @@ def _perform(asked: argparse.Namespace) -> int:
         return _wrong("No .blend file is open: name one that exists before -c, as in blender -b scene.blend -c t2vz …")
     scene = _scene_named(asked.scene) if asked.scene else bpy.context.scene
     apply(asked, scene.t2vz)
+    if asked.save and not asked.save.absolute().parent.is_dir():
+        raise ValueError(f"--save: there is no folder {asked.save.absolute().parent}; make it first.")
     worker = None if asked.capture_only else session.engine()
     generation = scene_job.generation_of(scene, worker, asked.out and asked.out.absolute())
     code = carry_out(generation, scene)
@@ -146,6 +149,9 @@ def _put(settings: properties.T2VZ_Settings, path: str, value: object) -> None:
         setattr(owner, name, value)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"--set {path}: cannot be {value!r} ({error})") from error
+    if isinstance(value, (int, float)) and not math.isclose(value, getattr(owner, name), rel_tol=1e-6):
+        kind = owner.bl_rna.properties[name]  # Blender has moved the value into the range without a word
+        raise ValueError(f"{path}: must lie within {kind.hard_min}..{kind.hard_max}, not {value}")
 
 
 def _parser() -> argparse.ArgumentParser:

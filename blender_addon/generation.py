@@ -138,8 +138,9 @@ def caption(generation: Generation) -> str:
 
 def count(generation: Generation) -> str:
     """How far the stage is and how long it will take: `12/50, 1 min 20 s left`; nothing of a stage in one piece."""
-    text = f"{generation.done}/{generation.total}" if generation.total > 1 else ""
-    return text if generation.left_s is None else f"{text}, {duration(generation.left_s)} left"
+    done = [f"{generation.done}/{generation.total}"] if generation.total > 1 else []
+    left = [] if generation.left_s is None else [f"{duration(generation.left_s)} left"]
+    return ", ".join(done + left)
 
 
 def capital(text: str) -> str:

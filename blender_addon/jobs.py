@@ -55,6 +55,15 @@ class FrameArrays:
     file: RenderedFile | None = None
 
 
+def check(spec: JobSpec, number: int) -> None:
+    """Refuses settings before any frame, of which `number` is the first, is captured with them.
+
+    Raises:
+        WireError: a setting the engine would refuse, by its field's path.
+    """
+    JobSpec.from_json(dataclasses.replace(spec, frames=(Frame(number),)).to_json())
+
+
 def new_folder(home: Path, prompt: str, now: datetime) -> Path:
     """Makes a folder of its own for one job, named after the time and the prompt; never one that is there.
 

@@ -91,6 +91,7 @@ def _begun(
 ) -> Generation:
     settings = scene.t2vz
     wanted = _wanted(scene, spec)
+    jobs.check(spec, numbers[0])
     home = preferences.jobs_home(settings.output)
     earlier = folder if folder and jobs.is_job(folder) else None
     if earlier:

@@ -87,6 +87,12 @@ def test_from_cancel_to_its_end_it_says_that_it_is_cancelling(tmp_path):
     assert to_its_end(generation).end == CANCELLED
 
 
+def test_a_stage_in_one_piece_tells_only_the_time_left(tmp_path):
+    generation = Generation(tmp_path, JobSpec(), None)
+    generation.left_s = 2.0
+    assert caption(generation) == "Starting the engine 2 s left"
+
+
 def test_without_an_engine_it_ends_with_the_job_folder(tmp_path):
     _, generation = begun(tmp_path, None)
     assert to_its_end(generation).end == FINISHED

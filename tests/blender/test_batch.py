@@ -81,11 +81,19 @@ def test_wrong_usage_is_2(scene, words):
         (["--set", "sampling.speed=9"], "--set sampling.speed"),
         (["--scene", "Nowhere"], "no scene 'Nowhere'"),
         (["--motion", "object"], "Choose the object"),
+        (["--seed", "-5"], "sampling.seed: must lie within 0..2147483647, not -5"),
+        (["--steps", "0"], "sampling.steps: must lie within 1..1000, not 0"),
+        (["--guidance", "nan"], "sampling.guidance: must lie within 0.0..50.0, not nan"),
+        (["--every", "0"], "every: must lie within 1..100, not 0"),
+        (["--size", "9000"], "side_px: must lie within 0..2048, not 9000"),
+        (["--size", "16"], "shot.width_px: must lie within 64..4096, not 32"),
+        (["--save", "/nowhere/film.blend"], "--save: there is no folder /nowhere"),
     ],
 )
 def test_what_cannot_be_made_is_1_and_a_sentence_and_leaves_nothing(scene, capsys, tmp_path, words, said):
     assert batch.main([*words, "--capture-only", "--out", str(tmp_path / "out")]) == batch.WRONG
-    assert said in capsys.readouterr().err
+    answer = capsys.readouterr().err
+    assert said in answer and answer.count("\n") == 1  # nothing was captured before
     assert not (tmp_path / "out").exists()
 
 
