@@ -1,4 +1,4 @@
-"""LoRA files merged into the networks' weights: W + weight · α/r · B A (arXiv 2106.09685).
+"""LoRA files merged into the networks' weights: W + weight · ΔW, where plainly ΔW = α/r · B A (arXiv 2106.09685).
 
 Three dialects name the same matrices: kohya's (`lora_unet_down_blocks_0_….lora_down.weight`, also with the original
 layout's block names), diffusers' (`unet.down_blocks.0.….lora.down.weight`) and PEFT's (`….lora_A.weight`).
@@ -16,8 +16,10 @@ from typing import Any
 from torch import Tensor
 from torch.nn import Conv2d, Linear, Module
 
+from .factors import Factors, change, factor_of, remagnified
 from .kinds import LORA, mistaken
 from .original_names import original
+from .room import is_out_of_memory
 from .weights import PICKLES, ModelError, header, read_config, read_weights
 
 Layer = Linear | Conv2d
@@ -34,16 +36,6 @@ _STARTS = (  # what a dialect calls a part; longest first
     ("diffusion_model.", "unet"),
     ("base_model.model.", "unet"),
 )
-_MATRIX = re.compile(
-    r"(?P<layer>.+?)(\.lora_linear_layer\.|\.lora[._]|_lora\.)(?P<which>down|up|A|B)(\.default)?\.weight"
-)
-_UNREAD = {
-    "dora_scale": "a DoRA",
-    "lora_magnitude_vector": "a DoRA",
-    "hada_w1_a": "a LoHa",
-    "lokr_w1": "a LoKr",
-    "lora_mid": "a Tucker LoCon",
-}
 
 
 def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: bool = False) -> str:
@@ -53,24 +45,27 @@ def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: boo
         ModelError: the file is broken, no LoRA, of another kind, or made for another family of models.
     """
     path = _file(path)
-    matrices = read_weights(path, allow_pickle)
-    for mark, kind in _UNREAD.items():
-        if any(mark in name for name in matrices):
-            raise ModelError(f"{path}: is {kind}, which this engine cannot add; use a plain LoRA.")
+    weights = read_weights(path, allow_pickle)
     layers, settings = _layers(parts), _settings(path)
-    pairs, others = _pairs(matrices)
-    if not pairs:
-        raise mistaken(path, matrices, LORA)
-    strange = sorted(pairs.keys() - layers.keys())
-    asked = {name for name in pairs if name.startswith("unet/")} or pairs.keys()  # others share SD 1's text encoder
+    found, others = _factors(weights)
+    if not found:
+        raise mistaken(path, weights, LORA)
+    strange = sorted(found.keys() - layers.keys())
+    asked = {name for name in found if name.startswith("unet/")} or found.keys()  # others share SD 1's text encoder
     if not asked & layers.keys():
         raise ModelError(f"{path}: was not made for this model, which has no {strange[0]} and the like.")
-    for name, (down, up, alpha) in pairs.items():
-        if name in layers:
-            rank = down.shape[0]
-            scale = _scale(name, rank, settings) if alpha is None else float(alpha) / rank
-            _add(layers[name], weight * scale, down, up, path)
-    left_out = [f"{len(strange)} of its {len(pairs)} layers have no place in this model"] if strange else []
+    for name in found.keys() & layers.keys():
+        try:
+            _add(layers[name], weight, name, found[name], settings)
+        except KeyError as error:
+            raise ModelError(f"{path}: lacks {error} of {name}; copy or download it again.") from error
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            raise ModelError(
+                f"{path}: was made for another family of models; its layers have other sizes ({name})."
+            ) from error
+    left_out = [f"{len(strange)} of its {len(found)} layers have no place in this model"] if strange else []
     if others:
         left_out.append(f"{len(others)} of its weights are not read ({others[0]}, …)")
     return f"{path.name}: {' and '.join(left_out)}." if left_out else ""
@@ -106,22 +101,17 @@ def _scale(name: str, rank: int, settings: dict[str, Any]) -> float:
     return alpha / (math.sqrt(rank) if settings.get(f"{part}.use_rslora") else rank)
 
 
-def _pairs(matrices: dict[str, Tensor]) -> tuple[dict[str, tuple[Tensor, Tensor, Tensor | None]], list[str]]:
-    """Per layer its matrices A and B and, where the file has it, α; and the names of what is nothing of this."""
-    found: dict[str, dict[str, Tensor]] = {}
+def _factors(weights: dict[str, Tensor]) -> tuple[dict[str, Factors], list[str]]:
+    """Per layer its factors; and the names of what is nothing of this."""
+    found: dict[str, Factors] = {}
     others = []
-    for name, tensor in matrices.items():
-        if name.endswith(".alpha"):
-            found.setdefault(_plain(name.removesuffix(".alpha")), {})["alpha"] = tensor
-        elif match := _MATRIX.fullmatch(name):
-            which = {"A": "down", "B": "up"}.get(match["which"], match["which"])
-            found.setdefault(_plain(match["layer"]), {})[which] = tensor
+    for name, weight in weights.items():
+        if layer_and_factor := factor_of(name):
+            layer, factor = layer_and_factor
+            found.setdefault(_plain(layer), {})[factor] = weight
         else:
             others.append(name)
-    pairs = {
-        name: (one["down"], one["up"], one.get("alpha")) for name, one in found.items() if {"down", "up"} <= one.keys()
-    }
-    return pairs, others
+    return {name: factors for name, factors in found.items() if factors.keys() - {"alpha"}}, others
 
 
 def _plain(name: str) -> str:
@@ -147,11 +137,13 @@ def _named(part: str, network: Module) -> Iterator[tuple[str, Layer]]:
                 yield old.replace(".", "_"), layer
 
 
-def _add(layer: Layer, scale: float, down: Tensor, up: Tensor, path: Path) -> None:
-    weight = layer.weight
-    up, down = up.flatten(1).float(), down.flatten(1).float()
-    if up.shape[1] != len(down) or (len(up), down.shape[1]) != weight.flatten(1).shape:
-        raise ModelError(f"{path}: was made for another family of models; its layers have other sizes.")
-    change = up @ down  # -> (out, in · kernel)
-    change = scale * change.to(weight.device).view_as(weight)
-    layer.weight.data = (weight.float() + change).to(weight.dtype)
+def _add(layer: Layer, strength: float, name: str, factors: Factors, settings: dict[str, Any]) -> None:
+    weight = layer.weight.float()
+    factors = {which: factor.to(weight.device, weight.dtype) for which, factor in factors.items()}
+    delta, rank = change(factors)
+    if rank is not None:
+        delta = delta * (float(factors["alpha"]) / rank if "alpha" in factors else _scale(name, rank, settings))
+    if len(delta) != len(weight):  # the same count of numbers may be another layer's
+        raise RuntimeError("other sizes")
+    delta = remagnified(weight, delta.reshape(weight.shape), factors)
+    layer.weight.data = (weight + strength * delta).to(layer.weight.dtype)

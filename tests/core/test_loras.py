@@ -1,6 +1,7 @@
 """LoRA files in every dialect, merged as W + weight · α/r · B A."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -115,6 +116,92 @@ def test_layers_without_a_place_are_noted(tmp_path, folder, matrices):
     assert networks.notes == ("a.safetensors: 1 of its 2 layers have no place in this model.",)
 
 
+def rand(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def loha(out, into):
+    a, b, c, d = rand(out, 3), rand(3, into), rand(out, 3) + 1, rand(3, into) - 1
+    return {"hada_w1_a": a, "hada_w1_b": b, "hada_w2_a": c, "hada_w2_b": d}, ALPHA / 3 * (a @ b) * (c @ d)
+
+
+def lokr(out, into):
+    a, b, c = rand(4, 2), rand(out // 4, 3), rand(3, into // 2)
+    return {"lokr_w1": a, "lokr_w2_a": b, "lokr_w2_b": c}, ALPHA / 3 * torch.kron(a, b @ c)
+
+
+def whole_lokr(out, into):
+    a, b = rand(4, 2), rand(out // 4, into // 2)
+    return {"lokr_w1": a, "lokr_w2": b}, torch.kron(a, b)  # without a rank there is no α
+
+
+@pytest.mark.parametrize("relative", [loha, lokr, whole_lokr])
+@pytest.mark.parametrize("name", [UNET_LAYER, CONVOLUTION])
+def test_the_relatives_of_lora_are_added(tmp_path, folder, plain, relative, name):
+    weight = layer(plain, name)
+    factors, change = relative(len(weight), weight[0].numel())
+    weights = {f"{kohya(name)}.{which}": factor for which, factor in factors.items()}
+    path = write(tmp_path / "a.safetensors", {**weights, f"{kohya(name)}.alpha": torch.tensor(ALPHA)})
+    networks = load(Model(str(folder), (Lora(str(path), 0.5),)), (), "cpu")
+    torch.testing.assert_close(layer(networks, name), weight + 0.5 * change.view_as(weight))
+
+
+def cored_lora(out, into):
+    up, core, down = rand(out, 3, 1, 1), rand(3, 4, 3, 3), rand(4, into, 1, 1)
+    change = torch.einsum("or,rshw,si->oihw", up[..., 0, 0], core, down[..., 0, 0]) * ALPHA / 4
+    return {"lora_up.weight": up, "lora_mid.weight": core, "lora_down.weight": down}, change
+
+
+def cored_loha(out, into):
+    factors, change = {}, ALPHA / 3
+    for i in "12":
+        a, b, core = rand(3, out) + int(i), rand(3, into), rand(3, 3, 3, 3)
+        factors |= {f"hada_w{i}_a": a, f"hada_w{i}_b": b, f"hada_t{i}": core}
+        change = change * torch.einsum("ro,rshw,si->oihw", a, core, b)
+    return factors, change
+
+
+def cored_lokr(out, into):
+    first, a, b, core = rand(4, 2), rand(3, out // 4), rand(3, into // 2), rand(3, 3, 3, 3)
+    second = torch.einsum("ro,rshw,si->oihw", a, core, b)
+    change = torch.einsum("ab,oihw->aobihw", first, second).reshape(out, into, 3, 3) * ALPHA / 3
+    return {"lokr_w1": first, "lokr_w2_a": a, "lokr_w2_b": b, "lokr_t2": core}, change
+
+
+@pytest.mark.parametrize("relative", [cored_lora, cored_loha, cored_lokr])
+def test_a_convolutions_factors_may_have_a_core(tmp_path, folder, plain, relative):
+    weight = layer(plain, CONVOLUTION)
+    factors, change = relative(*weight.shape[:2])
+    weights = {f"{kohya(CONVOLUTION)}.{which}": factor for which, factor in factors.items()}
+    path = write(tmp_path / "a.safetensors", {**weights, f"{kohya(CONVOLUTION)}.alpha": torch.tensor(ALPHA)})
+    networks = load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
+    torch.testing.assert_close(layer(networks, CONVOLUTION), weight + change)
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "axes"),
+    [
+        ("lora_magnitude_vector.weight", (1, -1, 1, 1), (1, 2, 3)),  # PEFT's, of the outputs
+        ("dora_scale", (-1, 1, 1, 1), (1, 2, 3)),  # LyCORIS', of the outputs
+        ("dora_scale", (1, -1, 1, 1), (0, 2, 3)),  # LyCORIS', of the inputs
+    ],
+)
+def test_a_dora_says_how_long_the_changed_weights_are(tmp_path, folder, plain, matrices, key, shape, axes):
+    down, up, change = matrices[CONVOLUTION]
+    weight = layer(plain, CONVOLUTION)
+    other = next(axis for axis in range(4) if axis not in axes)
+    lengths = rand(weight.shape[other]).abs() + 0.5
+    name = kohya(CONVOLUTION)
+    weights = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(ALPHA)}
+    path = write(tmp_path / "a.safetensors", {**weights, f"{name}.{key}": lengths.view(shape)})
+    changed = layer(load(Model(str(folder), (Lora(str(path)),)), (), "cpu"), CONVOLUTION)
+    torch.testing.assert_close(torch.linalg.vector_norm(changed, dim=axes), lengths)
+    bare, length = weight + change, partial(torch.linalg.vector_norm, dim=axes, keepdim=True)
+    torch.testing.assert_close(changed / length(changed), bare / length(bare))
+    half = layer(load(Model(str(folder), (Lora(str(path), 0.5),)), (), "cpu"), CONVOLUTION)
+    torch.testing.assert_close(half, (weight + changed) / 2)
+
+
 @pytest.mark.parametrize(
     ("said", "scale"),
     [
@@ -188,11 +275,11 @@ def test_a_lora_for_flux_is_refused_though_the_text_encoder_fits(tmp_path, folde
         ({"model.weight": torch.zeros(2, 2)}, "is not a LoRA that this engine reads"),
         ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 32),
           f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(32, 3)}, "other sizes"),
-        ({"unet.x.lora_A.weight": torch.zeros(1), "unet.x.lora_magnitude_vector": torch.zeros(1)}, "is a DoRA"),
         ({"unet.x.lora_A.weight": torch.zeros(2, 4), "unet.x.lora_B.weight": torch.zeros(4, 2)}, "not made for this"),
         ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 99),
           f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(99, 2)}, "another family"),
-        ({"lora_unet_x.hada_w1_a": torch.zeros(1)}, "is a LoHa"),
+        ({f"{kohya(UNET_LAYER)}.lora_up.weight": torch.zeros(32, 2)}, "lacks 'down'"),
+        ({f"{kohya(UNET_LAYER)}.oft_blocks": torch.zeros(2, 2)}, "is not a LoRA that this engine reads"),
     ],
 )  # fmt: skip
 def test_a_lora_that_cannot_be_added_gets_a_sentence(tmp_path, folder, weights, sentence):
