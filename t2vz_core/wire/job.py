@@ -115,7 +115,7 @@ class Coherence:
     smoothing_until: float = numeric(0.0, 0.0, 1.0, "first part of the steps that smooth; 0: once, at T, as published")
     keeps_variance: bool = flag(True, "divide the smoothed background by the variance it lost")
     fusion: float = numeric(0.7, 0.0, 1.0, "first part of the steps that fuse the anchor in along the map; 0: off")
-    fusion_disturbed: float = numeric(0.15, 0.0, 1.0, "first part of the steps that fuse near what moved and its shadow")
+    fusion_disturbed: float = numeric(0.3, 0.0, 1.0, "first part of the steps that fuse near what moved and its shadow")
 
 
 @dataclass(frozen=True)
