@@ -68,6 +68,7 @@ ROWS: dict[str, Row] = {
     "exact map, further anchors attended to": _with(MAP, **ATTENDED),
     "exact map, smoothing in half of the steps": _with(MAP, **LONG),
     "exact map, fusion": _with(MAP, **FUSION),
+    "exact map, fusion, shadows held": _with(MAP, **FUSION, fusion_disturbed=1.0),
     "exact map, fusion, anchors every 8": _with(MAP, **FUSION, anchor_every=8),
     "exact map, fusion, anchors every 4": _with(MAP, **FUSION, anchor_every=4),
     "exact map, fusion, anchors every 4 attended to": _with(MAP, **FUSION, **ATTENDED),
