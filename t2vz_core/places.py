@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from .kinds import MODEL, kind
-from .weights import PICKLE_STEMS, ModelError, header
+from .kinds import kind
+from .weights import PICKLE_STEMS, ModelError, header, read_config
 from .wire.homes import models_folder
 from .wire.job import DEMO_MODEL, Model
 
@@ -41,11 +41,11 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
 
 def _cached(name: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(name, local_files_only=True))
-    except LocalEntryNotFoundError as error:
+    except (HFValidationError, LocalEntryNotFoundError) as error:
         raise ModelError(
             f"{name}: is neither a path nor a model fetched before; choose a path, or allow the network."
         ) from error
@@ -95,15 +95,17 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _line(path: Path) -> str:
-    """The path of a model, with what else it may be used as; "" where there is none."""
-    if path.suffix != ".safetensors":
-        path = _snapshot(path)
-        return str(path) if any(_exists(path / name) for name in ("model_index.json", "config.json")) else ""
+    """The path of a model and what it is, or what is wrong with it; "" where there is none."""
+    folder = _snapshot(path)
+    indices = [index for name in ("model_index.json", "config.json") if _exists(index := folder / name)]
     try:
-        what = kind(header(path))
+        if indices:
+            return f"{folder}  ({read_config(indices[0]).get('_class_name', 'of no name')})"
+        if path.suffix.lower() == ".safetensors":
+            return f"{path}  ({kind(header(path)) or 'of no known kind'})"
     except ModelError as error:
         return str(error)
-    return f"{path}  ({what})" if what not in ("", MODEL) else str(path)
+    return ""
 
 
 def _snapshot(path: Path) -> Path:
