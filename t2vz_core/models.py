@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ __all__ = ["ModelError", "Networks", "load", "models_found"]
 
 INSTRUCT_CHANNELS = 8
 CPU = torch.device("cpu")
+DISTILLED = re.compile(r"turbo|lightning|hyper-?sd", re.IGNORECASE)  # only their names tell them
 SHARE = 0.5  # of the memory that is free beside the UNet; the rest is for the work
 
 
@@ -188,7 +191,7 @@ def _loaded(model: Model, controls: Sequence[Control], place: torch.device, home
         vae,
         tuple(controlnets),
         Text(checkpoint.tokenizers(), [*encoders.values()], zeroes_empty),
-        checkpoint.configs["scheduler"],
+        checkpoint.configs["scheduler"] | _spacing([path, *(lora for lora, _ in loras)]),
         place,
         dtype,
         tuple(note for note in notes if note),
@@ -197,6 +200,11 @@ def _loaded(model: Model, controls: Sequence[Control], place: torch.device, home
         networks.lend()
     networks.settle()
     return networks
+
+
+def _spacing(files: Sequence[Path]) -> dict[str, str]:
+    """Models made for a few steps, of which the first is to begin at pure noise, and LoRAs that make them so."""
+    return {"timestep_spacing": "trailing"} if any(DISTILLED.search(file.name) for file in files) else {}
 
 
 def _move(modules: Sequence[Module], device: torch.device) -> None:

@@ -1,11 +1,15 @@
 """Diffusers folders to networks, against diffusers' own loading."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from t2vz_core.diffusion import Descent
 from t2vz_core.models import load
-from t2vz_core.wire.job import Control, Model
+from t2vz_core.wire.job import Control, Lora, Model, Sampling
 from tests.core.random_networks import write_controlnet, write_model
 
 FAMILIES = ("sd1", "sd2", "sdxl", "instruct")
@@ -55,6 +59,25 @@ def test_a_control_gets_its_network(folders, tmp_path):
     networks = load(Model(str(folders["sd1"])), (control, control), "cpu")
     assert len(networks.controlnets) == 2
     assert networks.controlnets[0].config.cross_attention_dim == networks.unet.config.cross_attention_dim
+
+
+@pytest.mark.parametrize(
+    ("model", "lora", "first"),
+    [
+        ("sd_xl_turbo_1.0", "lora", 999),
+        ("sdxl", "sdxl_lightning_4step_lora", 999),
+        ("sdxl", "Hyper-SDXL-8steps-lora", 999),
+        ("sdxl", "hyperrealism", 751),
+    ],
+)
+def test_a_distilled_model_or_lora_begins_at_pure_noise(folders, tmp_path, model, lora, first):
+    name = "lora_unet_mid_block_resnets_0_conv1"
+    weights = {f"{name}.lora_down.weight": torch.zeros(1, 64, 3, 3), f"{name}.lora_up.weight": torch.zeros(64, 1, 1, 1)}
+    save_file(weights, tmp_path / f"{lora}.safetensors")
+    shutil.copytree(folders["sdxl"], tmp_path / model)
+    loras = (Lora(str(tmp_path / f"{lora}.safetensors")),)
+    networks = load(Model(str(tmp_path / model), loras), (), "cpu")
+    assert Descent(Sampling(steps=4, scheduler="euler"), networks.scheduler_config).times[0] == first
 
 
 def test_an_image_survives_as_diffusers_decodes_it(folders, pipelines):
