@@ -19,14 +19,15 @@ REINSTALL = "run `python3 install.py engine` again"
 
 def report(models: Path | None = None) -> str:
     """The page as text."""
-    return "\n".join((*_versions(), *_device(), *_models(models), *_disk()))
+    return "\n".join((*versions(), *_device(), *_models(models), *_disk()))
 
 
 def _row(name: str, value: str) -> str:
     return f"{name:<24} {value}"
 
 
-def _versions() -> Iterator[str]:
+def versions() -> Iterator[str]:
+    """What runs here, a line each."""
     yield _row("t2vz_core", f"{__version__}  ({Path(__file__).parent})")
     yield _row("Python", f"{platform.python_version()}  ({sys.executable})")
     yield _row("system", platform.platform())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def write_png(path: Path, picture: Any) -> None:
 
 
 def _write_whole(path: Path, body: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # several machines may write into one folder
     try:
         part.write_bytes(body)
         os.replace(part, path)

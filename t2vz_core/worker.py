@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .doctor import versions
 from .fault import Cancelled, Fault
 from .frames import Frames
 from .wire import events
@@ -54,6 +55,7 @@ class Watch:
     def note(self, text: str) -> None:
         """Tells the artist something though the job goes on."""
         self._say(events.Note(self._job, text))
+        _tell(text)
 
 
 class Worker:
@@ -77,10 +79,12 @@ class Worker:
         """Does one job to its end, whatever happens in it."""
         began = time.monotonic()
         watch = Watch(event.job, self._say, lambda: event.job in self._cancelled)
-        log = Path(event.folder) / "engine.log"
+        folder = Path(event.folder)
+        log = folder / "engine.log"
         try:
+            spec = read_job(folder)
             with _stderr_to(log):
-                count = self._do(event, watch)
+                count = self._do(event, spec, folder, watch)
             end = events.Finished(event.job, count, round(time.monotonic() - began, 3))
         except Cancelled:
             end = events.Cancelled(event.job)
@@ -90,9 +94,8 @@ class Worker:
         self._cancelled.discard(event.job)
         self._say(end)
 
-    def _do(self, event: events.Run | events.Preview, watch: Watch) -> int:
-        folder = Path(event.folder)
-        spec = read_job(folder)
+    def _do(self, event: events.Run | events.Preview, spec: JobSpec, folder: Path, watch: Watch) -> int:
+        _tell(time.strftime("%Y-%m-%d %H:%M:%S"), event, *versions())
         if isinstance(event, events.Preview):
             return self._preview(spec, folder, watch)
         return self._run(event, spec, folder, watch)
@@ -128,6 +131,7 @@ class Worker:
             self._networks = None
             self._networks = (key, load(spec.model, spec.controls))
             watch.progress("loading the model", 1, 1)
+        _tell(f"{spec.model.base} on {self._networks[1].device} as {self._networks[1].dtype}")
         for note in self._networks[1].notes:
             watch.note(note)
         return self._networks[1]
@@ -222,9 +226,16 @@ def _stderr_to(log: Path) -> Iterator[None]:
         os.close(target)
 
 
+def _tell(*lines: object) -> None:
+    """Writes to the log of the job under way."""
+    print(*lines, sep="\n", file=sys.stderr)
+
+
 def _record(error: Exception, log: Path) -> None:
-    if not isinstance(error, (Fault, WireError)):
-        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as out:
+    with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as out:
+        if isinstance(error, (Fault, WireError)):
+            print(error, file=out)
+        else:
             traceback.print_exception(error, file=out)
 
 

@@ -1,6 +1,7 @@
 """Finished frames are whole, kept, and never mixed with those of another spec."""
 
 import dataclasses
+import os
 
 import cv2
 import numpy as np
@@ -25,6 +26,20 @@ def test_a_frame_is_written_whole_with_its_colours_in_order(folder):
     frames.write(3, PICTURE)
     assert np.array_equal(cv2.imread(str(folder / "frames" / "0003.png"))[..., ::-1], PICTURE)
     assert sorted(path.name for path in (folder / "frames").iterdir()) == ["0003.png", "made_from"]
+
+
+def test_two_machines_may_write_the_same_frame_at_once(folder, monkeypatch):
+    frames, replace = Frames(folder, SPEC), os.replace
+
+    def while_another_does(part, path):
+        monkeypatch.setattr(os, "replace", replace)
+        frames.write(1, np.full((8, 8, 3), 7, np.uint8))
+        replace(part, path)
+
+    monkeypatch.setattr(os, "replace", while_another_does)
+    frames.write(1, np.zeros((8, 8, 3), np.uint8))
+    assert not cv2.imread(str(folder / frames.path(1))).any()
+    assert not list((folder / "frames").glob("*.part"))
 
 
 def test_frames_already_there_are_not_missing(folder):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from t2vz_core import __version__
 from t2vz_core import frames as frames_room
 from t2vz_core import worker as worker_room
 from t2vz_core.fault import Cancelled, Fault
@@ -94,6 +95,23 @@ def test_an_unforeseen_error_leaves_its_traceback_in_the_log(tmp_path, monkeypat
 
     performed(job(tmp_path), monkeypatch, do)
     assert "KeyError: 'mid_block'" in (tmp_path / "engine.log").read_text()
+
+
+def test_the_log_alone_tells_what_ran_where_and_what_was_said(tmp_path, monkeypatch):
+    def do(*words):
+        words[-1].note("The prompt is long.")
+        raise Fault("Lower the size.")
+
+    monkeypatch.setattr(sys, "stderr", os.fdopen(2, "w", buffering=1, closefd=False))  # not pytest's own
+    performed(job(tmp_path), monkeypatch, do)
+    log = (tmp_path / "engine.log").read_text()
+    assert __version__ in log and "torch" in log
+    assert log.index("The prompt is long.") < log.index("Lower the size.") and "Traceback" not in log
+
+
+def test_a_folder_that_is_not_there_is_named_by_its_job(tmp_path, monkeypatch):
+    (end,) = performed(tmp_path / "gone", monkeypatch, lambda *_: pytest.fail("made"))
+    assert end.reason.startswith(f"{tmp_path / 'gone' / 'job.json'}: cannot be read")
 
 
 def test_what_native_code_prints_goes_to_the_log(tmp_path, monkeypatch):
