@@ -81,6 +81,7 @@ def _settings(scene: bpy.types.Scene, size_px: tuple[int, int], folder: str) -> 
     wanted += [(render, "filepath", f"{folder}/frame.png"), (render, "use_file_extension", True)]
     # The compositor may write files of its own, and the sequencer may hold the very film that is being made.
     wanted += [(render, "use_compositing", False), (render, "use_sequencer", False), (render, "use_overwrite", True)]
+    wanted += [(render, "use_multiview", False), (render, "use_stamp", False)]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in wanted]
     try:
         for owner, name, value in wanted:

@@ -21,7 +21,7 @@ def camera_view(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px
     cropped part; otherwise what is outside of it is empty.
 
     Raises:
-        CaptureError: no camera, or one that is neither perspective nor orthographic.
+        CaptureError: no camera, one that is neither perspective nor orthographic, or one scaled to nothing.
     """
     camera = scene.camera
     if camera is None:
@@ -38,7 +38,10 @@ def camera_view(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px
         scale_x=scene.render.pixel_aspect_x,
         scale_y=scene.render.pixel_aspect_y,
     )
-    rigid = np.array(evaluated.matrix_world.normalized().inverted(), np.float64)
+    world_to_camera = evaluated.matrix_world.normalized().inverted(None)
+    if world_to_camera is None:
+        raise CaptureError(f"The camera {camera.name} is scaled to nothing: scale it, or its parents, to 1 to capture.")
+    rigid = np.array(world_to_camera, np.float64)
     return view_of(np.array(projection), rigid, (data.clip_start, data.clip_end), (width_px, height_px), frame, border)
 
 

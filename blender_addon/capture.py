@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import bpy
@@ -76,7 +77,8 @@ def capture(
     finally:
         run.state.restore()
         scene.frame_set(frame, subframe=subframe)
-        scene.camera = camera
+        with suppress(ReferenceError):  # it may have been removed meanwhile
+            scene.camera = camera
         values.restore()
         view_layer.update()
 
@@ -126,6 +128,11 @@ class _Run:
             self.scene.frame_set(number)
             self.state.apply()
             now = self._moment()
+            if before is None and not now.sight.snapshot.bodies and (now.pose is None or not len(now.pose)):
+                raise CaptureError(
+                    f"The scene {self.scene.name} has nothing to capture at frame {number}: "
+                    "no surface is shown in renders."
+                )
             is_anchor = before is None or self._is_cut(number, now, before)
             anchor = now if is_anchor else anchor
             arrays = self._arrays(number, now, anchor)
@@ -160,8 +167,6 @@ class _Run:
         pose = hands = None
         if "pose" in self.wanted.passes:
             pose, hands = joints(depsgraph, view, self.note, "hands" in self.wanted.passes)
-        if not snapshot.bodies and (pose is None or not len(pose)):
-            raise CaptureError(f"The scene {self.scene.name} has nothing to capture: no surface is shown in renders.")
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
         return _Moment(Sight(snapshot, surface), self.scene.camera.name_full, self._target(depsgraph), pose, hands)
 

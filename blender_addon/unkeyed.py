@@ -18,7 +18,7 @@ class AnimatedValues:
     def restore(self) -> None:
         """Writes back those that the animation has changed since."""
         for place, value in self.values.items():
-            if _read(place) != value:
+            if (now := _read(place)) is not None and now != value:
                 _write(place, value)
 
 
@@ -27,16 +27,14 @@ def is_animated(owner: bpy.types.ID, path: str) -> bool:
     data = owner.animation_data
     if data is None:
         return False
-    curves = [] if data.action is None else _curves(data)
-    return any(curve.data_path == path for curve in (*curves, *data.drivers))
+    return any(curve.data_path == path for curve in (*_curves(data), *data.drivers))
 
 
 def _places() -> Iterator[Place]:
     for owner in _owners():
         data = getattr(owner, "animation_data", None)
-        if data is not None and data.action is not None:
-            for curve in _curves(data):
-                yield owner, curve.data_path, curve.array_index
+        for curve in _curves(data) if data is not None else ():
+            yield owner, curve.data_path, curve.array_index
 
 
 def _owners() -> Iterator[bpy.types.ID]:
@@ -49,13 +47,20 @@ def _owners() -> Iterator[bpy.types.ID]:
 
 
 def _curves(data: bpy.types.AnimData) -> Iterator[bpy.types.FCurve]:
-    """The curves that move the owner: those of its slot, or, before Blender 4.4, all of the action."""
-    if not hasattr(data, "action_slot"):
-        yield from data.action.fcurves
+    """The curves that move the owner, in its action and in the strips of its NLA tracks."""
+    for user in (data, *(strip for track in data.nla_tracks for strip in track.strips)):
+        if user.action is not None:
+            yield from _curves_of(user)
+
+
+def _curves_of(user: bpy.types.AnimData | bpy.types.NlaStrip) -> Iterator[bpy.types.FCurve]:
+    """The curves of the action's slot, or, before Blender 4.4, all of the action."""
+    if not hasattr(user, "action_slot"):
+        yield from user.action.fcurves
         return
-    for layer in data.action.layers:
+    for layer in user.action.layers:
         for strip in layer.strips:
-            bag = strip.channelbag(data.action_slot) if data.action_slot else None
+            bag = strip.channelbag(user.action_slot) if user.action_slot else None
             if bag is not None:
                 yield from bag.fcurves
 
@@ -66,7 +71,7 @@ def _read(place: Place) -> float | int | bool | str | None:
     try:
         value = owner.path_resolve(path)
         return value[index] if hasattr(value, "__len__") and not isinstance(value, str) else value
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, ReferenceError):
         return None
 
 

@@ -109,3 +109,10 @@ def test_a_capture_gets_its_pictures_and_is_closed_with_them():
     assert first.number == 1 and first.image.shape == (32, 48, 3)
     frames.close()
     assert closed
+
+
+def test_a_stereo_scene_gives_one_picture_and_no_stamp_is_burned_in():
+    plain, render = shot(), bpy.context.scene.render
+    render.use_multiview = render.use_stamp = True
+    assert np.array_equal(shot(), plain)
+    assert render.use_multiview and render.use_stamp

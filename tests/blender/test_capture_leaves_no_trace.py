@@ -117,3 +117,25 @@ def test_linked_and_overridden_objects_are_read_and_left(case: Case, tmp_path):
     assert differences(before, dump()) == []
     for item in (linked, overridden):
         assert (found == object_numbers()[item.name_full]).sum() > 50
+
+
+def test_a_pose_that_is_not_keyed_over_an_nla_strip_stays():
+    case = scenes.perspective()
+    ball = case.scene.objects["ball"]
+    ball.animation_data.nla_tracks.new().strips.new("roll", ANCHOR, ball.animation_data.action)
+    ball.animation_data.action = None
+    case.scene.frame_set(5)
+    ball.location.x = 3
+    bpy.context.view_layer.update()
+    before = dump()
+    list(frames(case))
+    assert differences(before, dump()) == []
+
+
+def test_a_camera_that_is_removed_meanwhile_keeps_nothing_else_from_being_put_back(case: Case):
+    run = frames(case)
+    next(run)
+    bpy.data.objects.remove(case.scene.objects["camera"])
+    run.close()
+    assert case.scene.frame_current == 5 and case.scene.objects["ball"].location.z == 3
+    assert case.scene.objects["cube"].modifiers["smooth"].levels == 0

@@ -1,6 +1,7 @@
 """What a capture leaves out it names; what it cannot do is a sentence."""
 
 import bpy
+import numpy as np
 import pytest
 
 from blender_addon.cameras import CaptureError
@@ -59,4 +60,21 @@ def test_a_panoramic_camera_is_refused_in_a_sentence():
     case = stage.fresh()
     case.scene.camera.data.type = "PANO"
     with pytest.raises(CaptureError, match="is not perspective or orthographic"):
+        captured(case)
+
+
+def test_a_shot_may_end_in_nothing_but_not_begin_with_it():
+    case = stage.fresh()
+    for item in [item for item in case.scene.objects if item.type == "MESH"]:
+        stage.animate(item, "hide_render", False, True)
+    (_, later), _ = captured(case)
+    assert np.isinf(later.depth).all()
+    with pytest.raises(CaptureError, match="has nothing to capture at frame 9"):
+        captured(case, (stage.LATER,))
+
+
+def test_a_camera_scaled_to_nothing_is_refused_in_a_sentence():
+    case = stage.fresh()
+    case.scene.camera.scale = (0, 0, 0)
+    with pytest.raises(CaptureError, match="is scaled to nothing"):
         captured(case)
