@@ -228,8 +228,10 @@ def read_job(folder: Path) -> JobSpec:
         return JobSpec.from_json(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise WireError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except WireError as error:
         raise WireError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise WireError(f"{path}: is not JSON, or not whole ({error})") from error
 
 
 def write_job(folder: Path, spec: JobSpec) -> None:

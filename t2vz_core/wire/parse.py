@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 import types
 import typing
 from typing import Any, TypeVar
@@ -105,8 +105,8 @@ def _scalar(hint: type, value: Any, path: str) -> Any:
     fits = is_number if hint is float else isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
     if not fits:
         raise WireError(f"{path}: must be {names[hint]}, not {_name(value)}")
-    if is_number and not math.isfinite(value):
-        raise WireError(f"{path}: must be finite, not {value}")
+    if is_number and not abs(value) <= sys.float_info.max:  # nor a whole number that no float can hold
+        raise WireError(f"{path}: must be finite, not {str(value)[:20]}")
     return float(value) if hint is float else value
 
 

@@ -89,6 +89,8 @@ def test_an_unknown_key_is_named_at_every_level():
         ({"sampling": {"steps": 0}}, "sampling.steps: must lie within 1..1000, not 0"),
         ({"sampling": {"steps": True}}, "sampling.steps: must be a whole number, not true/false"),
         ({"sampling": {"guidance": float("nan")}}, "sampling.guidance: must be finite, not nan"),
+        ({"sampling": {"guidance": 10**400}}, "sampling.guidance: must be finite, not 1000"),
+        ({"sampling": {"seed": 10**400}}, "sampling.seed: must be finite, not 1000"),
         ({"sampling": {"scheduler": "magic"}}, "sampling.scheduler: must be one of ddim"),
         ({"shot": {"width_px": 100}}, "shot.width_px: must be a multiple of 8, not 100"),
         ({"shot": {"near": 2.0, "far": 1.0}}, "shot.far: must be beyond near (2.0), not 1.0"),
