@@ -87,11 +87,12 @@ def _perform(event: events.Run | events.Preview) -> int:
 
 
 class Terminal:
-    """Shows the events of one job as a progress bar and sentences on stderr."""
+    """Shows the events of one job on stderr: a progress bar and sentences; in a log, a line at every tenth."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._out = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+        self._told = ("", 0)
         self.end: Any = None
 
     def show(self, event: Any) -> None:
@@ -110,14 +111,20 @@ class Terminal:
             self.end = event
 
     def _bar(self, event: events.Progress) -> None:
-        full = BAR_CELLS * event.done // max(event.total, 1)
-        left = "" if event.left_s is None else f", {event.left_s:.0f} s left"
-        bar = "█" * full + "·" * (BAR_CELLS - full)
-        self._out.write(f"\r\033[K{event.stage} {bar} {event.done}/{event.total}{left}")
-        self._out.flush()
+        part = event.done / max(event.total, 1)
+        figures = f"{event.done}/{event.total}" + ("" if event.left_s is None else f", {event.left_s:.0f} s left")
+        if self._out.isatty():
+            full = int(part * BAR_CELLS)
+            self._write(f"{event.stage} {'█' * full}{'·' * (BAR_CELLS - full)} {figures}")
+        elif self._told != (now := (event.stage, int(part * 10))):
+            self._told = now
+            self._line(f"{event.stage} {figures}")
 
     def _line(self, text: str) -> None:
-        self._out.write(f"\r\033[K{text}\n")
+        self._write(f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        self._out.write(f"\r\033[K{text}" if self._out.isatty() else text)
         self._out.flush()
 
 

@@ -1,0 +1,30 @@
+"""What `python -m t2vz_core run` shows: a bar where someone looks on, few lines where a log is written."""
+
+import os
+from pathlib import Path
+
+from t2vz_core.__main__ import Terminal
+from t2vz_core.wire import events
+
+
+def shown(monkeypatch, end: int, reader: int, steps: int) -> str:
+    """What comes out of `reader` when a job of so many steps is shown at `end`."""
+    monkeypatch.setattr(os, "dup", lambda _: end)
+    terminal = Terminal(Path("film"))
+    for done in range(steps + 1):
+        terminal.show(events.Progress("job", "painting frames", done, steps, left_s=float(steps - done)))
+    terminal.show(events.Finished("job", frames=4, seconds=2.0))
+    return os.read(reader, 1 << 16).decode()
+
+
+def test_a_log_gets_a_line_at_every_tenth_and_no_control_characters(monkeypatch):
+    reader, end = os.pipe()
+    lines = shown(monkeypatch, end, reader, 100).splitlines()
+    assert len(lines) == 12 and lines[5] == "painting frames 50/100, 50 s left"
+    assert lines[-1] == "4 frames, 2.0 s: film" and all(line.isprintable() for line in lines)
+
+
+def test_a_terminal_gets_one_bar_that_is_drawn_over(monkeypatch):
+    reader, end = os.openpty()
+    text = shown(monkeypatch, end, reader, 10)
+    assert text.count("\r\033[K") == 12 and text.count("\n") == 1
