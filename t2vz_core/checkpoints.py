@@ -75,8 +75,9 @@ class Checkpoint:
         what = f"{self.path}: its {part}"
         try:
             network = empty_network(part, self.configs[part])
-        except (TypeError, ValueError, KeyError, IndexError) as error:
-            raise ModelError(f"{what} has a broken configuration ({error}); copy or download it again.") from error
+        except Exception as error:  # what a network's class makes of a strange value is up to it
+            said = str(error).partition("\n")[0]
+            raise ModelError(f"{what} has a broken configuration ({said}); copy or download it again.") from error
         weights = _fitting(network, self.weights(part, network.state_dict()), what, part in ("unet", "controlnet"))
         for key in weights:  # one by one, so that the file's copy of each can go
             weights[key] = weights[key].to(device, dtype)
@@ -116,6 +117,8 @@ def open_controlnet_folder(folder: Path, prefers_half: bool = False, allow_pickl
     Raises:
         ModelError: the folder holds none.
     """
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: has no config.json; choose a ControlNet's folder, or its .safetensors file.")
     config = read_config(folder / "config.json")
     if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
         raise ModelError(f"{folder}: is a {config['_class_name']}, not a ControlNet; choose a ControlNet's folder.")

@@ -220,6 +220,6 @@ def _controlnet(control: Control, model: Model, base: Checkpoint, prefers_half: 
         checkpoint = open_controlnet_folder(path, prefers_half, model.allow_pickle)
     else:
         checkpoint = open_controlnet_file(path, unet, model.allow_pickle)
-    if checkpoint.configs["controlnet"]["cross_attention_dim"] != unet["cross_attention_dim"]:
+    if checkpoint.configs["controlnet"].get("cross_attention_dim") != unet.get("cross_attention_dim"):
         raise ModelError(f"{path}: was not made for models like {base.path} ({base.family}); choose one that was.")
     return checkpoint

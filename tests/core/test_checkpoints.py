@@ -74,6 +74,11 @@ BREAKS = {
         "my model",
         "has a broken configuration",
     ),
+    "a strange width": (
+        lambda f: edit(f / "text_encoder/config.json", intermediate_size=1.5),
+        "my model",
+        "text_encoder has a broken configuration",
+    ),
     "another width": (lambda f: edit(f / "unet/config.json", cross_attention_dim=48), "my model", "does not fit"),
     "another depth": (lambda f: edit(f / "unet/config.json", layers_per_block=3), "my model", "lacks"),
 }
@@ -177,7 +182,7 @@ def test_a_controlnet_of_another_family_is_refused(good, tmp_path):
 
 
 def test_a_whole_model_is_no_controlnet_and_no_lora(good):
-    assert "config.json" in sentence(good, (Control(model=str(good)),))
+    assert f"{good}: has no config.json; choose a ControlNet's" in sentence(good, (Control(model=str(good)),))
     assert "LoRA" in sentence(good, loras=(Lora(str(good / "unet")),))
 
 
