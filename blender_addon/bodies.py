@@ -18,13 +18,15 @@ class Shape:
     """A triangle mesh in its own space, shared by the bodies that are its instances.
 
     points: (v, 3) float32; triangles: (t, 3) int32 indices of points; corners: (c,) int32 of the faces that were cut
-    into triangles, the same as long as the topology is; normals: (t, 3, 3) float32 of each triangle's corners, or None
+    into triangles, the same as long as the topology is; normals: (t, 3, 3) float32 of each triangle's corners, or None;
+    one_sided: (t,) bool, which are not seen from their back, or None if all are
     """
 
     points: np.ndarray
     triangles: np.ndarray
     corners: np.ndarray
     normals: np.ndarray | None = None
+    one_sided: np.ndarray | None = None
 
     def has_topology_of(self, other: Shape) -> bool:
         """Whether each vertex here is the same vertex there; faces may be cut into other triangles."""
@@ -167,8 +169,14 @@ def _batches(snapshot: Snapshot) -> Iterator[tuple[int, np.ndarray, np.ndarray]]
 
 def _placed(view: View, body: Body) -> tuple[np.ndarray, np.ndarray]:
     """Corners (t, 3, 3) in homogeneous pixels and planar depths (t, 3) of a body's triangles."""
-    world = transformed(body.matrix[:3], body.shape.points)
-    return transformed(view.to_pixel, world)[body.shape.triangles], depths(view, world)[body.shape.triangles]
+    shape, world = body.shape, transformed(body.matrix[:3], body.shape.points)
+    corners, depth = transformed(view.to_pixel, world)[shape.triangles], depths(view, world)[shape.triangles]
+    if shape.one_sided is not None:
+        volume = (np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]).sum(
+            1
+        )  # y goes down: negative seen from front
+        depth[shape.one_sided & (volume * np.linalg.det(body.matrix[:3, :3]) > 0)] = -np.inf  # behind the camera
+    return corners, depth
 
 
 def _pixel_corners(snapshot: Snapshot, body: Body, triangle: np.ndarray) -> np.ndarray:

@@ -23,6 +23,11 @@ def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) ->
     return _opacity_at(output.inputs["Surface"], (), material, note)
 
 
+def is_one_sided(material: bpy.types.Material | None, engine: str) -> bool:
+    """Whether the camera sees through the surface's back, as walls of a room that is open to it; EEVEE alone does."""
+    return material is not None and material.use_backface_culling and engine.startswith("BLENDER_EEVEE")
+
+
 def _opacity_at(socket: bpy.types.NodeSocket, groups: Groups, material: bpy.types.Material, note: Callable) -> float:
     """The opacity of the closure that comes in at a socket."""
     node, _, groups = _origin(socket, groups)

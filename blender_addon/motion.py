@@ -113,7 +113,7 @@ def _befores(here: Snapshot, there: Snapshot, note: Callable[[str], None]) -> li
 
 def _cut_into(before: Shape, now: Shape) -> Shape | None:
     """The shape of before with the triangles of now, or None if their topology differs."""
-    return replace(before, triangles=now.triangles) if now.has_topology_of(before) else None
+    return replace(before, triangles=now.triangles, one_sided=now.one_sided) if now.has_topology_of(before) else None
 
 
 def _cut_alike(there: Snapshot, befores: list[Body | None]) -> Snapshot:

@@ -129,6 +129,8 @@ def _arrays(
     """The frames' arrays, read from the scene or, as far as they have them, from files rendered before."""
     settings = scene.t2vz
     view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
+    if sum(layer.use for layer in scene.view_layers) > 1:
+        note(f"Only the view layer {view_layer.name} is captured; renders put several together.")
     from_files = _passes_of_files(scene, wanted.passes)
     captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
     arrays = capture(scene, view_layer, captured, numbers, note)

@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 
 from .bodies import Body, Shape, Snapshot
-from .materials import opacity
+from .materials import is_one_sided, opacity
 from .projection import View
 
 MESHED = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
@@ -56,7 +56,7 @@ class Reader:
             self.note(f"{shown.name} has hair, which is not captured.")
         if is_left_out(instance):
             return False
-        if shown.type in UNMESHED:
+        if shown.type in UNMESHED and getattr(shown.data, "points", True):  # nodes may have made a mesh of all points
             self.note(f"{shown.name} is {UNMESHED[shown.type]}, which is not captured.")
         if shown.type not in MESHED:
             return False
@@ -81,9 +81,10 @@ class Reader:
         key = (source.as_pointer(), *(m.as_pointer() if m else 0 for m in slots))
         if key not in shapes:
             mesh = shown.to_mesh()
-            threshold = self.view_layer.pass_alpha_threshold
+            threshold, engine = self.view_layer.pass_alpha_threshold, self.view_layer.id_data.render.engine
             seen = np.array([opacity(m, self.note) >= threshold for m in slots] or [True])
-            shapes[key] = _triangulated(mesh, seen, self.with_normals)
+            one_sided = np.array([is_one_sided(m, engine) for m in slots] or [False])
+            shapes[key] = _triangulated(mesh, seen, one_sided, self.with_normals)
             shown.to_mesh_clear()
         return shapes[key]
 
@@ -105,21 +106,28 @@ def is_left_out(instance: bpy.types.DepsgraphObjectInstance) -> bool:
     return instance.parent.hide_render or (instance.parent.instance_type != "NONE" and instance.object.hide_render)
 
 
-def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, with_normals: bool) -> Shape:
-    """The mesh's triangles whose material slot is seen."""
+def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, one_sided: np.ndarray, with_normals: bool) -> Shape:
+    """The mesh's triangles whose material slot is seen; `one_sided` tells of which slots only the front is."""
     if mesh is None:
         return Shape(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros(0, np.int32))
     mesh.calc_loop_triangles()
     points = _read(mesh.vertices, "co", (-1, 3), np.float32)
     triangles = _read(mesh.loop_triangles, "vertices", (-1, 3), np.int32)
     is_sound = np.isfinite(points).all(1)
-    kept = slice(None) if is_sound.all() else is_sound[triangles].all(1)
     points[~is_sound] = 0
-    if not seen.all():
-        slot = _read(mesh.loop_triangles, "material_index", (-1,), np.int32)
-        kept = seen[np.clip(slot, 0, len(seen) - 1)] & is_sound[triangles].all(1)
+    kept = slice(None) if is_sound.all() else is_sound[triangles].all(1)
+    slot = None
+    if not seen.all() or one_sided.any():
+        slot = np.clip(_read(mesh.loop_triangles, "material_index", (-1,), np.int32), 0, len(seen) - 1)
+        kept = seen[slot] & is_sound[triangles].all(1)
     corners = _read(mesh.loops, "vertex_index", (-1,), np.int32)
-    return Shape(points, triangles[kept], corners, _corner_normals(mesh)[kept] if with_normals else None)
+    return Shape(
+        points,
+        triangles[kept],
+        corners,
+        _corner_normals(mesh)[kept] if with_normals else None,
+        one_sided[slot][kept] if one_sided.any() else None,
+    )
 
 
 def _corner_normals(mesh: bpy.types.Mesh) -> np.ndarray:

@@ -13,6 +13,7 @@ from tests.blender import scenes, stage
 from tests.blender.stage import ANCHOR, LATER, Case, add, animate
 
 SIZE = (96, 72)
+ENGINES = bpy.types.RenderSettings.bl_rna.properties["engine"].enum_items.keys()
 
 
 def captured(case: Case, numbers=(ANCHOR, LATER), layer: int = 0, **wanted) -> tuple[list[FrameArrays], list[str]]:
@@ -211,3 +212,21 @@ def test_another_scene_than_the_open_one_is_captured():
     bpy.context.window.scene = bpy.data.scenes.new("open")
     found = captured(case)[0][1]
     assert np.array_equal(found.ids, expected.ids) and np.allclose(found.map, expected.map, atol=1e-3)
+
+
+@pytest.mark.parametrize("mirror", [1, -1])
+def test_eevee_sees_through_the_backs_that_a_material_culls(mirror: int):
+    case = stage.fresh()
+    room = add(case, "room", bpy.ops.mesh.primitive_cube_add, size=4, location=(0, 0, 2.1))
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.flip_normals()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    room.scale.x = mirror
+    room.data.materials[0].use_backface_culling = True
+    ball, middle = case.scene.objects["ball"], SIZE[0] // 2
+    case.scene.render.engine = "CYCLES"
+    (closed, _), _ = captured(case)
+    case.scene.render.engine = next(item for item in ENGINES if item.startswith("BLENDER_EEVEE"))
+    (opened, _), _ = captured(case)
+    assert number_of(ball) not in closed.ids and (opened.ids == number_of(ball)).sum() > 300
+    assert opened.ids[8, middle] == number_of(room)  # the wall behind the ball still shows its front

@@ -37,6 +37,7 @@ def test_a_displaced_surface_is_named():
 def test_hair_is_named_as_not_captured():
     case = scenes.perspective()
     curves = bpy.data.hair_curves.new("fur")
+    curves.add_curves([3])
     case.scene.collection.objects.link(bpy.data.objects.new("fur", curves))
     assert captured(case)[1] == ["fur is hair, which is not captured."]
 

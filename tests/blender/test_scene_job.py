@@ -107,3 +107,11 @@ def test_the_objects_own_colours_are_the_segments(scene, tmp_path):
 def test_jobs_without_segments_tell_no_colours(scene, tmp_path):
     scene.objects["Cube"].color = (1, 0, 0, 1)
     assert job_of(scene, tmp_path / "job").colours == ()
+
+
+def test_of_several_view_layers_the_one_that_is_captured_is_named(scene, tmp_path):
+    scene.view_layers.new("Foreground")
+    generation = scene_job.generation_of(scene, None, tmp_path / "job")
+    generation.step()
+    generation.cancel()
+    assert "Only the view layer ViewLayer is captured; renders put several together." in generation.notes
