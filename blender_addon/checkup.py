@@ -6,6 +6,7 @@ from pathlib import Path
 import bpy
 
 from . import preferences, session
+from .engine import no_engine
 
 TEXT = "T2VZ Engine"
 LIMIT_S = 120
@@ -25,7 +26,7 @@ class T2VZ_OT_test_engine(bpy.types.Operator):
         context.window_manager.progress_begin(0, 1)
         try:
             answer = doctor(python)
-        except (OSError, subprocess.SubprocessError) as error:
+        except ValueError as error:
             return session.refuse(self, error)
         finally:
             context.window_manager.progress_end()
@@ -39,10 +40,18 @@ def doctor(python: Path) -> str:
     """The engine's page about itself.
 
     Raises:
-        OSError, subprocess.SubprocessError: it cannot be started or says that it failed.
+        ValueError: this is no engine.
     """
     command = [python, "-I", "-m", "t2vz_core", "doctor", "--models", preferences.models_home()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    except subprocess.CalledProcessError as error:
+        words = error.stderr.strip().rpartition("\n")[2]
+        raise ValueError(no_engine(python, words or f"exit code {error.returncode}")) from error
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(no_engine(python, f"no answer within {LIMIT_S} s")) from error
+    except OSError as error:
+        raise ValueError(no_engine(python, str(error.strerror))) from error
     return done.stdout + done.stderr
 
 

@@ -56,14 +56,14 @@ class Engine:
         """Sends the job of a folder; returns the name its events carry.
 
         Raises:
-            OSError: the worker cannot be started.
-            RuntimeError: a job is still under way.
+            OSError: the log cannot be written.
+            RuntimeError: the worker cannot be started, or a job is still under way.
         """
-        return self._send(lambda job: events.Run(job, str(folder), first, last))
+        return self._send(folder, lambda job: events.Run(job, str(folder), first, last))
 
     def preview(self, folder: Path) -> str:
         """Asks for the conditions of a folder's job to be drawn; otherwise like `run`."""
-        return self._send(lambda job: events.Preview(job, str(folder)))
+        return self._send(folder, lambda job: events.Preview(job, str(folder)))
 
     def cancel(self) -> None:
         """Asks the job under way to stop; its end comes by `poll`."""
@@ -98,13 +98,13 @@ class Engine:
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
 
-    def _send(self, make: Any) -> str:
+    def _send(self, folder: Path, make: Any) -> str:
         if self._job is not None:
             raise RuntimeError("A job is still under way: cancel it or wait for its end.")
         if not self.is_running:
             self._start()
         job = f"job-{next(self._numbers)}"
-        self._job = job
+        self._job, self._folder = job, folder
         self._say(make(job))
         return job
 
@@ -112,13 +112,18 @@ class Engine:
         self.stop()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=_clean_environment()
-            )
+            self._log_from = os.fstat(log.fileno()).st_size
+            try:
+                self._process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=_clean_environment()
+                )
+            except OSError as error:
+                raise RuntimeError(no_engine(self._command[0], str(error.strerror))) from error
         assert self._process.stdin and self._process.stdout
         self._lines = Lines(self._process.stdout, self._process.stdin)
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._silent_until, self._rubbish = time.monotonic() + self._silence_s, ""
+        self._has_spoken = False
         self._reader = threading.Thread(target=self._read, args=(self._process, self._lines, self._queue), daemon=True)
         self._reader.start()
 
@@ -127,6 +132,7 @@ class Engine:
             for event in lines.receive():
                 promised_s = event.silence_s if isinstance(event, events.Beat) else 0.0
                 self._silent_until = time.monotonic() + max(self._silence_s, promised_s)
+                self._has_spoken = True
                 events_in.put(event)
         except WireError as error:
             self._rubbish = str(error)
@@ -157,10 +163,10 @@ class Engine:
         if self._cancel_by is not None and (is_over or now > self._cancel_by):
             return events.Cancelled(job)
         if is_over:
-            return events.Failed(job, self._obituary(), str(self._log))
+            return events.Failed(job, self._obituary(), self._log_of_job())
         if now > self._silent_until:
             reason = "The engine does not answer any more and was ended; generate again."
-            return events.Failed(job, reason, str(self._log))
+            return events.Failed(job, reason, self._log_of_job())
         return None
 
     def _obituary(self) -> str:
@@ -169,7 +175,27 @@ class Engine:
         code = self._process.returncode if self._process else 0
         if code in (-9, 137):
             return "The engine was killed, probably because memory ran out: lower the picture size and generate again."
+        if not self._has_spoken:
+            return no_engine(self._command[0], self._last_words() or f"exit code {code}")
         return f"The engine stopped by itself (exit code {code}); its log says why. Generate again to start it anew."
+
+    def _log_of_job(self) -> str:
+        """In a job the worker writes into the job's own log."""
+        log = self._folder / "engine.log"
+        return str(log if log.exists() else self._log)
+
+    def _last_words(self) -> str:
+        """The last line that this worker has written to the log."""
+        lines = self._log.read_bytes()[self._log_from :].decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def no_engine(program: str | Path, reason: str) -> str:
+    """The sentence about a program that was chosen as the engine's Python and is not."""
+    return (
+        f"{program} is not the Python of an engine ({reason}): choose another in the add-on's preferences, or run "
+        "`python3 install.py engine`."
+    )
 
 
 def worker_command(python: Path) -> list[str]:

@@ -30,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "worker", _worker, "serve a host on stdin and stdout")
     run = _with_job(_add(commands, "run", _run, "make the frames of a job folder; frames already there are kept"))
     run.add_argument("--frames", type=_frame_range, default=(None, None), metavar="A-B", help="only these frames")
-    run.add_argument("--chunk", type=int, default=0, metavar="N", help="frames denoised at a time (default: by memory)")
+    run.add_argument(
+        "--chunk", type=_count, default=0, metavar="N", help="frames denoised at a time (default: by memory)"
+    )
     _with_job(_add(commands, "conditions", _conditions, "draw what the ControlNets of a job will see"))
     _with_job(_add(commands, "evaluate", _evaluate, "measure how steady a job's frames are"))
     doctor = _add(commands, "doctor", _doctor, "say what is installed, found and missing")
@@ -58,6 +60,12 @@ def _frame_range(text: str) -> tuple[int, int]:
     if high < low:
         raise argparse.ArgumentTypeError(f"{text!r} ends before it begins")
     return low, high
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of frames")
+    return int(text)
 
 
 def _worker(_: argparse.Namespace) -> int:

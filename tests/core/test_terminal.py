@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from t2vz_core.__main__ import Terminal
+import pytest
+
+from t2vz_core.__main__ import Terminal, main
 from t2vz_core.wire import events
 
 
@@ -28,3 +30,10 @@ def test_a_terminal_gets_one_bar_that_is_drawn_over(monkeypatch):
     reader, end = os.openpty()
     text = shown(monkeypatch, end, reader, 10)
     assert text.count("\r\033[K") == 12 and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--chunk", "-3"], ["--chunk", "x"], ["--frames", "9-1"], ["--frames", "x"]])
+def test_wrong_usage_is_2(words):
+    with pytest.raises(SystemExit) as left:
+        main(["run", "film", *words])
+    assert left.value.code == 2

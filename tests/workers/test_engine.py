@@ -64,7 +64,7 @@ def test_a_second_job_waits_for_the_end_of_the_first(start, tmp_path):
     [
         ("killed_in_job", "was killed"),
         ("dies_in_job", "exit code 3"),
-        ("dies_at_start", "exit code 1"),
+        ("dies_at_start", "is not the Python of an engine (No module named t2vz_core)"),
         ("prints_rubbish", "not of the protocol"),
     ],
 )
@@ -139,9 +139,17 @@ def test_frames_are_told_as_they_come(start, tmp_path):
 
 def test_a_command_that_does_not_exist_is_an_error_at_once(tmp_path):
     engine = Engine([tmp_path / "no-python"], tmp_path / "engine.log")
-    with pytest.raises(OSError):
+    with pytest.raises(RuntimeError, match="is not the Python of an engine"):
         engine.run(tmp_path)
     assert not engine.is_busy
+
+
+def test_the_log_of_a_failure_is_the_jobs_own_once_there_is_one(start, tmp_path):
+    (tmp_path / "job").mkdir()
+    engine = start("dies_in_job")
+    assert end_of(engine, tmp_path / "job")[0].log == str(tmp_path / "engine.log")
+    (tmp_path / "job" / "engine.log").touch()
+    assert end_of(engine, tmp_path / "job")[0].log == str(tmp_path / "job" / "engine.log")
 
 
 def test_the_worker_leaves_when_its_host_dies(tmp_path):
