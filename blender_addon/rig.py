@@ -18,6 +18,7 @@ from .triangles import is_left_out
 PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is detected; "" leaves the joint out
 FACE_COS = -0.35  # what looks more than 110° away from the camera is on the far side of the head
 NOBODY = "No armature is recognised as a person: select it and choose the bones of its joints."
+Character = tuple[bpy.types.Object, np.ndarray]  # armature, (4, 4): the identity, or where its collection is instanced
 TOUCH = 0.25  # of the shoulders' width: clothes and walls that near to a joint do not hide it
 MOST_LAYERS = 64  # surfaces of the own body that a ray to a joint goes through
 
@@ -27,28 +28,25 @@ def joints(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Everybody on screen in the evaluated scene, the farthest first.
 
-    `note` is told if nobody at all is known, and of presets that cannot be read.
+    `note` is told if nobody at all is known, of who is left out, and of presets that cannot be read.
 
     Returns:
         COCO-18 joints (people, 18, 3) and hands (people, 2, 21, 3), float32: x_px, y_px, 1 seen or 0 not. Not seen is
         what lies behind the camera, off the screen, behind another object or, of the face, on the far side of the
         head; and all hands without `has_hands`.
     """
-    people, cast = [], _characters(depsgraph)
     for fault in preset_faults():
         note(fault)
-    if not any(mapping_of(armature) for armature, _ in cast):
-        note(NOBODY)
-    for armature, transform in cast:
-        if mapping := mapping_of(armature):
-            pose = _pose(armature.evaluated_get(depsgraph), transform, mapping)
-            points, looks = skeleton.posed(*pose)
-            width = float(np.nan_to_num(np.linalg.norm(points[2] - points[5])))
-            person = _on_screen(depsgraph, view, armature, points, looks, width)
-            if person[:, 2].any():
-                hands = skeleton.hands(*pose).reshape(42, 3) if has_hands else np.full((42, 3), np.nan)
-                hands = _on_screen(depsgraph, view, armature, hands, np.zeros((42, 3)), width)
-                people.append((depths(view, points[person[:, 2] > 0]).mean(), person, hands))
+    people = []
+    for armature, transform in _cast(depsgraph, note):
+        pose = _pose(armature.evaluated_get(depsgraph), transform, mapping_of(armature))
+        points, looks = skeleton.posed(*pose)
+        width = float(np.nan_to_num(np.linalg.norm(points[2] - points[5])))
+        person = _on_screen(depsgraph, view, armature, points, looks, width)
+        if person[:, 2].any():
+            hands = skeleton.hands(*pose).reshape(42, 3) if has_hands else np.full((42, 3), np.nan)
+            hands = _on_screen(depsgraph, view, armature, hands, np.zeros((42, 3)), width)
+            people.append((depths(view, points[person[:, 2] > 0]).mean(), person, hands))
     people.sort(key=lambda each: -each[0])
     return (
         np.float32([person for _, person, _ in people]).reshape(-1, 18, 3),
@@ -103,11 +101,18 @@ def _detected(bones: tuple[str, ...], files: tuple[tuple[Path, int], ...]) -> di
     return found and found[1]
 
 
-def _characters(depsgraph: bpy.types.Depsgraph) -> list[tuple[bpy.types.Object, np.ndarray]]:
-    """Armature and transform (4, 4) of each shown: through a body that it moves, or bare where it moves none.
+def _cast(depsgraph: bpy.types.Depsgraph, note: Callable[[str], None]) -> list[Character]:
+    """Who is known for a person. Bare armatures are, unless others have bodies: then they are metarigs and mocap."""
+    dressed, bare = ([each for each in some if mapping_of(each[0])] for some in _characters(depsgraph))
+    for armature, _ in bare if dressed else ():
+        note(f"{armature.name} moves no body: it is not drawn as a person beside those that do.")
+    if not dressed and not bare:
+        note(NOBODY)
+    return dressed or bare
 
-    The transform is the identity but for characters in instanced collections.
-    """
+
+def _characters(depsgraph: bpy.types.Depsgraph) -> tuple[list[Character], list[Character]]:
+    """The armatures shown: those with a body that they move, and those that move none."""
     dressed, bare = {}, {}
     for instance in depsgraph.object_instances:
         thing = instance.object
@@ -119,8 +124,7 @@ def _characters(depsgraph: bpy.types.Depsgraph) -> list[tuple[bpy.types.Object, 
         if key not in shown:
             shown[key] = (armature.original, _transform(instance, depsgraph))
     moved = {mover(thing) for thing in bpy.data.objects} if bare.keys() - dressed.keys() else set()
-    bare = {key: found for key, found in bare.items() if found[0] not in moved}
-    return list({**bare, **dressed}.values())
+    return list(dressed.values()), [found for found in bare.values() if found[0] not in moved]
 
 
 def mover(thing: bpy.types.Object) -> bpy.types.Object | None:

@@ -133,6 +133,18 @@ def test_a_bare_armature_is_captured_before_an_empty_background():
         list(capture(bpy.context.scene, bpy.context.view_layer, Wanted(64, 64, frozenset({"depth"})), (1,)))
 
 
+def test_a_metarig_or_mocap_source_beside_a_character_is_nobody(capsys):
+    character = metarig()
+    box("Body", (0, 0, 0.2), (0.1, 0.1, 0.1)).modifiers.new("Armature", "ARMATURE").object = character
+    spare = metarig()
+    spare.location.x = 0.4
+    (person,) = seen()
+    assert (
+        abs(person[JOINTS.index("left_hip"), :2] - on_screen(character.data.bones["thigh.L"].head_local)).max() <= 0.5
+    )
+    assert f"{spare.name} moves no body" in capsys.readouterr().out
+
+
 def test_what_is_no_human_is_not_drawn_and_the_artist_is_told(capsys):
     bpy.ops.object.armature_add()
     assert seen().shape == (0, 18, 3)
