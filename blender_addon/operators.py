@@ -91,11 +91,16 @@ class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
     bl_idname = "t2vz.resume"
     bl_label = "Resume"
 
-    directory: StringProperty(name="Job", description="The job's folder; empty: the last one's", subtype="DIR_PATH")
+    directory: StringProperty(
+        name="Job",
+        description="The job's folder; empty: the last one's",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE"},
+    )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """Goes on with the last job; where it is done or there is none, lets the artist choose a folder."""
-        if session.now.can_resume:
+        """Lets the artist choose the job's folder where the button does not name it."""
+        if self.directory:
             return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}

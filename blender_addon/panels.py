@@ -78,7 +78,7 @@ def _draw_ended(layout: Any, generation: Any) -> None:
         return
     row = layout.row(align=True)
     if session.now.can_resume:
-        row.operator("t2vz.resume")
+        row.operator("t2vz.resume").directory = str(generation.folder)
     row.operator("t2vz.open_folder")
 
 
@@ -213,18 +213,21 @@ class Coherence(_Section):
 
 
 class Advanced(_Section):
-    """What is seldom touched."""
+    """What is seldom touched, and jobs of other days."""
 
     bl_label = "Advanced"
 
     def draw_fields(self, layout: Any, settings: Any) -> None:
         """Prompt keys, adapters, the levels of the method."""
-        _draw_list(layout, settings, "prompt.keys", "Prompt from Frame", ("number", "text"))
+        _draw_list(layout, settings, "prompt.keys", "Prompt Key", ("number", "text"))
         _draw_list(layout, settings, "model.loras", "LoRA", ("path", "weight"))
         _draw_all(layout, settings.model, "precision", "allow_network", "allow_pickle")
         _draw_all(layout, settings.prompt, "clip_skip")
         _draw_all(layout, settings.sampling, "guidance_from", "guidance_to", "deep_every")
         _draw_all(layout, settings.motion, "level_from", "level_to", "is_faithful")
+        row = layout.row(align=True)
+        row.operator("t2vz.resume", text="Resume Job")
+        row.operator("t2vz.import_frames")
 
 
 def _draw_all(layout: Any, group: Any, *names: str) -> None:

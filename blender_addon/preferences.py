@@ -13,6 +13,8 @@ from t2vz_core.wire.job import DEMO_MODEL
 ENGINE_VARIABLE = "T2VZ_ENGINE"
 ENGINE_FILE = "engine.json"  # install.py writes it beside this module: {"python": "/…/bin/python"}
 DEFAULTS = {"output": "//t2vz"}
+# Paths may begin with //, the .blend's folder; from 4.5 on Blender wants to be told, or shows them red.
+MAY_BE_RELATIVE = {"ANIMATABLE"} | ({"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set())
 PYTHON_IN = ("bin/python", "Scripts/python.exe")
 
 
@@ -36,6 +38,7 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
         description="Where jobs go unless a scene says otherwise; // is the .blend file's own folder",
         subtype="DIR_PATH",
         default=DEFAULTS["output"],
+        options=MAY_BE_RELATIVE,
     )
 
     def draw(self, _context: bpy.types.Context) -> None:
@@ -53,7 +56,7 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
         layout.operator("t2vz.test_engine")
 
 
-NO_ENGINE = "No engine found: run `python3 install.py engine`, or choose its Python above."
+NO_ENGINE = "No engine found: run `python3 install.py engine`, or choose its Python in the add-on's preferences."
 
 
 def engine_python() -> Path | None:

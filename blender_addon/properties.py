@@ -19,11 +19,10 @@ from bpy.props import (
 from t2vz_core.wire import job as wire
 
 from . import footage, preferences
+from .preferences import MAY_BE_RELATIVE
 from .settings import INSTRUCT, PARTS, TEXT, frame_numbers
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
-# Paths may begin with //, the .blend's folder; from 4.5 on Blender wants to be told.
-MAY_BE_RELATIVE = {"ANIMATABLE"} | ({"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set())
 SPELLED = {"ddim": "DDIM", "dpm++2m": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM", "anchor+hidden": "Anchor + Hidden"}
 FILES = {"base", "model", "path"}  # text fields that may name a file or folder
 MODES = (
@@ -161,7 +160,7 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         subtype="PIXEL",
     )
     rendered: StringProperty(
-        name="Rendered Frames",
+        name="Renders",
         description="Rendered before: files, #### for the number, a movie or a strip; multilayer EXR gives its passes "
         "too; empty: render",
         subtype="FILE_PATH",

@@ -105,7 +105,7 @@ def _begun(
 def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
     settings = scene.t2vz
     if settings.motion_source == "vectors" and not rendered.holds_passes(scene, settings.rendered):
-        raise ValueError("The Vector Pass needs Rendered Frames: choose multilayer EXR files, or another source.")
+        raise ValueError("The Vector Pass needs Renders: choose multilayer EXR files, or another source.")
     if settings.motion_source in TARGETED and settings.motion_object is None:
         raise ValueError("Choose the object whose movement is followed, or take the motion from the camera.")
     needed = passes_needed(spec, settings.mode)

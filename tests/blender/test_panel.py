@@ -197,6 +197,7 @@ def test_a_job_of_an_earlier_session_is_resumed_from_its_folder(scene, painter):
     assert bpy.ops.t2vz.resume(directory=str(folder)) == {"FINISHED"}
     assert to_the_end().end == "finished" and session.now.generation.folder == folder
     assert "t2vz.resume" not in drawn(panels.Main)
+    assert {"t2vz.resume", "t2vz.import_frames"} <= set(drawn(panels.Advanced))
 
 
 def test_resuming_a_folder_without_a_job_is_a_sentence(scene, painter, tmp_path):

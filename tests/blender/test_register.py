@@ -117,6 +117,13 @@ def test_jobs_go_beside_the_blend_and_elsewhere_where_the_scene_says_so(scene, t
     assert preferences.jobs_home(str(tmp_path / "ä b")) == tmp_path / "ä b"
 
 
+@pytest.mark.skipif(bpy.app.version < (4, 5, 0), reason="Blender did not ask before")
+def test_fields_that_take_relative_paths_say_so_lest_blender_shows_them_red(scene):
+    settings = scene.t2vz.bl_rna.properties
+    fields = settings["output"], settings["rendered"], preferences.T2VZ_Preferences.bl_rna.properties["output"]
+    assert all(field.is_path_supports_blend_relative for field in fields)
+
+
 def test_jobs_of_an_unsaved_file_go_to_the_addons_own_folder(scene):
     bpy.ops.wm.read_homefile(use_factory_startup=True)
     home = preferences.jobs_home("")

@@ -78,7 +78,7 @@ def test_a_vector_pass_without_files_that_hold_one_is_a_sentence(scene, tmp_path
     scene.t2vz.motion_source = "vectors"
     for files in ("", "//film.mp4", "//shot_####.png"):
         scene.t2vz.rendered = files
-        with pytest.raises(ValueError, match="The Vector Pass needs Rendered Frames"):
+        with pytest.raises(ValueError, match="The Vector Pass needs Renders"):
             scene_job.generation_of(scene, None, tmp_path / "job")
         assert not (tmp_path / "job").exists()
 
