@@ -59,12 +59,11 @@ def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: boo
             _add(layers[name], weight, name, found[name], settings)
         except KeyError as error:
             raise ModelError(f"{path}: lacks {error} of {name}; copy or download it again.") from error
-        except RuntimeError as error:
+        except (RuntimeError, IndexError, TypeError, ValueError, AttributeError) as error:
             if is_out_of_memory(error):
                 raise
-            raise ModelError(
-                f"{path}: was made for another family of models; its layers have other sizes ({name})."
-            ) from error
+            what = "was made for another family of models, or is damaged"
+            raise ModelError(f"{path}: {what}; its {name} does not fit.") from error
     left_out = [f"{len(strange)} of its {len(found)} layers have no place in this model"] if strange else []
     if others:
         left_out.append(f"{len(others)} of its weights are not read ({others[0]}, …)")
@@ -84,7 +83,7 @@ def _settings(path: Path) -> dict[str, Any]:
     """How PEFT scaled the matrices, by `part.key`: from the file's metadata or, with PEFT's own files, beside it."""
     beside = path.with_name("adapter_config.json")
     try:
-        said = {} if path.suffix.lower() in PICKLES else header(path).get("__metadata__", {})
+        said = {} if path.suffix.lower() in PICKLES else header(path).get("__metadata__") or {}
         if path.stem == "adapter_model" and beside.is_file():
             return {f"unet.{key}": value for key, value in read_config(beside).items()}
         return dict(json.loads(said.get(SETTINGS, "{}")))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .checkpoints import KNOWN, Checkpoint, Config, check
 from .kinds import CONTROLNET, MODEL, kind, mistaken
 from .original_names import PREFIXES, SHARED_PREFIXES, original
-from .weights import PICKLES, ModelError, header, read_config, read_weights
+from .weights import PICKLES, ModelError, header, read_config, read_weights, reader
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +67,7 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
         if not any(name.startswith(starts) for name in names):
             raise ModelError(f"{path}: holds no {part}; choose a file with UNet, VAE and text encoder in one.")
     family = next((family for family, name in _TELLTALES.items() if name in names), None)
-    if family is None or UNET_START not in names:
+    if family is None or len(names.get(UNET_START, ())) != 4:
         raise mistaken(path, names, f"{MODEL} of {KNOWN}")
     configs = read_config(CONFIGS / f"{family}.json")
     configs["unet"]["in_channels"] = names[UNET_START][1]
@@ -95,11 +95,11 @@ def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -
         raise mistaken(path, contents.shapes, CONTROLNET)
     shapes = contents.shapes
     hints = [name_of(f"{_HINT}.{part}.weight") for part in _HINT_PARTS]
-    if not shapes.keys() >= set(hints):
+    if not all(len(shapes.get(name, ())) == 4 for name in hints):
         raise mistaken(path, shapes, CONTROLNET)
     config = {key: value for key, value in unet.items() if key not in ("sample_size", "up_block_types", "in_channels")}
     config |= _attentions(len(unet["down_block_types"]), lambda name: name_of(name) in shapes)
-    wide = (shapes[name][1] for name in shapes if name.endswith("attn2.to_k.weight"))
+    wide = (shape[-1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight") and shape)
     config["cross_attention_dim"] = next(wide, unet["cross_attention_dim"])
     config["conditioning_embedding_out_channels"] = [shapes[name][0] for name in hints]
 
@@ -157,11 +157,9 @@ def _contents(path: Path, allow_pickle: bool) -> Contents:
     if path.suffix.lower() in PICKLES:
         weights = read_weights(path, allow_pickle)
         return Contents({name: list(weight.shape) for name, weight in weights.items()}, {}, weights.__getitem__)
-    table = header(path)
-    from safetensors import safe_open
-
-    metadata = table.pop("__metadata__", {})
-    return Contents({name: entry["shape"] for name, entry in table.items()}, metadata, safe_open(path, "pt").get_tensor)
+    table, read = header(path), reader(path)
+    metadata = table.pop("__metadata__", None) or {}
+    return Contents({name: entry["shape"] for name, entry in table.items()}, metadata, read)
 
 
 def _respelled(contents: Contents) -> Contents:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,10 +65,25 @@ def read_weights(path: Path, allow_pickle: bool = False) -> dict[str, Tensor]:
     """
     if path.suffix.lower() in PICKLES:
         return _read_pickle(path, allow_pickle)
-    header(path)
-    from safetensors.torch import load_file
+    table, read = header(path), reader(path)
+    return {name: read(name) for name in table if name != "__metadata__"}
 
-    return load_file(path)
+
+def reader(path: Path) -> Callable[[str], Tensor]:
+    """Reads one tensor of a .safetensors file by its name, on the CPU, mapped from the disk.
+
+    Raises:
+        ModelError: the file is broken, or holds numbers in a format that this engine does not know; reading raises it too.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    def sayable(read: Callable[..., Any], *args: str | Path) -> Any:
+        try:
+            return read(*args)
+        except (SafetensorError, RuntimeError, AttributeError) as error:  # the last two of formats torch has not
+            raise ModelError(f"{path}: is broken ({str(error).splitlines()[0]}); {_AGAIN}.") from error
+
+    return partial(sayable, sayable(safe_open, path, "pt").get_tensor)
 
 
 def header(path: Path) -> dict[str, Any]:
@@ -87,7 +104,7 @@ def header(path: Path) -> dict[str, Any]:
         end = max((entry["data_offsets"][1] for key, entry in table.items() if key != "__metadata__"), default=0)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: is no safetensors file; {_AGAIN}.") from error
     if size != (whole := 8 + length + end):
         what = "is cut off at" if size < whole else "has"

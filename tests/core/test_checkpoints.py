@@ -53,6 +53,11 @@ BREAKS = {
     "a web page": (lambda f: (f / UNET).write_text("<!doctype html><html>" * 9), UNET, "is a web page"),
     "a GGUF": (lambda f: (f / UNET).write_bytes(b"GGUF" + bytes(99)), UNET, "is a GGUF file"),
     "a pickle in disguise": (lambda f: (f / UNET).write_bytes(b"PK\3\4" * 99), UNET, "pickle under another name"),
+    "numbers of no known format": (
+        lambda f: (f / UNET).write_bytes((f / UNET).read_bytes().replace(b'"F32"', b'"F99"')),
+        UNET,
+        "is broken",
+    ),
     "too long": (lambda f: (f / UNET).open("ab").write(b"\n"), UNET, "bytes; copy or download it again"),
     "missing": (lambda f: (f / UNET).unlink(), "unet", "holds no weights"),
     "no index": (lambda f: (f / "model_index.json").unlink(), "my model", "model_index.json"),

@@ -274,7 +274,7 @@ def test_a_lora_for_flux_is_refused_though_the_text_encoder_fits(tmp_path, folde
     [
         ({"model.weight": torch.zeros(2, 2)}, "is not a LoRA that this engine reads"),
         ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 32),
-          f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(32, 3)}, "other sizes"),
+          f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(32, 3)}, "or is damaged"),
         ({"unet.x.lora_A.weight": torch.zeros(2, 4), "unet.x.lora_B.weight": torch.zeros(4, 2)}, "not made for this"),
         ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 99),
           f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(99, 2)}, "another family"),
