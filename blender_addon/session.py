@@ -215,6 +215,6 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
     if now.is_busy:
-        now.generation.cancel()
+        now.generation.fail("The add-on was disabled, which ended it.")
     stop_engine()
     atexit.unregister(stop_engine)

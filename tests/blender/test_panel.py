@@ -301,6 +301,20 @@ def test_saving_in_mid_capture_saves_the_scene_as_it_was(scene, painter, tmp_pat
     assert bpy.context.scene.frame_current == 2
 
 
+@pytest.mark.parametrize("is_capturing", [True, False])
+def test_disabling_the_addon_ends_what_is_under_way(scene, painter, is_capturing):
+    painter(delay_s=0.3)
+    scene.frame_set(2)
+    generate(scene)
+    session.tick()
+    until(lambda: session.now.generation.is_capturing == is_capturing)
+    session.unregister()
+    session.register()
+    assert session.now.generation.end == "failed" and "disabled" in session.now.error
+    assert scene.frame_current == 2 and bpy.ops.t2vz.generate.poll()
+    assert session.now.can_resume != is_capturing and not session.now.warm_engine
+
+
 def test_undo_ends_a_capture_with_a_sentence(scene, painter):
     bpy.ops.ed.undo_push(message="before")
     generate(scene)
