@@ -31,7 +31,11 @@ _STARTS = (  # what a dialect calls a part; longest first
     ("lora_te1_", "text_encoder"),
     ("lora_te2_", "text_encoder_2"),
     ("lora_te_", "text_encoder"),
+    ("text_encoders.clip_l.transformer.", "text_encoder"),  # ComfyUI
+    ("text_encoders.clip_h.transformer.", "text_encoder"),
+    ("text_encoders.clip_g.transformer.", "text_encoder_2"),
     ("lora_unet_", "unet"),
+    ("lycoris_", "unet"),  # SimpleTuner
     ("unet.", "unet"),
     ("diffusion_model.", "unet"),
     ("base_model.model.", "unet"),
@@ -54,7 +58,7 @@ def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: boo
     asked = {name for name in found if name.startswith("unet/")} or found.keys()  # others share SD 1's text encoder
     if not asked & layers.keys():
         raise ModelError(f"{path}: was not made for this model, which has no {strange[0]} and the like.")
-    for name in found.keys() & layers.keys():
+    for name in sorted(found.keys() & layers.keys()):
         try:
             _add(layers[name], weight, name, found[name], settings)
         except KeyError as error:

@@ -70,10 +70,11 @@ def hub_files(files: Iterable[str], prefers_half: bool, allow_pickle: bool) -> l
     for folder in HUB_PARTS if is_model else (".",):
         here = [path for path in paths if path.parent == PurePosixPath(folder) and "non_ema" not in path.name]
         named = [path for path in here if path.name.startswith(PICKLE_STEMS)]
-        here = named or ([] if is_model else here)  # a LoRA's file has a name of its own
-        found = [path for path in here if path.suffix == ".safetensors"]
+        found = [path for path in named or here if path.suffix == ".safetensors"]
+        if not named and (is_model or len(found) > 1):  # one file of any name is a LoRA; of several, none is meant
+            found = []
         if not found and allow_pickle:
-            found = [path for path in here if path.suffix == ".bin"]
+            found = [path for path in named if path.suffix == ".bin"]
         half = [path for path in found if ".fp16" in path.name]
         full = [path for path in found if path not in half]
         weights += (half or full) if prefers_half else (full or half)

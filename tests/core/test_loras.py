@@ -64,9 +64,22 @@ def diffusers(name):
     return ("text_encoder.text_model." if name == TEXT_LAYER else "unet.") + name
 
 
+def lycoris(name):
+    return kohya(name).replace("lora_unet_", "lycoris_")
+
+
+def comfy(name):
+    if name == TEXT_LAYER:
+        return "text_encoders.clip_l.transformer.text_model." + name
+    config = {"layers_per_block": 2, "up_block_types": ()}
+    return "diffusion_model." + original("unet", name + ".weight", config).removesuffix(".weight")
+
+
 DIALECTS = {
     "kohya": (kohya, ".lora_down.weight", ".lora_up.weight"),
     "kohya, original block names": (kohya_original, ".lora_down.weight", ".lora_up.weight"),
+    "ComfyUI": (comfy, ".lora_down.weight", ".lora_up.weight"),
+    "SimpleTuner's LyCORIS": (lycoris, ".lora_down.weight", ".lora_up.weight"),
     "diffusers": (diffusers, ".lora.down.weight", ".lora.up.weight"),
     "PEFT": (diffusers, ".lora_A.weight", ".lora_B.weight"),
 }

@@ -96,6 +96,7 @@ def test_of_a_controlnets_repository_the_weights_at_its_root_are_fetched():
 def test_a_loras_repository_has_its_weights_fetched():
     files = ["README.md", "pytorch_lora_weights.safetensors", "image_0.png"]
     assert places.hub_files(files, True, False) == ["pytorch_lora_weights.safetensors"]
+    assert places.hub_files([*files, "another_of_6_GB.safetensors"], True, False) == []
 
 
 def test_a_folder_of_the_hubs_cache_means_the_model_in_it(folder):
