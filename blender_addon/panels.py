@@ -71,7 +71,7 @@ def _draw_action(layout: Any, context: bpy.types.Context) -> None:
 
 
 def _draw_ended(layout: Any, generation: Any) -> None:
-    if generation.end == CANCELLED:
+    if generation.end == CANCELLED and not session.now.refusal:
         kept = f"; finished frames kept: {generation.frames_done}" if generation.frames_done else ""
         layout.label(text=f"Cancelled{kept}", icon="INFO")
     if not generation.folder.exists():

@@ -10,4 +10,6 @@ def disk_sentence(error: OSError) -> str:
         return f"The disk is full ({where}): make room and generate again; frames already done are kept."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{where} cannot be written: choose another output folder or change its permissions."
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{where}: a file lies where a folder is needed; choose another output folder."
     return f"{where}: {error.strerror or error}."
