@@ -91,7 +91,7 @@ def models_found() -> list[str]:
 
 def find_model(name: str) -> str:
     """The absolute path of a model in the models folder or relative to the .blend; any other name as it is."""
-    if name and name != DEMO_MODEL and (models_home() / name).exists():
+    if name and name != DEMO_MODEL and os.path.exists(models_home() / name):  # it raises for no name
         return str(models_home() / name)
     return bpy.path.abspath(name) if name.startswith("//") else name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -32,7 +33,7 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
         raise ModelError(f"{name}: the demo model has no {rest or demo}; choose a model of your own.")
     name = name.strip().strip('"')  # a path copied in Windows' Explorer comes in quotes
     for path in (Path(name).expanduser(), models_folder() / name):
-        if name and _exists(path):
+        if name and os.path.exists(path):
             return _snapshot(path)
     if not HUB_NAME.fullmatch(name):
         raise ModelError(f"{name!r}: is no file or folder, here or in {models_folder()}; choose a model again.")
@@ -92,13 +93,13 @@ def models_found(folder: Path | None = None) -> list[str]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    return sorted(folder.iterdir()) if folder.is_dir() and os.access(folder, os.R_OK) else []
 
 
 def _line(path: Path) -> str:
     """The path of a model and what it is, or what is wrong with it; "" where there is none."""
     folder = _snapshot(path)
-    indices = [index for name in ("model_index.json", "config.json") if _exists(index := folder / name)]
+    indices = [index for name in ("model_index.json", "config.json") if os.path.exists(index := folder / name)]
     try:
         if indices:
             return f"{folder}  ({read_config(indices[0]).get('_class_name', 'of no name')})"
@@ -112,11 +113,4 @@ def _line(path: Path) -> str:
 def _snapshot(path: Path) -> Path:
     """A folder of the hub's cache holds the model of a name in a snapshot of its own."""
     ref = path / "refs" / "main"
-    return path / "snapshots" / ref.read_text(encoding="utf-8").strip() if _exists(ref) else path
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # no permission, or more letters than a name may have
-        return False
+    return path / "snapshots" / ref.read_text(encoding="utf-8").strip() if os.path.exists(ref) else path
