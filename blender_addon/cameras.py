@@ -38,10 +38,10 @@ def camera_view(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px
         scale_x=scene.render.pixel_aspect_x,
         scale_y=scene.render.pixel_aspect_y,
     )
-    world_to_camera = evaluated.matrix_world.normalized().inverted(None)
-    if world_to_camera is None:
+    placed = evaluated.matrix_world.normalized()
+    if not placed.determinant():
         raise CaptureError(f"The camera {camera.name} is scaled to nothing: scale it, or its parents, to 1 to capture.")
-    rigid = np.array(world_to_camera, np.float64)
+    rigid = np.array(placed.inverted(), np.float64)
     return view_of(np.array(projection), rigid, (data.clip_start, data.clip_end), (width_px, height_px), frame, border)
 
 
