@@ -149,7 +149,9 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender's own convention
 
     directory: StringProperty(name="Job", description="The job's folder", subtype="DIR_PATH")
-    scene: StringProperty(name="Scene", description="Whose sequencer; empty: the one shown", options={"HIDDEN"})
+    scene: StringProperty(
+        name="Scene", description="Whose sequencer; empty: the one shown", options={"HIDDEN", "SKIP_SAVE"}
+    )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Lets the artist choose the job's folder."""
@@ -165,8 +167,6 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
             playback.import_job(scene, folder, read_job(folder))
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
-        if getattr(context.workspace, "sequencer_scene", scene) is None:  # from 5.0 on; its Sequencers show nothing
-            context.workspace.sequencer_scene = scene
         return {"FINISHED"}
 
 

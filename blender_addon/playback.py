@@ -40,6 +40,7 @@ def add_strip(
     for file in files[1:]:
         strip.elements.append(file)
     strip[PROVENANCE] = provenance
+    _show(scene)
     return strip
 
 
@@ -76,6 +77,13 @@ def span_of(strip: Any) -> tuple[int, int]:
     if hasattr(strip, "left_handle"):  # 5.2; there the older names warn
         return int(strip.left_handle), int(strip.right_handle)
     return int(strip.frame_final_start), int(strip.frame_final_end)
+
+
+def _show(scene: bpy.types.Scene) -> None:
+    """Gives the scene to workspaces that have chosen none for their Sequencers, which from 5.0 on show nothing then."""
+    for workspace in bpy.data.workspaces:
+        if getattr(workspace, "sequencer_scene", scene) is None:
+            workspace.sequencer_scene = scene
 
 
 def _scale(strip: Any, render: bpy.types.RenderSettings) -> None:

@@ -63,6 +63,15 @@ def test_a_strip_fills_the_render_or_fits_into_one_of_another_shape(scene, tmp_p
     assert (strip.transform.scale_x, strip.transform.scale_y) == (scale, scale)
 
 
+@pytest.mark.skipif(bpy.app.version < (5, 0, 0), reason="every Sequencer shows its window's scene")
+def test_sequencers_without_a_scene_show_the_strips_and_no_other(scene, tmp_path):
+    other = bpy.data.scenes.new("Edit")
+    one, two, *_ = bpy.data.workspaces
+    one.sequencer_scene, two.sequencer_scene = None, other
+    playback.import_job(scene, tmp_path / "job", job_in(tmp_path / "job", [1, 2]))
+    assert one.sequencer_scene == scene and two.sequencer_scene == other
+
+
 def test_a_strip_remembers_how_it_was_made(scene, tmp_path):
     spec = job_in(tmp_path / "job", [1, 2])
     strip = playback.import_job(scene, tmp_path / "job", spec)
@@ -111,6 +120,10 @@ def test_the_import_button_takes_any_job_folder(scene, tmp_path):
     job_in(tmp_path / "ä b", [1, 2])
     assert bpy.ops.t2vz.import_frames(directory=str(tmp_path / "ä b")) == {"FINISHED"}
     assert len(playback.strips_of(scene)) == 1
+
+
+def test_the_import_button_forgets_the_scene_of_the_last_strip():
+    assert bpy.ops.t2vz.import_frames.get_rna_type().properties["scene"].is_skip_save
 
 
 def test_a_view_transform_that_changes_the_colours_is_told(scene):
