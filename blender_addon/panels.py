@@ -43,9 +43,7 @@ def _draw_range(column: Any, settings: Any) -> None:
     scene = settings.id_data
     column.prop(settings, "uses_scene_range", text=f"Scene, {scene.frame_start} to {scene.frame_end}")
     if not settings.uses_scene_range:
-        row = column.row(align=True, heading="Frames")
-        row.prop(settings, "first", text="")
-        row.prop(settings, "last", text="")
+        _draw_all(column.column(align=True), settings, "first", "last")
 
 
 def _draw_action(layout: Any, context: bpy.types.Context) -> None:
