@@ -35,7 +35,7 @@ _KINDS = (  # the first whose pattern is found in a name
     (r"^(input_blocks|time_embedding)\.", _UNET),
     (r"^(encoder|decoder)\.(down|up|mid|conv_in)", "a VAE"),
     (r"^vision_model\.", "an image encoder"),
-    (r"^(text_model|transformer\.resblocks)\.|\.SelfAttention\.", "a text encoder"),
+    (r"^(text_model|transformer\.resblocks)\.|\btoken_embedding\.|\.SelfAttention\.", "a text encoder"),
     (r"^(emb_params|clip_[gl]|<.+>)$|^string_to_param", "a textual inversion"),
     (r"rdb\d|RDB\d|^conv_first\.", "an upscaler"),
 )

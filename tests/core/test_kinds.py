@@ -41,6 +41,7 @@ KINDS = {
     "encoder.down_blocks.0.resnets.0.conv1.weight": "a VAE",
     "time_embedding.linear_1.weight": "a UNet alone",
     "text_model.embeddings.token_embedding.weight": "a text encoder",
+    "embeddings.token_embedding.weight": "a text encoder",
     "encoder.block.0.layer.0.SelfAttention.k.weight": "a text encoder",
     "vision_model.embeddings.class_embedding": "an image encoder",
     "emb_params": "a textual inversion",

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from t2vz_core import original
 from t2vz_core.checkpoints import empty_network
+from t2vz_core.kinds import MODEL, kind
 from t2vz_core.models import ModelError, load
 from t2vz_core.weights import read_config
 from t2vz_core.wire.job import Control, Model
@@ -119,6 +120,14 @@ def test_the_shipped_configurations_are_those_of_the_published_models(family):
 )
 def test_published_names_are_asked_for(family, name):
     assert name in names_of(family)
+
+
+@pytest.mark.parametrize("family", PARAMETERS)
+def test_published_names_with_all_that_training_leaves_make_a_whole_model(family):
+    names = names_of(family)
+    averages = {"model_ema." + name.removeprefix("model.").replace(".", "") for name in names}
+    left = {"model_ema.decay", "betas", "lvlb_weights", "denoiser.sigmas", "global_step", "v_pred", "ztsnr"}
+    assert kind(names | averages | left) == MODEL
 
 
 @cache
