@@ -19,6 +19,7 @@ PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is d
 FACE_COS = -0.35  # what looks more than 110° away from the camera is on the far side of the head
 NOBODY = "No armature is recognised as a person: select it and choose the bones of its joints."
 Character = tuple[bpy.types.Object, np.ndarray]  # armature, (4, 4): the identity, or where its collection is instanced
+BINDS = {"ARMATURE": "object", "SURFACE_DEFORM": "target", "MESH_DEFORM": "object"}  # modifiers: to what they bind
 TOUCH = 0.25  # of the shoulders' width: clothes and walls that near to a joint do not hide it
 MOST_LAYERS = 64  # surfaces of the own body that a ray to a joint goes through
 
@@ -123,19 +124,27 @@ def _characters(depsgraph: bpy.types.Depsgraph) -> tuple[list[Character], list[C
         shown = bare if thing == armature else dressed
         if key not in shown:
             shown[key] = (armature.original, _transform(instance, depsgraph))
-    moved = {mover(thing) for thing in bpy.data.objects} if bare.keys() - dressed.keys() else set()
+    bare = {key: found for key, found in bare.items() if key not in dressed}
+    moved = {mover(thing) for thing in bpy.data.objects} if bare else set()
     return list(dressed.values()), [found for found in bare.values() if found[0] not in moved]
 
 
 def mover(thing: bpy.types.Object) -> bpy.types.Object | None:
-    """The armature that moves an object: by a modifier, or as its parent or a parent's parent."""
-    for modifier in thing.modifiers:
-        if modifier.type == "ARMATURE" and modifier.object is not None:
-            return modifier.object
-    parent = thing.parent
-    while parent is not None and parent.type != "ARMATURE":
-        parent = parent.parent
-    return parent
+    """The armature that moves an object: by a modifier, as a parent, or by way of what the object is bound to."""
+    waiting, known = _carriers(thing), {thing}
+    for item in waiting:
+        if item is None or item in known:
+            continue
+        if item.type == "ARMATURE":
+            return item
+        known.add(item)
+        waiting += _carriers(item)
+    return None
+
+
+def _carriers(thing: bpy.types.Object) -> list[bpy.types.Object | None]:
+    bound = [getattr(each, BINDS[each.type]) for each in thing.modifiers if each.type in BINDS]
+    return [*bound, thing.parent]
 
 
 def _instance_key(instance: bpy.types.DepsgraphObjectInstance) -> tuple[int, ...]:

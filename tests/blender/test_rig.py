@@ -142,7 +142,20 @@ def test_a_metarig_or_mocap_source_beside_a_character_is_nobody(capsys):
     assert (
         abs(person[JOINTS.index("left_hip"), :2] - on_screen(character.data.bones["thigh.L"].head_local)).max() <= 0.5
     )
-    assert f"{spare.name} moves no body" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"{spare.name} moves no body: it is not drawn as a person beside those that do."]
+
+
+@pytest.mark.parametrize("kind, bound", [("SURFACE_DEFORM", "target"), ("MESH_DEFORM", "object")])
+def test_clothes_bound_to_the_body_are_the_characters_own(kind, bound, capsys):
+    armature = metarig()
+    body = box("Body", (0, 0, 1), (0.3, 0.2, 1.6))
+    body.modifiers.new("Armature", "ARMATURE").object = armature
+    before = seen()[0]
+    setattr(box("Shirt", (0, 0, 1.1), (1.2, 0.9, 1.2)).modifiers.new("Bound", kind), bound, body)
+    assert np.array_equal(seen()[0], before)
+    body.hide_render = body.hide_viewport = True  # a cage
+    assert np.array_equal(seen()[0], before) and capsys.readouterr().out == ""
 
 
 def test_what_is_no_human_is_not_drawn_and_the_artist_is_told(capsys):
