@@ -88,8 +88,11 @@ def _first_line(error: Exception) -> str:
 
 def models_found(folder: Path | None = None) -> list[str]:
     """One line per model that lies here: the demo's, then those of the models folder. No weights are read."""
-    folder = folder or models_folder()
-    return [line for path in (DEMO_WEIGHTS, *_inside(DEMO_WEIGHTS), *_inside(folder)) if (line := _line(path))]
+    lines = []
+    for path in (DEMO_WEIGHTS, *_inside(folder or models_folder())):
+        line = _line(path)
+        lines += [line] if line else [_line(inner) for inner in _inside(path)]
+    return [line for line in lines if line]
 
 
 def _inside(folder: Path) -> list[Path]:

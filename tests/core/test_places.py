@@ -123,12 +123,13 @@ def test_the_models_here_are_listed_with_what_they_are(folder):
     here = folder.parent
     (here / "notes.txt").touch()
     (here / "broken.safetensors").touch()
-    for name, key in {"lora": "lora_unet_x.lora_down.weight", "whole": "first_stage_model.x"}.items():
+    (here / "loras").mkdir()
+    for name, key in {"loras/a": "lora_unet_x.lora_down.weight", "whole": "first_stage_model.x"}.items():
         save_file({key: torch.zeros(1)}, here / f"{name}.safetensors")
     assert [line for line in models_found(here) if line.startswith(str(here))] == [
         f"{folder}  (StableDiffusionPipeline)",
         f"{here / 'broken.safetensors'}: is no safetensors file, or cut off; copy or download it again.",
-        f"{here / 'lora.safetensors'}  (a LoRA)",
+        f"{here / 'loras/a.safetensors'}  (a LoRA)",
         f"{here / 'whole.safetensors'}  (a whole model)",
     ]
 
