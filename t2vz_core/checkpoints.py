@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .kinds import kind
 from .weights import ModelError, read_config, read_weights, weight_files
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ def _fitting(network: Module, weights: dict[str, Tensor], what: str, is_strict: 
     if missing := sorted(wanted - weights.keys()):
         raise ModelError(f"{what} lacks weights ({missing[0]}, …): it is damaged or of another kind; choose another.")
     if is_strict and (more := sorted(weights.keys() - wanted)):
-        raise ModelError(f"{what} has strange weights ({more[0]}, …): it is of another kind; choose another.")
+        other = kind(more) or "of another kind"
+        raise ModelError(f"{what} has strange weights ({more[0]}, …): it is {other}; choose another.")
     return {key: weights[key] for key in wanted}
 
 

@@ -195,8 +195,8 @@ def test_a_controlnet_of_another_kind_is_refused(good, tmp_path):
     path = write_controlnet(tmp_path / "control") / "diffusion_pytorch_model.safetensors"
     weights = load_file(path)
     save_file({**weights, "task_embedding": torch.zeros(6, 32)}, path)
-    assert "is a union ControlNet" in sentence(good, (Control(model=str(path)),))
-    assert "strange weights (task_embedding" in sentence(good, (Control(model=str(path.parent)),))
+    for model in (path, path.parent):
+        assert "is a union ControlNet" in sentence(good, (Control(model=str(model)),))
     save_file({key: weight for key, weight in weights.items() if "attentions.1." not in key}, path)
     for model in (path, path.parent):
         assert "of another kind" in sentence(good, (Control(model=str(model)),))
