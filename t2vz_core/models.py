@@ -28,6 +28,7 @@ from .wire.job import Control, Model
 __all__ = ["ModelError", "Networks", "load", "models_found"]
 
 INSTRUCT_CHANNELS = 8
+SHARED = ("cross_attention_dim", "block_out_channels", "layers_per_block")  # alike in a ControlNet and its UNet
 CPU = torch.device("cpu")
 DISTILLED = re.compile(r"turbo|lightning|hyper-?sd", re.IGNORECASE)  # only their names tell them
 SHARE = 0.5  # of the memory that is free beside the UNet; the rest is for the work
@@ -220,6 +221,7 @@ def _controlnet(control: Control, model: Model, base: Checkpoint, prefers_half: 
         checkpoint = open_controlnet_folder(path, prefers_half, model.allow_pickle)
     else:
         checkpoint = open_controlnet_file(path, unet, model.allow_pickle)
-    if checkpoint.configs["controlnet"].get("cross_attention_dim") != unet.get("cross_attention_dim"):
+    theirs = checkpoint.configs["controlnet"]
+    if any(theirs[key] != unet[key] for key in SHARED if key in theirs and key in unet):
         raise ModelError(f"{path}: was not made for models like {base.path} ({base.family}); choose one that was.")
     return checkpoint

@@ -186,6 +186,13 @@ def test_a_controlnet_of_another_family_is_refused(good, tmp_path):
     assert "was not made for models like" in said
 
 
+@pytest.mark.parametrize("key", ["block_out_channels", "layers_per_block"])
+def test_a_controlnet_of_another_size_than_its_model_is_refused(good, tmp_path, key):
+    path = write_controlnet(tmp_path / "control")
+    edit(path / "config.json", **{key: 1})
+    assert f"{path}: was not made for models like" in sentence(good, (Control(model=str(path)),))
+
+
 def test_a_whole_model_is_no_controlnet_and_no_lora(good):
     assert f"{good}: has no config.json; choose a ControlNet's" in sentence(good, (Control(model=str(good)),))
     assert "LoRA" in sentence(good, loras=(Lora(str(good / "unet")),))
