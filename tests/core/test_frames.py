@@ -61,6 +61,14 @@ def test_a_range_is_cut_to_the_frames_there_are(folder):
         frames.numbers(5, 6)
 
 
+def test_a_job_that_failed_before_its_first_frame_may_be_mended(folder):
+    Frames(folder, SPEC)
+    mended = dataclasses.replace(SPEC, sampling=Sampling(seed=1))
+    Frames(folder, mended).write(3, PICTURE)
+    with pytest.raises(Fault, match="earlier version of this job"):
+        Frames(folder, SPEC)
+
+
 @pytest.mark.parametrize("change", ["spec", "pass"])
 def test_frames_of_another_spec_are_refused_and_kept(folder, change):
     Frames(folder, SPEC).write(3, PICTURE)
