@@ -72,10 +72,11 @@ class RenderState:
 
     def _of_modifiers(self, item: bpy.types.Object) -> Iterator[Difference]:
         """A simulation that is not baked starts anew at any change of its object, and would be lost."""
-        if not _is_unbaked(item):
+        unbaked = _unbaked(item)
+        if not unbaked:
             yield from _of_modifiers(item)
         elif not item.hide_render:
-            self.note(f"{item.name}: its simulation is not baked, so it is captured as the viewport plays it.")
+            self.note(f"{unbaked}: the simulation is not baked, so it is captured as the viewport plays it.")
 
 
 def _of_objects() -> Iterator[Difference]:
@@ -100,15 +101,16 @@ def _of_modifiers(item: bpy.types.Object) -> Iterator[Difference]:
         yield system.settings, "child_percent", system.settings.rendered_child_count
 
 
-def _is_unbaked(item: bpy.types.Object) -> bool:
-    """Whether the object is simulated frame after frame, and the result only lies in memory."""
+def _unbaked(item: bpy.types.Object) -> str:
+    """The name of what is simulated frame after frame, the result lying in memory alone; empty if nothing is."""
     caches = [modifier.point_cache for modifier in item.modifiers if modifier.type in ("CLOTH", "SOFT_BODY")]
-    caches += [
-        each.point_cache for each in item.particle_systems if each.settings.type == "EMITTER" or each.use_hair_dynamics
-    ]
-    if item.rigid_body is not None:
-        caches += [scene.rigidbody_world.point_cache for scene in item.users_scene if scene.rigidbody_world]
-    return not all(cache.is_baked for cache in caches)
+    for system in item.particle_systems:
+        if system.settings.type == "EMITTER" or system.use_hair_dynamics:
+            caches.append(system.point_cache)
+    if not all(cache.is_baked for cache in caches):
+        return item.name
+    worlds = [scene.rigidbody_world for scene in item.users_scene] if item.rigid_body else []
+    return "" if all(world is None or world.point_cache.is_baked for world in worlds) else "Rigid bodies"
 
 
 def _of_data(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> Iterator[Difference]:
@@ -125,7 +127,8 @@ def _of_data(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> Iterato
         for node in tree.nodes if tree.type == "GEOMETRY" else ():
             if node.bl_idname == "GeometryNodeIsViewport":
                 yield node, "mute", True  # a mute one says no
-    yield scene.render, "simplify_subdivision", scene.render.simplify_subdivision_render
+    for name in ("simplify_subdivision", "simplify_child_particles"):
+        yield scene.render, name, getattr(scene.render, f"{name}_render")
 
 
 def _layers(layer: bpy.types.LayerCollection) -> Iterator[bpy.types.LayerCollection]:

@@ -50,7 +50,7 @@ def test_a_simulation_that_is_not_baked_is_played_on_and_not_lost():
         seen.append(_height(cloth))
     assert seen[0] == pytest.approx(played, abs=1e-6) and seen[1] < seen[0] - 0.02
     assert cloth.modifiers["cloth"].point_cache.info == kept
-    assert notes == ["cloth: its simulation is not baked, so it is captured as the viewport plays it."]
+    assert notes == ["cloth: the simulation is not baked, so it is captured as the viewport plays it."]
 
 
 def test_a_baked_simulation_is_captured_with_the_renders_modifiers():
@@ -65,6 +65,25 @@ def test_a_baked_simulation_is_captured_with_the_renders_modifiers():
     assert cloth.modifiers["smooth"].levels == 1
     run.close()
     assert cache.is_baked and cache.info == kept
+
+
+def test_rigid_bodies_fall_on_and_are_named_once():
+    case = stage.fresh()
+    bpy.ops.rigidbody.world_add()
+    case.scene.rigidbody_world.collection = bpy.data.collections.new("falling")
+    for x in (-2, 2):
+        stone = add(case, f"stone {x}", bpy.ops.mesh.primitive_cube_add, size=1, location=(x, 0, 5))
+        smooth = stone.modifiers.new("smooth", "SUBSURF")
+        smooth.levels, smooth.render_levels = 0, 1
+        case.scene.rigidbody_world.collection.objects.link(stone)
+    for number in range(1, 13):
+        case.scene.frame_set(number)
+    heights, notes = [], []
+    asked = Wanted(64, 48, frozenset({"depth"}))
+    for _ in capture(case.scene, case.scene.view_layers[0], asked, (10, 12), notes.append):
+        heights.append(stone.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world.translation.z)
+    assert heights[1] < heights[0] - 0.2 < 4.6
+    assert notes == ["Rigid bodies: the simulation is not baked, so it is captured as the viewport plays it."]
 
 
 def _falling_cloth() -> tuple[Case, bpy.types.Object]:
