@@ -99,8 +99,9 @@ def _scale(name: str, rank: int, settings: dict[str, Any]) -> float:
     """α/r of a layer whose α is not beside its matrices; with rsLoRA α/√r (arXiv 2312.03732)."""
     part, _, layer = name.partition("/")
     own = settings.get(f"{part}.alpha_pattern") or {}
-    ends = ((f"_{end.removeprefix('^').replace('.', '_')}", alpha) for end, alpha in own.items())
-    alpha = next((alpha for end, alpha in ends if f"_{layer}".endswith(end)), settings.get(f"{part}.lora_alpha", rank))
+    ends = ((end.removeprefix("^").removeprefix("text_model.").replace(".", "_"), alpha) for end, alpha in own.items())
+    owns = (alpha for end, alpha in ends if f"_{layer}".endswith(f"_{end}"))
+    alpha = next(owns, settings.get(f"{part}.lora_alpha", rank))
     return alpha / (math.sqrt(rank) if settings.get(f"{part}.use_rslora") else rank)
 
 

@@ -215,6 +215,17 @@ def test_a_dora_says_how_long_the_changed_weights_are(tmp_path, folder, plain, m
     torch.testing.assert_close(half, (weight + changed) / 2)
 
 
+@pytest.mark.parametrize("end", ["q_proj", f"text_model.{TEXT_LAYER}"])
+def test_a_layer_of_the_text_encoder_may_have_a_scale_of_its_own(tmp_path, folder, plain, matrices, end):
+    down, up, change = matrices[TEXT_LAYER]
+    name = diffusers(TEXT_LAYER)
+    weights = {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
+    said = json.dumps({"text_encoder.lora_alpha": 9, "text_encoder.alpha_pattern": {end: ALPHA}})
+    path = write(tmp_path / "a.safetensors", weights, {"lora_adapter_metadata": said})
+    networks = load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
+    torch.testing.assert_close(layer(networks, TEXT_LAYER), layer(plain, TEXT_LAYER) + change)
+
+
 @pytest.mark.parametrize(
     ("said", "scale"),
     [
