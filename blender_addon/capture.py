@@ -105,7 +105,7 @@ class _Run:
         note: Callable[[str], None],
     ):
         self.scene, self.view_layer, self.wanted = scene, view_layer, wanted
-        self.state = RenderState(scene, view_layer, self.note)
+        self.state = RenderState(scene, view_layer, self.note, wanted.target)
         self.pixels = pixel_centres(wanted.width_px, wanted.height_px)
         self.told: set[str] = set()
         self.tell = note
@@ -125,8 +125,7 @@ class _Run:
     def frames(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
         anchor = before = None
         for number in numbers:
-            self.scene.frame_set(number)
-            self.state.apply()
+            self.state.show_frame(number)
             now = self._moment()
             if before is None and not now.sight.snapshot.bodies and (now.pose is None or not len(now.pose)):
                 raise CaptureError(
@@ -178,6 +177,8 @@ class _Run:
         if self.wanted.target is None:
             return None
         target, bone = self.wanted.target.evaluated_get(depsgraph), self.wanted.bone
+        if not self.wanted.target.visible_get(view_layer=self.view_layer):
+            self.note(f"{target.name} is not shown in the view layer: unless it moves what is, it is not followed.")
         if not bone:
             return np.array(target.matrix_world.translation)
         if target.pose is None or bone not in target.pose.bones:

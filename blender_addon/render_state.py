@@ -26,35 +26,50 @@ class RenderState:
 
     The evaluated scene that Blender gives to scripts is the viewport's; a render hides other objects, has other
     modifiers and finer subdivision. What appears and disappears in renders is in sight all the time: whoever reads
-    leaves it out. `note` is told of simulations that must be left alone.
+    leaves it out, and so is `target`. `note` is told of simulations that must be left alone.
     """
 
-    def __init__(self, scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, note: Callable[[str], None] = print):
-        self.scene, self.view_layer, self.note = scene, view_layer, note
-        self.before: list[tuple[bpy.types.ID, Difference]] = []
+    def __init__(
+        self,
+        scene: bpy.types.Scene,
+        view_layer: bpy.types.ViewLayer,
+        note: Callable[[str], None] = print,
+        target: bpy.types.Object | None = None,
+    ):
+        self.scene, self.view_layer, self.note, self.target = scene, view_layer, note, target
+        self.before: dict[tuple[object, str], tuple[bpy.types.ID, object]] = {}
         self.opened: list[bpy.types.Object] = []
         self.selected = [item for item in self._objects() if item.select_get(view_layer=view_layer)]
 
-    def apply(self) -> None:
-        """Called at every frame, because any of the switches can be animated."""
+    def show_frame(self, number: int) -> None:
+        """Goes to a frame, where any of the switches may be animated."""
+        self.scene.frame_set(number)
+        if self._apply():
+            self.scene.frame_set(number)  # Blender does not animate what is hidden
+            self._apply()
+
+    def _apply(self) -> bool:
+        """Whether it turned something that was not turned before."""
+        known = len(self.before) + len(self.opened)
         for item in self._objects():
             if item.hide_get(view_layer=self.view_layer):
                 item.hide_set(False, view_layer=self.view_layer)
                 self.opened.append(item)
         for owner, name, value in self._wanted():
             if (now := getattr(owner, name)) != value:
-                self.before.append((owner.id_data, (owner, name, now)))
+                self.before.setdefault((owner, name), (owner.id_data, now))
                 setattr(owner, name, value)
+        return len(self.before) + len(self.opened) > known
 
     def restore(self) -> None:
-        for holder, (owner, name, value) in reversed(self.before):
+        for (owner, name), (holder, value) in reversed(self.before.items()):
             with suppress(ReferenceError):  # another add-on's handler may have removed it
                 holder.name  # noqa: B018 (raises where the owner is gone with its holder)
                 setattr(owner, name, value)
         for item in self.opened:
             with suppress(ReferenceError):
                 item.hide_set(True, view_layer=self.view_layer)
-        self.before, self.opened = [], []
+        self.before, self.opened = {}, []
         self.view_layer.update()  # only what is in sight can be selected
         for item in self.selected:
             with suppress(ReferenceError, RuntimeError):  # or has taken it out of the view layer
@@ -65,7 +80,7 @@ class RenderState:
         return filter(None, self.view_layer.objects)
 
     def _wanted(self) -> Iterator[Difference]:
-        yield from _of_objects()
+        yield from _of_objects(self.target)
         for item in bpy.data.objects:
             yield from self._of_modifiers(item)
         yield from _of_data(self.scene, self.view_layer)
@@ -79,13 +94,13 @@ class RenderState:
             self.note(f"{unbaked}: the simulation is not baked, so it is captured as the viewport plays it.")
 
 
-def _of_objects() -> Iterator[Difference]:
+def _of_objects(target: bpy.types.Object | None) -> Iterator[Difference]:
     for item in bpy.data.objects:
         for driver in item.animation_data.drivers if item.animation_data else ():
             if driver.data_path.rpartition(".")[2] in SWITCHES:
                 yield driver, "mute", True
-        # Blender no longer animates what is hidden: it would never appear again.
-        yield item, "hide_viewport", item.hide_render and not is_animated(item, "hide_render")
+        # Hidden, it would not be animated any more, and never appear again.
+        yield item, "hide_viewport", item.hide_render and not (item == target or is_animated(item, "hide_render"))
         yield item, "show_instancer_for_viewport", item.show_instancer_for_render
 
 

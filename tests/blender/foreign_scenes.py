@@ -16,6 +16,20 @@ def appearing() -> Case:
     return case
 
 
+def moving_out_of_sight() -> Case:
+    """What is animated and, being heavy, not shown in the viewport: by its screen, its collection, its eye."""
+    case = scenes.perspective()
+    shut = bpy.data.collections.new("shut")
+    case.scene.collection.children.link(shut)
+    for name, y in (("screen", -2), ("collection", -1), ("eye", 0)):
+        animate(_cube(case, name), "location", (-2, y, 1), (1.5, y, 2))
+    shut.objects.link(case.scene.objects["collection"])
+    case.scene.collection.objects.unlink(case.scene.objects["collection"])
+    case.scene.objects["screen"].hide_viewport = shut.hide_viewport = True
+    case.scene.objects["eye"].hide_set(True)
+    return case
+
+
 def driven_switches() -> Case:
     """A rig that shows itself in the viewport otherwise than in renders."""
     case = scenes.perspective()
@@ -131,6 +145,6 @@ def _asks_for_the_viewport(item: bpy.types.Object) -> None:
 
 
 ALL = (
-    appearing, driven_switches, finer_in_renders, strewn, metaballs_of_one_data, unseen_instances,
+    appearing, moving_out_of_sight, driven_switches, finer_in_renders, strewn, metaballs_of_one_data, unseen_instances,
     overridden_material, transparent_group, broken_mesh,
 )  # fmt: skip

@@ -65,6 +65,29 @@ def test_the_shift_follows_an_object_on_screen():
     assert np.abs(moved - later.shift_px).max() < 0.5
 
 
+@pytest.mark.parametrize("hidden", ["hide_viewport", "hide_render"])
+def test_the_shift_follows_an_empty_that_is_hidden(hidden: str):
+    case = stage.fresh()
+    handle = bpy.data.objects.new("handle", None)
+    case.scene.collection.objects.link(handle)
+    animate(handle, "location", (0, 0, 0), (1, 0, 0))
+    shown = captured(case, source="object", target=handle)[0][1].shift_px
+    setattr(handle, hidden, True)
+    assert captured(case, source="object", target=handle)[0][1].shift_px == shown
+    assert shown[0] > 5
+
+
+def test_a_target_outside_of_the_view_layer_is_named():
+    case = stage.fresh()
+    handle, apart = bpy.data.objects.new("handle", None), bpy.data.collections.new("apart")
+    case.scene.collection.children.link(apart)
+    apart.objects.link(handle)
+    case.scene.view_layers[0].layer_collection.children["apart"].exclude = True
+    assert captured(case, source="object", target=handle)[1] == [
+        "handle is not shown in the view layer: unless it moves what is, it is not followed."
+    ]
+
+
 def test_an_objects_own_movement_is_told_from_the_cameras():
     case = stage.fresh()
     ball = case.scene.objects["ball"]
