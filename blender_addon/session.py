@@ -20,6 +20,7 @@ from .jobs import is_job
 
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01
+WARM_S = 600.0  # so long after a generation the model is kept loaded; then its memory is the artist's again
 EDITORS = {"VIEW_3D", "SEQUENCE_EDITOR"}
 Conclude = Callable[[Generation, bpy.types.Scene], None]
 
@@ -104,6 +105,7 @@ def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
 def begin(generation: Generation, scene: bpy.types.Scene, conclude: Conclude = import_strip) -> None:
     """Drives a generation beside the artist's work; `conclude` is called when it has finished in its scene."""
     now.generation, now.scene_uid, now.conclude, now.refusal = generation, scene.session_uid, conclude, ""
+    _forget(stop_engine)
     bpy.app.timers.register(tick, persistent=True)
 
 
@@ -120,8 +122,15 @@ def tick() -> float | None:
     if _shown(generation) != before:
         redraw()
     if generation.end is not None:
+        _forget(stop_engine)
+        bpy.app.timers.register(stop_engine, first_interval=WARM_S, persistent=True)
         return None
     return CAPTURE_TICK_S if generation.is_capturing and not now.waits_for else TICK_S
+
+
+def _forget(timer: Callable[[], float | None]) -> None:
+    if bpy.app.timers.is_registered(timer):
+        bpy.app.timers.unregister(timer)
 
 
 def _advance(generation: Generation) -> None:
@@ -212,8 +221,8 @@ def register() -> None:
 def unregister() -> None:
     for name, handler in HANDLERS:
         getattr(bpy.app.handlers, name).remove(handler)
-    if bpy.app.timers.is_registered(tick):
-        bpy.app.timers.unregister(tick)
+    for timer in (tick, stop_engine):
+        _forget(timer)
     if now.is_busy:
         now.generation.fail("The add-on was disabled, which ended it.")
     stop_engine()

@@ -162,6 +162,19 @@ def test_a_finished_generation_leaves_one_strip_and_the_frame_where_it_was(scene
     assert getattr(bpy.context.workspace, "sequencer_scene", scene) == scene  # from 5.0 on it must be chosen
 
 
+def test_the_engine_is_kept_for_a_while_and_then_lets_its_memory_go(scene, painter):
+    generate(scene)
+    to_the_end()
+    assert session.now.warm_engine.is_running and bpy.app.timers.is_registered(session.stop_engine)
+    generate(scene)
+    assert not bpy.app.timers.is_registered(session.stop_engine)
+    to_the_end()
+    worker = session.now.warm_engine
+    assert session.stop_engine() is None and not worker.is_running
+    generate(scene)
+    assert to_the_end().end == "finished"
+
+
 def test_a_capture_waits_while_the_scene_plays_and_says_so(scene, painter, monkeypatch):
     generate(scene)
     with monkeypatch.context() as playing:
