@@ -82,7 +82,7 @@ def _draw_ended(layout: Any, generation: Any) -> None:
 
 def _draw_words(layout: Any, context: bpy.types.Context, text: str, icon: str) -> None:
     """A sentence in as many lines as the sidebar needs."""
-    if not text:
+    if not text.strip():
         return
     scale = context.preferences.system.ui_scale
     blf.size(0, context.preferences.ui_styles[0].widget.points * scale)
