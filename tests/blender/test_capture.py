@@ -160,7 +160,7 @@ def test_what_was_not_there_at_the_anchor_was_not_visible_there():
     ball = case.scene.objects["ball"]
     animate(ball, "hide_render", True, False)
     (anchor, later), _ = captured(case)
-    assert number_of(ball) not in anchor.ids
+    assert number_of(ball) not in anchor.ids and number_of(ball) in later.ids
     assert not later.visible[later.ids == number_of(ball)].any()
 
 
