@@ -73,7 +73,7 @@ def reader(path: Path) -> Callable[[str], Tensor]:
     """Reads one tensor of a .safetensors file by its name, on the CPU, mapped from the disk.
 
     Raises:
-        ModelError: the file is broken, or holds numbers in a format that this engine does not know; reading raises it too.
+        ModelError: the file is broken, or its numbers have a format that this engine does not know; so does reading.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -75,7 +75,8 @@ def test_a_frame_depends_neither_on_its_chunk_nor_on_the_range(
     make(tmp_path, spec, nets, numbers=[3, 5], chunk=1)
     part = torch.cat(latents)
     assert part.shape[0] == 2
-    assert (part - whole[[2, 4]]).abs().max() <= 1e-4
+    rounding = 1e-5 * whole.abs().max()  # a few steps on random networks take latents to 60
+    assert (part - whole[[2, 4]]).abs().max() <= max(1e-4, rounding)
     assert (whole[1:] - whole[:1]).abs().amax(dim=(1, 2, 3)).min() > 1e-2  # frames differ from their anchor
 
 
