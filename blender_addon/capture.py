@@ -207,7 +207,7 @@ class _Run:
     def _shift(self, now: _Moment, anchor: _Moment, where: np.ndarray, visible: np.ndarray) -> tuple[float, float]:
         moved = np.zeros(2)
         if self.wanted.source in ("camera", "sum") or now.target is None:
-            moved += shift(where, visible, self.pixels)
+            moved += shift(where, visible, self.pixels, np.isfinite(now.sight.surface.depth))
         if self.wanted.source in ("object", "own", "sum") and now.target is not None:
             held = anchor.sight.snapshot.view
             moved += _travelled(now.sight.snapshot.view if self.wanted.source == "object" else held, now.target)

@@ -130,16 +130,20 @@ def _points_before(body: Body, before: Body | None, triangle: np.ndarray, weight
     return transformed(before.matrix[:3], local_points(shape, triangle, weight))
 
 
-def shift(where: np.ndarray, visible: np.ndarray, pixels: np.ndarray) -> tuple[float, float]:
+def shift(where: np.ndarray, visible: np.ndarray, pixels: np.ndarray, is_surface: np.ndarray) -> tuple[float, float]:
     """The one movement of the content, x right y down in px, that fits the flow best.
 
-    Least squares, made robust to parts that move otherwise (Tukey's biweight around the median, reweighted).
+    Least squares, made robust to parts that move otherwise (Tukey's biweight around the median, reweighted). The sky,
+    which stands still when the camera travels, has no say unless there is hardly anything else.
 
     Args:
         where: (n, 2) px, where the points were.
         visible: (n,) bool, whether they were visible there.
         pixels: (n, 2) px, where they are now.
+        is_surface: (n,) bool, whether they are more than sky.
     """
+    if is_surface.mean() > ENOUGH:
+        where, visible, pixels = where[is_surface], visible[is_surface], pixels[is_surface]
     flow = (pixels - where)[visible] if visible.mean() > ENOUGH else pixels - where
     flow = flow[:: max(1, len(flow) // MOST_FLOWS)]
     centre = np.median(flow, axis=0)

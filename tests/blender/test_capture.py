@@ -49,6 +49,16 @@ def test_the_content_moves_against_the_camera():
     assert up.shift_px[1] > 2
 
 
+def test_a_lone_thing_before_an_empty_sky_tells_the_movement():
+    case = stage.fresh()
+    bpy.data.objects.remove(case.scene.objects["ground"])
+    animate(case.scene.camera, "location", (1, -8, 3.5), (1.5, -8, 3.5))
+    (anchor, later), _ = captured(case)
+    ball = number_of(case.scene.objects["ball"])
+    moved = centre_of(later.ids == ball) - centre_of(anchor.ids == ball)
+    assert moved[0] < -2 and later.shift_px == pytest.approx(moved, rel=0.1, abs=0.1)
+
+
 def test_a_small_fast_object_does_not_carry_the_picture_along():
     case = stage.fresh()
     animate(case.scene.objects["ball"], "location", (-2, 0, 1.2), (2, 0, 1.2))
