@@ -203,8 +203,9 @@ class Coherence(_Section):
 
     def draw_fields(self, layout: Any, settings: Any) -> None:
         """Attention, background, fusion."""
-        _draw_all(layout, settings.coherence, "attention", "anchor_every", "anchor_weight")
-        _draw_all(layout, settings.coherence, "fusion", "fusion_disturbed", "smoothing")
+        _draw_all(layout, settings.coherence, "attention", "anchor_every", "anchor_weight", "fusion")
+        layout.prop(settings.coherence, "fusion_disturbed", text="Near Motion")
+        _draw_all(layout, settings.coherence, "smoothing")
         if settings.coherence.smoothing:
             layout.prop(settings, "foreground")
             _draw_all(layout, settings.coherence, "smoothing_until", "keeps_variance")
