@@ -126,6 +126,11 @@ def local_points(shape: Shape, triangle: np.ndarray, weight: np.ndarray) -> np.n
     return np.einsum("nk,nki->ni", weight, shape.points[shape.triangles[triangle]], dtype=np.float64)
 
 
+def world_points(body: Body, triangle: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Points (n, 3) float64 on triangles (n,) of a body, in the world."""
+    return transformed(body.matrix[:3], local_points(body.shape, triangle, weight))
+
+
 def camera_normals(snapshot: Snapshot, surface: Surface) -> np.ndarray:
     """Shading normals (n, 3) float64, unit, towards the viewer, 0 where there is nothing.
 

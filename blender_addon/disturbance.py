@@ -9,7 +9,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from .bodies import Body, Sight, Snapshot, Surface, local_points
+from .bodies import Body, Sight, Snapshot, Surface, world_points
 from .projection import transformed
 
 STEP = 8  # every so many pixels are measured: a cell of the latents
@@ -32,7 +32,7 @@ def disturbed(here: Sight, there: Sight) -> np.ndarray:
     if not moved:
         return np.zeros(len(here.surface.body), bool)
     numbers = np.arange(len(here.surface.body)).reshape(view.height_px, view.width_px)[::STEP, ::STEP]
-    near = _are_near(_world_points(here.snapshot, here.surface.part(numbers.ravel())), _boxes(moved, here, there))
+    near = _are_near(_points_seen(here.snapshot, here.surface.part(numbers.ravel())), _boxes(moved, here, there))
     spread = near.reshape(numbers.shape).repeat(STEP, 0).repeat(STEP, 1)[: view.height_px, : view.width_px]
     stands = np.array([body.key not in moved for body in here.snapshot.bodies] + [False])
     return spread.ravel() & stands[here.surface.body]
@@ -82,11 +82,9 @@ def _are_near(points: np.ndarray, boxes: list[Box]) -> np.ndarray:
     return near
 
 
-def _world_points(snapshot: Snapshot, surface: Surface) -> np.ndarray:
+def _points_seen(snapshot: Snapshot, surface: Surface) -> np.ndarray:
     """(n, 3) float64, infinitely far where nothing is seen."""
     points = np.full((len(surface.body), 3), np.inf)
     for index, group in surface.groups():
-        body = snapshot.bodies[index]
-        local = local_points(body.shape, surface.triangle[group], surface.weight[group])
-        points[group] = transformed(body.matrix[:3], local)
+        points[group] = world_points(snapshot.bodies[index], surface.triangle[group], surface.weight[group])
     return points

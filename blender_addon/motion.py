@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bodies import Body, Shape, Sight, Snapshot, local_points, look
-from .projection import depths, is_inside, pixel_centres, places, sky_places, transformed
+from .bodies import Body, Shape, Sight, Snapshot, look, world_points
+from .projection import depths, is_inside, pixel_centres, places, sky_places
 from .raster import NONE, samples_at
 
 MISSING = -2  # the index of a body that was not there
@@ -125,9 +125,9 @@ def _cut_alike(there: Snapshot, befores: list[Body | None]) -> Snapshot:
 def _points_before(body: Body, before: Body | None, triangle: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """World points (n, 3) at the other frame of points on a body's triangles."""
     if before is None:
-        return transformed(body.matrix[:3], local_points(body.shape, triangle, weight))
-    shape = before.shape if before.shape.triangles is body.shape.triangles else body.shape
-    return transformed(before.matrix[:3], local_points(shape, triangle, weight))
+        return world_points(body, triangle, weight)
+    is_alike = before.shape.triangles is body.shape.triangles
+    return world_points(before if is_alike else replace(before, shape=body.shape), triangle, weight)
 
 
 def shift(where: np.ndarray, visible: np.ndarray, pixels: np.ndarray, is_surface: np.ndarray) -> tuple[float, float]:
