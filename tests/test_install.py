@@ -4,23 +4,19 @@ import ast
 import json
 import platform
 import re
-import signal
 import subprocess
 import sys
-import time
 import tomllib
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from installer import accelerator, blenders, engine, pip, runner, wheel
+from installer import accelerator, blenders, engine, pip, wheel
 from installer.console import Stop
 from installer.engine import requirements
 from installer.environment import Environment, State
 from installer.extension import build_extension, stamped_manifest
-from installer.process import child
 
 ROOT = Path(__file__).parents[1]
 
@@ -212,56 +208,3 @@ def test_missing_libraries_of_the_system_are_named_as_packages(monkeypatch, tmp_
     ldd = "\tlibSM.so.6 => not found\n\tlibXrender.so.1 => not found\n\tlibm.so.6 => /lib/libm.so.6 (0x1)\n"
     monkeypatch.setattr(blenders, "output_of", lambda command: ldd)
     assert blenders.missing_libraries(Environment(tmp_path)) == ["libsm6", "libxrender1"]
-
-
-def test_a_suite_without_a_report_counts_as_failed(tmp_path):
-    assert runner.judged("bpy", tmp_path / "none.xml", "ended with -11").failed == 1
-
-
-def test_a_suite_is_judged_by_its_report_though_its_process_hangs(monkeypatch, tmp_path):
-    monkeypatch.setattr(runner, "LEAVE_S", 0.2)
-    xml = '<testsuites><testsuite tests="5" failures="1" errors="1" skipped="1"/></testsuites>'
-    code = f"import sys, time; open(sys.argv[-1], 'w').write({xml!r}); time.sleep(60)"
-    suite = runner.Suite("hangs", (sys.executable, "-c", code))
-    (result,) = runner.run_all([suite], tmp_path, tmp_path)
-    assert (result.passed, result.failed, result.skipped) == (2, 2, 1)
-
-
-def test_suites_of_like_names_have_a_report_each(tmp_path):
-    xml = '<testsuites><testsuite tests="{}"/></testsuites>'
-    code = "import sys; open(sys.argv[-1], 'w').write({!r})"
-    names = ("Blender 5.2.2", "Blender 5.2.3", "Blender 5.2.2, installed zip")
-    commands = [(sys.executable, "-c", code.format(xml.format(tests))) for tests in (1, 2, 3)]
-    results = runner.run_all(list(map(runner.Suite, names, commands)), tmp_path, tmp_path)
-    assert {result.name: result.passed for result in results} == dict(zip(names, (1, 2, 3)))
-
-
-def test_a_suite_that_takes_too_long_has_failed_and_leaves_no_process(monkeypatch, tmp_path):
-    monkeypatch.setattr(runner, "LIMIT_S", 1.5)
-    code = "import subprocess; subprocess.run(['sleep', '3.1415'])"
-    (result,) = runner.run_all([runner.Suite("slow", (sys.executable, "-c", code))], tmp_path, tmp_path)
-    assert result.failed == 1 and "took longer" in result.remark
-    assert soon_gone(b"sleep\x003.1415\x00")
-
-
-def test_neither_a_child_nor_its_own_children_outlive_the_block():
-    code = "import subprocess; subprocess.Popen(['sleep', '3.1416']); print('up', flush=True); input()"
-    with child([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()
-    assert process.returncode == -signal.SIGTERM and soon_gone(b"sleep\x003.1416\x00")
-
-
-def soon_gone(command: bytes) -> bool:
-    """Whether no process has this command line, within the moments that a killed one may take to end."""
-    last = time.monotonic() + 5
-    while is_running(command) and time.monotonic() < last:
-        time.sleep(0.05)
-    return not is_running(command)
-
-
-def is_running(command: bytes) -> bool:
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if path.read_bytes() == command:
-                return True
-    return False

@@ -1,14 +1,14 @@
-"""The panel draws what there is to choose and to know; its buttons drive a generation."""
+"""The panel draws what there is to choose and to know."""
 
-import time
 from types import SimpleNamespace
 
 import blf
 import bpy
 import pytest
 
-from blender_addon import operators, panels, playback, preferences, properties, rig, scene_job, session
+from blender_addon import panels, playback, preferences, properties, rig, scene_job, session
 from t2vz_core.wire import presets
+from tests.blender.driving import generate, to_the_end, until
 
 
 class Layout:
@@ -58,24 +58,6 @@ def drawn(section):
     panel = SimpleNamespace(layout=layout, draw_fields=lambda *words: section.draw_fields(None, *words))
     section.draw(panel, context)
     return layout.drawn
-
-
-def generate(scene):
-    session.begin(scene_job.generation_of(scene, session.engine()), scene)
-
-
-def until(is_so, limit_s=20.0):
-    """Calls the timer as Blender would."""
-    last = time.monotonic() + limit_s
-    while not is_so():
-        assert time.monotonic() < last, "waited in vain"
-        session.tick()
-        time.sleep(0.02)
-
-
-def to_the_end():
-    until(lambda: not session.now.is_busy)
-    return session.now.generation
 
 
 def test_the_panel_is_in_the_viewport_and_in_the_sequencer():
@@ -152,29 +134,6 @@ def test_a_busy_panel_shows_stage_step_and_time_left_and_offers_to_cancel(scene,
     to_the_end()
 
 
-def test_a_finished_generation_leaves_one_strip_and_the_frame_where_it_was(scene, painter):
-    scene.frame_set(2)
-    generate(scene)
-    assert to_the_end().end == "finished"
-    (strip,) = playback.strips_of(bpy.context.scene)
-    assert len(strip.elements) == 3
-    assert scene.frame_current == 2
-    assert getattr(bpy.context.workspace, "sequencer_scene", scene) == scene  # from 5.0 on it must be chosen
-
-
-def test_the_engine_is_kept_for_a_while_and_then_lets_its_memory_go(scene, painter):
-    generate(scene)
-    to_the_end()
-    assert session.now.warm_engine.is_running and bpy.app.timers.is_registered(session.stop_engine)
-    generate(scene)
-    assert not bpy.app.timers.is_registered(session.stop_engine)
-    to_the_end()
-    worker = session.now.warm_engine
-    assert session.stop_engine() is None and not worker.is_running
-    generate(scene)
-    assert to_the_end().end == "finished"
-
-
 def test_a_capture_waits_while_the_scene_plays_and_says_so(scene, painter, monkeypatch):
     generate(scene)
     with monkeypatch.context() as playing:
@@ -213,11 +172,6 @@ def test_a_job_of_an_earlier_session_is_resumed_from_its_folder(scene, painter):
     assert {"t2vz.resume", "t2vz.import_frames"} <= set(drawn(panels.Advanced))
 
 
-def test_resuming_a_folder_without_a_job_is_a_sentence(scene, painter, tmp_path):
-    assert bpy.ops.t2vz.resume(directory=str(tmp_path)) == {"CANCELLED"}
-    assert "job.json" in session.now.error
-
-
 def test_a_cancelled_preview_is_not_resumed_as_if_it_were_a_film(scene, painter):
     generation = scene_job.preview_of(scene, session.engine(), [1])
     session.begin(generation, scene)
@@ -225,24 +179,6 @@ def test_a_cancelled_preview_is_not_resumed_as_if_it_were_a_film(scene, painter)
     generation.cancel()
     to_the_end()
     assert "t2vz.resume" not in drawn(panels.Main)
-
-
-def test_esc_is_left_to_playback_and_the_next_one_cancels(scene, painter, monkeypatch):
-    def esc():
-        button = SimpleNamespace(execute=lambda _: {"FINISHED"})
-        return operators.T2VZ_OT_cancel.invoke(button, bpy.context, SimpleNamespace(type="ESC"))
-
-    painter(delay_s=0.3)
-    generate(scene)
-    until(lambda: not session.now.generation.is_capturing)
-    with monkeypatch.context() as playing:
-        playing.setattr(session, "_user_of_the_scene", lambda: "playback")
-        session.tick()
-        assert esc() == {"PASS_THROUGH"}
-    session.tick()
-    assert esc() == {"FINISHED"}
-    session.now.generation.cancel()
-    to_the_end()
 
 
 @pytest.mark.parametrize(
@@ -271,79 +207,3 @@ def test_no_engine_is_a_sentence_in_the_panel(scene, painter, monkeypatch, tmp_p
     monkeypatch.setenv(preferences.ENGINE_VARIABLE, str(tmp_path / "gone"))
     assert bpy.ops.t2vz.generate() == {"CANCELLED"}
     assert "install.py engine" in " ".join(drawn(panels.Main))
-
-
-def test_another_file_ends_a_capture_with_a_sentence(scene, painter, tmp_path):
-    generate(scene)
-    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
-    assert to_the_end().end == "failed"
-    assert "Another file was opened" in session.now.error
-
-
-def test_another_file_does_not_get_the_strip_of_the_first(scene, painter):
-    painter(delay_s=0.3)
-    generate(scene)
-    until(lambda: not session.now.generation.is_capturing)
-    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
-    generation = to_the_end()
-    assert generation.end == "finished" and not playback.strips_of(bpy.context.scene)
-    assert "Import Frames" in generation.notes[-1]
-
-
-def test_the_strip_finds_its_scene_though_it_is_renamed_and_a_step_undone(scene, painter):
-    painter(delay_s=0.3)
-    bpy.ops.ed.undo_push(message="before")
-    generate(scene)
-    until(lambda: not session.now.generation.is_capturing)
-    scene.name = "Shot 3"
-    bpy.ops.ed.undo_push(message="renamed")
-    scene.name = "Shot 4"
-    bpy.ops.ed.undo_push(message="renamed again")
-    bpy.ops.ed.undo()
-    assert to_the_end().end == "finished"
-    assert len(playback.strips_of(bpy.data.scenes["Shot 3"])) == 1
-
-
-def test_saving_in_mid_capture_saves_the_scene_as_it_was(scene, painter, tmp_path):
-    scene.frame_set(2)
-    generate(scene)
-    session.tick()
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
-    assert to_the_end().end == "failed" and "saved" in session.now.error
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
-    assert bpy.context.scene.frame_current == 2
-
-
-@pytest.mark.parametrize("is_capturing", [True, False])
-def test_disabling_the_addon_ends_what_is_under_way(scene, painter, is_capturing):
-    painter(delay_s=0.3)
-    scene.frame_set(2)
-    generate(scene)
-    session.tick()
-    until(lambda: session.now.generation.is_capturing == is_capturing)
-    session.unregister()
-    session.register()
-    assert session.now.generation.end == "failed" and "disabled" in session.now.error
-    assert scene.frame_current == 2 and bpy.ops.t2vz.generate.poll()
-    assert session.now.can_resume != is_capturing and not session.now.warm_engine
-
-
-def test_undo_ends_a_capture_with_a_sentence(scene, painter):
-    bpy.ops.ed.undo_push(message="before")
-    generate(scene)
-    bpy.ops.ed.undo_push(message="after")
-    bpy.ops.ed.undo()
-    assert to_the_end().end == "failed" and "undone" in session.now.error
-
-
-def test_what_nobody_foresaw_is_a_sentence_too(scene, painter, monkeypatch):
-    generate(scene)
-    monkeypatch.setattr(session.now.generation, "step", lambda: 1 / 0)
-    assert to_the_end().end == "failed"
-    assert "ZeroDivisionError" in session.now.error
-
-
-def test_generate_without_a_window_goes_on_to_its_end(scene, painter):
-    scene.t2vz.prompt.text = "a hill"
-    assert bpy.ops.t2vz.generate() == {"FINISHED"}
-    assert [strip.name for strip in playback.strips_of(scene)] == ["a hill"]

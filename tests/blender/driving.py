@@ -1,0 +1,25 @@
+"""Drives a generation to its end, as Blender's timer would."""
+
+import time
+
+from blender_addon import scene_job, session
+
+
+def generate(scene):
+    """Begins what the button begins."""
+    session.begin(scene_job.generation_of(scene, session.engine()), scene)
+
+
+def until(is_so, limit_s=20.0):
+    """Calls the timer as Blender would."""
+    last = time.monotonic() + limit_s
+    while not is_so():
+        assert time.monotonic() < last, "waited in vain"
+        session.tick()
+        time.sleep(0.02)
+
+
+def to_the_end():
+    """Waits for the generation under way to end, and returns it."""
+    until(lambda: not session.now.is_busy)
+    return session.now.generation
