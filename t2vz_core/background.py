@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .fault import Fault
-from .geometry import mask_to_cells, sample
+from .geometry.latent_maps import mask_to_cells, sample
 from .motion import Place
 from .passes import Source
 from .wire.job import Coherence, Frame, JobSpec

@@ -13,10 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import links, measures
+from . import measures
 from .chart import draw
 from .fault import Fault
-from .links import Array, Link
+from .geometry import pixel_maps
+from .geometry.pixel_maps import Array, Link
 from .passes import Source
 from .wire.job import Frame, frame_file, read_job
 
@@ -58,7 +59,7 @@ class Shot:
         if j == self.anchors[i]:
             return self.to_anchor[i]
         travelled = i - self.anchors[i]
-        return links.link(self.to_anchor[i], self.to_anchor[j], (j - self.anchors[i]) / max(travelled, 1))
+        return pixel_maps.link(self.to_anchor[i], self.to_anchor[j], (j - self.anchors[i]) / max(travelled, 1))
 
 
 def evaluate(folder: Path) -> dict[str, object]:
@@ -121,7 +122,7 @@ def _flow(source: Source, frame: Frame, name: str) -> Link | None:
     if getattr(frame.passes, name) is None:
         return None
     flow = source.read(frame, name)
-    return Link(links.grid(*flow.shape[:2]) + flow[..., :2], flow[..., 2] > 0)
+    return Link(pixel_maps.grid(*flow.shape[:2]) + flow[..., :2], flow[..., 2] > 0)
 
 
 def measure(pictures: Sequence[Array], shot: Shot) -> list[Measures]:

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .geometry import identity_map
-from .memory import Memory
+from .geometry.latent_maps import identity_map
 from .motion import Place
+from .runtime.token_cache import Memory
 from .wire.job import JobSpec
 
 NEAREST = 0.1  # cells; what is nearer is as near

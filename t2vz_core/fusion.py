@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .geometry import map_to_cells, mask_to_cells, sample
-from .links import Array, Link, link, warp
+from .geometry.latent_maps import map_to_cells, mask_to_cells, sample
+from .geometry.pixel_maps import Array, Link, link, warp
 from .motion import Place
 from .wire.job import JobSpec
 

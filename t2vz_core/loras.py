@@ -19,7 +19,7 @@ from torch.nn import Conv2d, Linear, Module
 from .factors import Factors, change, factor_of, remagnified
 from .kinds import LORA, mistaken
 from .original_names import original
-from .room import is_out_of_memory
+from .runtime.memory_budget import is_out_of_memory
 from .weights import PICKLES, ModelError, header, read_config, read_weights
 
 Layer = Linear | Conv2d

@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import Module
 
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
-from .devices import chosen_device, chosen_dtype, vae_dtype
-from .lending import lend
 from .loras import merge
 from .original import open_controlnet_file, open_file
 from .places import find, models_found
-from .room import free_bytes, is_out_of_memory, tidy
+from .runtime.devices import chosen_device, chosen_dtype, vae_dtype
+from .runtime.memory_budget import free_bytes, is_out_of_memory, tidy
+from .runtime.offload import lend
 from .text import Embedding, Text
 from .weights import ModelError
 from .wire.job import Control, Model

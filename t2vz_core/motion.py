@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .fault import Fault
-from .geometry import identity_map, map_to_cells
+from .geometry.latent_maps import identity_map, map_to_cells
 from .noise import DRAWS, keyed_noise, warp_noise
 from .passes import Source
 from .wire.job import GRID, Frame, JobSpec

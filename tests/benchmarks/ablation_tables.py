@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from t2vz_core import evaluate
-from t2vz_core.links import Array
+from t2vz_core.geometry.pixel_maps import Array
 
 RENDER, INDEPENDENT = "the scene's own render", "independent frames"
 T2VZ = "+ motion dynamics = Text2Video-Zero"

@@ -26,7 +26,7 @@ from typing import Any
 import diffusers
 import torch
 
-from t2vz_core.room import is_out_of_memory
+from t2vz_core.runtime.memory_budget import is_out_of_memory
 from t2vz_core.wire.job import Sampling
 from t2vz_core.wire.presets import FAST, PRESETS
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from t2vz_core.deep import deep_layers
-from t2vz_core.memory import ONE_STEP, Memory
+from t2vz_core.runtime.token_cache import ONE_STEP, Memory
 from t2vz_core.wire.job import Control, Motion, Sampling
 
 from .small_jobs import job, make, networks

@@ -10,7 +10,7 @@ import pytest
 
 from t2vz_core.evaluate import evaluate
 from t2vz_core.fault import Fault
-from t2vz_core.links import grid
+from t2vz_core.geometry.pixel_maps import grid
 from t2vz_core.wire.job import Frame, JobSpec, Passes, Shot, frame_file, read_job, write_job
 
 SIDE = 64

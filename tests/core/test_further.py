@@ -3,7 +3,7 @@
 import torch
 
 from t2vz_core.further import are_attended, nearness
-from t2vz_core.geometry import identity_map
+from t2vz_core.geometry.latent_maps import identity_map
 from t2vz_core.motion import Place
 from t2vz_core.wire.job import Coherence, Frame, JobSpec, Motion
 

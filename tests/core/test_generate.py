@@ -13,9 +13,9 @@ import torch
 from t2vz_core.diffusion import Descent
 from t2vz_core.fault import Cancelled, Fault
 from t2vz_core.generate import generate, noise_levels
-from t2vz_core.memory import ONE_STEP
 from t2vz_core.models import Networks
 from t2vz_core.passes import Source
+from t2vz_core.runtime.token_cache import ONE_STEP
 from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
 
 from .small_jobs import Listener, job, make, networks
@@ -121,7 +121,7 @@ def test_where_the_anchor_s_keys_are_kept_changes_nothing(
 ) -> None:
     spec = job(tmp_path, 3, sampling=STEPS)
     make(tmp_path, spec, networks("sd1"))
-    monkeypatch.setattr("t2vz_core.memory.Memory._chosen_place", lambda self: place)
+    monkeypatch.setattr("t2vz_core.runtime.token_cache.Memory._chosen_place", lambda self: place)
     make(tmp_path, spec, networks("sd1"))
     assert (torch.cat(latents[:3]) - torch.cat(latents[3:])).abs().max() <= 1e-5
 
@@ -132,7 +132,7 @@ def test_a_further_anchor_s_keys_are_made_again_where_there_is_no_room_for_them(
     tied = Coherence(anchor_every=2, anchor_weight=0.5, fusion=0.0)
     spec = job(tmp_path, 4, sampling=STEPS, motion=Motion("map"), coherence=tied)
     make(tmp_path, spec, networks("sd1"))
-    monkeypatch.setattr("t2vz_core.memory.Memory._chosen_place", lambda self: ONE_STEP)
+    monkeypatch.setattr("t2vz_core.runtime.token_cache.Memory._chosen_place", lambda self: ONE_STEP)
     make(tmp_path, spec, networks("sd1"))
     make(tmp_path, replace(spec, coherence=replace(tied, anchor_weight=0.0)), networks("sd1"))
     kept, again, without = (torch.cat(latents[i : i + 4]) for i in (0, 4, 8))

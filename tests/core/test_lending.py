@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
-from t2vz_core import lending
-from t2vz_core.lending import lend
+from t2vz_core.runtime import offload
+from t2vz_core.runtime.offload import lend
 
 from .small_jobs import networks
 

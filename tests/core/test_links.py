@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from t2vz_core.links import RESIDUAL_PX, Link, grid, link, warp
+from t2vz_core.geometry.pixel_maps import RESIDUAL_PX, Link, grid, link, warp
 
 SIDE, STEP_PX = 96, 3.0
 EVERYWHERE = np.ones((SIDE, SIDE), bool)

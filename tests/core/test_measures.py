@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from t2vz_core import measures
-from t2vz_core.links import Link, grid, link, warp
+from t2vz_core.geometry.pixel_maps import Link, grid, link, warp
 
 SIDE, STEP_PX = 96, 3.0
 EVERYWHERE = np.ones((SIDE, SIDE), bool)

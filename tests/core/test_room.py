@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from t2vz_core.fault import Fault
-from t2vz_core.memory import DEVICE, ONE_STEP, Memory
-from t2vz_core.room import Room, is_out_of_memory
+from t2vz_core.runtime.memory_budget import Room, is_out_of_memory
+from t2vz_core.runtime.token_cache import DEVICE, ONE_STEP, Memory
 
 
 def room(chunk: int, reliefs: list, notes: list[str]) -> Room:
@@ -87,7 +87,7 @@ def test_what_fits_is_kept_for_every_step() -> None:
 
 
 def test_what_does_not_fit_is_kept_for_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("t2vz_core.memory.free_bytes", lambda device: 4 << 20)
+    monkeypatch.setattr("t2vz_core.runtime.token_cache.free_bytes", lambda device: 4 << 20)
     memory = Memory(steps=3)
     for step in range(3):
         memory.begin(step)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psutil
 import torch
 
-from .fault import Fault
+from ..fault import Fault
 
 T = TypeVar("T")
 Item = TypeVar("Item")

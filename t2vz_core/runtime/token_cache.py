@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .room import free_bytes, free_host_bytes
+from .memory_budget import free_bytes, free_host_bytes
 
 DEVICE, HOST, ONE_STEP = "device", "host", "one step"
 SHARE = 0.5  # of the free memory that may be taken

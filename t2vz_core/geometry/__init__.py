@@ -1,0 +1,1 @@
+"""Where the points of one frame lie in another, at the size of latents and of pictures."""
