@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .fault import Fault
 from .geometry.latent_maps import mask_to_cells, sample
+from .job_folder.passes import Source
 from .motion import Place
-from .passes import Source
 from .wire.job import Coherence, Frame, JobSpec
 
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from .fault import Fault
+from .job_folder.passes import Source
 from .openpose import draw_people
-from .passes import Source
 from .wire.job import Frame, JobSpec
 
 CANNY_LOW, CANNY_HIGH = 100, 200

@@ -19,9 +19,9 @@ from .fault import Fault
 from .further import Further, are_attended, nearness
 from .fusion import Carried, Gallery, carried, fuse, fused_part, has_scene_shapes, is_fused, shown
 from .guidance import NOTHING, PROMPT, among_groups, group_weights, of_groups
+from .job_folder.passes import Source, pictures_to_tensor
 from .motion import Place, place, warp
 from .noise import keyed_noise
-from .passes import Source, pictures_to_tensor
 from .prompts import Prompts
 from .wire.job import Control, Frame, JobSpec
 

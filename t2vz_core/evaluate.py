@@ -18,7 +18,7 @@ from .chart import draw
 from .fault import Fault
 from .geometry import pixel_maps
 from .geometry.pixel_maps import Array, Link
-from .passes import Source
+from .job_folder.passes import Source
 from .wire.job import Frame, frame_file, read_job
 
 Measures = dict[str, float | None]

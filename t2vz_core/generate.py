@@ -21,10 +21,10 @@ from .denoise import Denoiser
 from .diffusion import Descent
 from .further import are_attended
 from .fusion import fused_part, has_scene_shapes
+from .job_folder.passes import Source
 from .models import Networks
 from .motion import Place, place, warp
 from .noise import keyed_noise
-from .passes import Source
 from .progress import Tally
 from .runtime.memory_budget import Room
 from .runtime.token_cache import Memory

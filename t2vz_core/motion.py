@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .fault import Fault
 from .geometry.latent_maps import identity_map, map_to_cells
+from .job_folder.passes import Source
 from .noise import DRAWS, keyed_noise, warp_noise
-from .passes import Source
 from .wire.job import GRID, Frame, JobSpec
 
 

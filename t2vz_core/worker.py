@@ -17,7 +17,7 @@ from typing import Any
 from . import __version__
 from .doctor import versions
 from .fault import Cancelled, Fault
-from .frames import Frames
+from .job_folder.frames import Frames
 from .wire import events
 from .wire.disk import disk_sentence
 from .wire.job import JobSpec, read_job
@@ -115,7 +115,7 @@ class Worker:
     ) -> None:
         with self._may_be_silent():
             from .generate import generate
-            from .passes import Source
+            from .job_folder.passes import Source
 
             networks = self._load(spec, watch)
         for number, picture in generate(spec, Source(folder), networks, missing, watch, event.chunk):
@@ -149,8 +149,8 @@ class Worker:
 
     def _preview(self, spec: JobSpec, folder: Path, watch: Watch) -> int:
         from .control import conditions
-        from .frames import write_png
-        from .passes import Source
+        from .job_folder.frames import write_png
+        from .job_folder.passes import Source
 
         source = Source(folder)
         for done, frame in enumerate(spec.frames):

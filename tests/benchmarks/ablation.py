@@ -22,7 +22,7 @@ import torch
 
 from t2vz_core import evaluate, models
 from t2vz_core.generate import generate
-from t2vz_core.passes import Source
+from t2vz_core.job_folder.passes import Source
 from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Model, Motion, Prompt, Sampling, Shot
 
 from . import ablation_scenes as scenes

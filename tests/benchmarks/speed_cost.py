@@ -11,7 +11,7 @@ import numpy as np
 
 from t2vz_core import evaluate, models
 from t2vz_core.generate import generate
-from t2vz_core.passes import Source
+from t2vz_core.job_folder.passes import Source
 from t2vz_core.wire.job import Control, JobSpec, Model, Motion, Prompt, Sampling, Shot
 from t2vz_core.wire.presets import FAST, PRESETS, PUBLISHED
 

@@ -24,7 +24,7 @@ import torch
 
 from t2vz_core import models
 from t2vz_core.generate import generate
-from t2vz_core.passes import Source
+from t2vz_core.job_folder.passes import Source
 from t2vz_core.wire.job import Frame, JobSpec, Model, Motion, Prompt, Sampling, Shot
 
 MIB = 2**20

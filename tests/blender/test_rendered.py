@@ -10,8 +10,8 @@ pytest.importorskip("OpenEXR")
 from blender_addon import jobs, rendered
 from blender_addon.cameras import CaptureError
 from blender_addon.capture import Wanted, capture
-from t2vz_core.exr import layer, read_exr
-from t2vz_core.vectors import backward
+from t2vz_core.job_folder.exr import layer, read_exr
+from t2vz_core.job_folder.vector_passes import backward
 from t2vz_core.wire.rendered import read_rendered
 
 SIZE = (96, 64)

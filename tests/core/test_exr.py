@@ -7,9 +7,9 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from t2vz_core import exr
 from t2vz_core.fault import Fault
-from t2vz_core.passes import Source
+from t2vz_core.job_folder import exr
+from t2vz_core.job_folder.passes import Source
 from t2vz_core.wire.job import Frame, Passes
 from t2vz_core.wire.rendered import Rendered, write_rendered
 

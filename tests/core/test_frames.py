@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from t2vz_core.fault import Fault
-from t2vz_core.frames import Frames
+from t2vz_core.job_folder.frames import Frames
 from t2vz_core.wire.job import Frame, JobSpec, Passes, Sampling
 
 SPEC = JobSpec(frames=(Frame(3), Frame(4, passes=Passes(depth="depth.npy")), Frame(7)))

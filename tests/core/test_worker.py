@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from t2vz_core import __version__
-from t2vz_core import frames as frames_room
 from t2vz_core import worker as worker_room
 from t2vz_core.fault import Cancelled, Fault
+from t2vz_core.job_folder import frames as frames_room
 from t2vz_core.wire import events
 from t2vz_core.wire.job import Frame, JobSpec, write_job
 from t2vz_core.wire.lines import Lines

@@ -9,7 +9,7 @@ import torch
 
 from ... import models
 from ...generate import generate
-from ...passes import Source, pictures_to_tensor
+from ...job_folder.passes import Source, pictures_to_tensor
 from ...wire.job import JobSpec, read_job
 from ..captions import Description, Thing
 from ..train.loop import save_grid

@@ -9,10 +9,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from . import __version__
-from .fault import Fault
-from .wire import rendered
-from .wire.job import JobSpec, frame_file
+from .. import __version__
+from ..fault import Fault
+from ..wire import rendered
+from ..wire.job import JobSpec, frame_file
 
 
 class Frames:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import OpenEXR
 
-from .fault import Fault
-from .wire.rendered import Rendered, read_rendered
+from ..fault import Fault
+from ..wire.rendered import Rendered, read_rendered
 
 NOTHING = 1e9  # depths from here on are where Blender saw no surface: it writes 1e10
 PASSES = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..fault import Fault
+from ..wire.rendered import Rendered, read_rendered
 from . import exr
-from .fault import Fault
-from .wire.rendered import Rendered, read_rendered
 
 LONGEST_CHAIN = 1 << 16
 AGREE_PX = 1.0  # there and back again must end within this of the start, or the point was hidden

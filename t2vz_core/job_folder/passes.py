@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .fault import Fault
-from .wire.job import Frame
-from .wire.rendered import SUFFIX as RENDERED
+from ..fault import Fault
+from ..wire.job import Frame
+from ..wire.rendered import SUFFIX as RENDERED
 
 # name: (dimensions of any length, dimensions after them, dtype)
 _KINDS: dict[str, tuple[int, tuple[int, ...], str]] = {
@@ -74,10 +74,10 @@ def _load(path: Path, name: str) -> np.ndarray:
 
 
 def _load_rendered(path: Path, name: str) -> np.ndarray:
-    from . import exr, vectors
+    from . import exr, vector_passes
 
     if name in ("map", "visible"):
-        return vectors.backward(path)[name == "visible"]
+        return vector_passes.backward(path)[name == "visible"]
     return exr.read_exr(path, name)
 
 
