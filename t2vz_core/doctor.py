@@ -59,7 +59,7 @@ def _device() -> Iterator[str]:
 
 def _models(folder: Path | None) -> Iterator[str]:
     try:
-        from .models import models_found
+        from .models.networks import models_found
     except ImportError as error:
         yield _row("models", f"cannot be listed ({error}): {REINSTALL}")
         return

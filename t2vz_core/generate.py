@@ -22,7 +22,7 @@ from .diffusion import Descent
 from .further import are_attended
 from .fusion import fused_part, has_scene_shapes
 from .job_folder.passes import Source
-from .models import Networks
+from .models.networks import Networks
 from .motion import Place, place, warp
 from .noise import keyed_noise
 from .progress import Tally

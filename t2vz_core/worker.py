@@ -126,7 +126,7 @@ class Worker:
         key = (spec.model, tuple((control.kind, control.model) for control in spec.controls))
         if self._networks is None or self._networks[0] != key:
             watch.progress("loading the model", 0, 1)
-            from .models import load
+            from .models.networks import load
 
             self._networks = None
             self._networks = (key, load(spec.model, spec.controls))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from t2vz_core.original_names import PREFIXES, SHARED_PREFIXES, original
+from t2vz_core.models.single_file_names import PREFIXES, SHARED_PREFIXES, original
 
 
 def model_weights(parts: dict[str, tuple[Module, dict[str, Any]]], family: str) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from t2vz_core.models import ModelError, load
+from t2vz_core.models.networks import ModelError, load
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, Lora, Model
 from tests.core.random_networks import write_controlnet, write_model

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from t2vz_core import models
-from t2vz_core.checkpoints import Checkpoint
-from t2vz_core.models import ModelError, load
+from t2vz_core.models import networks
+from t2vz_core.models.checkpoints import Checkpoint
+from t2vz_core.models.networks import ModelError, load
 from t2vz_core.runtime.devices import chosen_device, chosen_dtype, vae_dtype
 from t2vz_core.wire.job import Model
 from tests.core.random_networks import write_model

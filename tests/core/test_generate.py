@@ -14,7 +14,7 @@ from t2vz_core.diffusion import Descent
 from t2vz_core.fault import Cancelled, Fault
 from t2vz_core.generate import generate, noise_levels
 from t2vz_core.job_folder.passes import Source
-from t2vz_core.models import Networks
+from t2vz_core.models.networks import Networks
 from t2vz_core.runtime.token_cache import ONE_STEP
 from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from t2vz_core.kinds import kind
-from t2vz_core.models import ModelError, load
+from t2vz_core.models.file_type import kind
+from t2vz_core.models.networks import ModelError, load
 from t2vz_core.wire.job import Control, Lora, Model
 from tests.core.random_networks import write_model
 

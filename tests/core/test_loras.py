@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from t2vz_core.models import ModelError, load
-from t2vz_core.original_names import original
+from t2vz_core.models.networks import ModelError, load
+from t2vz_core.models.single_file_names import original
 from t2vz_core.wire.job import Lora, Model
 from tests.core.original_layout import write
 from tests.core.random_networks import write_model

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from t2vz_core import original
-from t2vz_core.checkpoints import empty_network
-from t2vz_core.kinds import MODEL, kind
-from t2vz_core.models import ModelError, load
-from t2vz_core.weights import read_config
+from t2vz_core.models import single_file
+from t2vz_core.models.checkpoints import empty_network
+from t2vz_core.models.file_type import MODEL, kind
+from t2vz_core.models.networks import ModelError, load
+from t2vz_core.models.weights import read_config
 from t2vz_core.wire.job import Control, Model
 from tests.core import original_layout
 from tests.core.random_networks import write_controlnet, write_model
@@ -48,8 +48,8 @@ def single(request, tmp_path_factory):
 def tiny_configs(single, tmp_path, monkeypatch):
     """Has the shipped configurations speak of the tiny networks."""
     networks, configs, _ = single
-    shutil.copy(original.CONFIGS / "clip_merges.txt.gz", tmp_path)
-    scheduler = read_config(original.CONFIGS / f"{networks.family}.json")["scheduler"]
+    shutil.copy(single_file.CONFIGS / "clip_merges.txt.gz", tmp_path)
+    scheduler = read_config(single_file.CONFIGS / f"{networks.family}.json")["scheduler"]
     (tmp_path / f"{networks.family}.json").write_text(json.dumps({**configs, "scheduler": scheduler}))
     monkeypatch.setattr(original, "CONFIGS", tmp_path)
 
@@ -98,7 +98,7 @@ def test_diffusers_reads_the_same_from_these_files(single):
 
 @pytest.mark.parametrize("family", PARAMETERS)
 def test_the_shipped_configurations_are_those_of_the_published_models(family):
-    configs = read_config(original.CONFIGS / f"{family}.json")
+    configs = read_config(single_file.CONFIGS / f"{family}.json")
     for part, count in PARAMETERS[family].items():
         assert sum(weight.numel() for weight in empty_network(part, configs[part]).parameters()) == count
 
@@ -132,7 +132,7 @@ def test_published_names_with_all_that_training_leaves_make_a_whole_model(family
 
 @cache
 def names_of(family):
-    configs = read_config(original.CONFIGS / f"{family}.json")
+    configs = read_config(single_file.CONFIGS / f"{family}.json")
     parts = {part: (empty_network(part, configs[part]), configs[part]) for part in PARAMETERS[family]}
     return set(original_layout.model_weights(parts, family))
 
@@ -151,7 +151,7 @@ def test_a_controlnet_is_read_from_a_single_file_in_any_naming(tmp_path):
 @pytest.mark.parametrize("part", ["UNet", "VAE", "text encoder"])
 def test_a_file_without_a_part_says_which(single, tmp_path, part):
     weights = load_file(single[2])
-    for name in [name for name in weights if name.startswith(original._PARTS[part])]:
+    for name in [name for name in weights if name.startswith(single_file._PARTS[part])]:
         del weights[name]
     path = original_layout.write(tmp_path / "pruned.safetensors", weights)
     with pytest.raises(ModelError, match=f"pruned.safetensors: holds no {part}"):
@@ -213,27 +213,27 @@ def test_sdxls_small_controlnets_are_read_from_a_single_file(tmp_path, down, mid
     ],
 )
 def test_a_file_says_what_it_predicts_in_metadata_or_marks(tmp_path, metadata, marks, predicted):
-    contents = original.Contents({mark: [0] for mark in marks}, metadata, lambda _: None)
-    assert original._prediction(tmp_path / "a.safetensors", contents) == predicted
+    contents = single_file.Contents({mark: [0] for mark in marks}, metadata, lambda _: None)
+    assert single_file._prediction(tmp_path / "a.safetensors", contents) == predicted
 
 
 def test_a_yaml_beside_a_file_says_what_it_predicts(tmp_path):
-    contents = original.Contents({}, {}, lambda _: None)
+    contents = single_file.Contents({}, {}, lambda _: None)
     (tmp_path / "a.yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
-    assert original._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": "v_prediction"}
+    assert single_file._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": "v_prediction"}
     (tmp_path / "b.yaml").write_text("model:\n  params:\n    linear_start: 0.00085\n")
-    assert original._prediction(tmp_path / "b.safetensors", contents) == {"prediction_type": "epsilon"}
+    assert single_file._prediction(tmp_path / "b.safetensors", contents) == {"prediction_type": "epsilon"}
 
 
 @pytest.mark.parametrize(("spread", "predicted"), [(0.2, "v_prediction"), (0.02, "epsilon")])
 def test_the_weights_of_sd_2_tell_what_they_predict(tmp_path, spread, predicted):
-    names = (original._TELLTALES["sd2"], original._VELOCITY_MARK)
+    names = (single_file._TELLTALES["sd2"], single_file._VELOCITY_MARK)
     weight = spread * torch.randn(320, generator=torch.Generator().manual_seed(0))
-    contents = original.Contents({name: [320] for name in names}, {}, {names[1]: weight}.__getitem__)
-    assert original._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": predicted}
+    contents = single_file.Contents({name: [320] for name in names}, {}, {names[1]: weight}.__getitem__)
+    assert single_file._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": predicted}
 
 
 def test_the_shipped_tokenizer_numbers_tokens_as_clip_does():
-    tokenizer = original.tokenizer(pads_with_end=False)
+    tokenizer = single_file.tokenizer(pads_with_end=False)
     assert tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
     assert (len(tokenizer), tokenizer.pad_token_id) == (49408, 0)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from t2vz_core import places
-from t2vz_core.models import ModelError, load, models_found
+from t2vz_core.models import locate
+from t2vz_core.models.networks import ModelError, load, models_found
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Model
 from tests.core.random_networks import write_model
@@ -42,18 +42,18 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("no_connection")
 def test_a_model_is_found_by_its_name_in_the_models_folder_without_any_connection(folder):
-    assert places.find("My Model", "stable-diffusion", Model()) == folder
+    assert locate.find("My Model", "stable-diffusion", Model()) == folder
     assert load(Model("My Model"), (), "cpu").family == "sd1"
 
 
 def test_the_demo_model_has_parts_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(places, "DEMO_WEIGHTS", tmp_path)
+    monkeypatch.setattr(places, "WEIGHTS", tmp_path)
     (tmp_path / "controlnet-depth").mkdir()
     (tmp_path / "instruct-pix2pix").mkdir()
-    assert places.find("demo", "controlnet-depth", Model()) == tmp_path / "controlnet-depth"
-    assert places.find("demo/instruct-pix2pix", "stable-diffusion", Model()) == tmp_path / "instruct-pix2pix"
+    assert locate.find("demo", "controlnet-depth", Model()) == tmp_path / "controlnet-depth"
+    assert locate.find("demo/instruct-pix2pix", "stable-diffusion", Model()) == tmp_path / "instruct-pix2pix"
     with pytest.raises(ModelError, match="has no controlnet-pose"):
-        places.find("demo", "controlnet-pose", Model())
+        locate.find("demo", "controlnet-pose", Model())
 
 
 @pytest.mark.usefixtures("no_connection")
@@ -70,17 +70,17 @@ def test_a_hub_name_fetched_before_is_found(tmp_path, monkeypatch):
     (cache / "refs/main").write_text("0" * 40)
     snapshot = write_model(cache / "snapshots" / ("0" * 40))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert places.find("someone/some-model", "", Model()) == snapshot
+    assert locate.find("someone/some-model", "", Model()) == snapshot
 
 
 def test_of_a_hub_repository_only_what_is_read_is_fetched():
-    full = places.hub_files(FILES, prefers_half=False, allow_pickle=False)
+    full = locate.hub_files(FILES, prefers_half=False, allow_pickle=False)
     assert [file for file in full if file.endswith(".safetensors")] == [
         "unet/diffusion_pytorch_model.safetensors",
         "vae/diffusion_pytorch_model.safetensors",
     ]
     assert "tokenizer/merges.txt" in full
-    half = places.hub_files(FILES, prefers_half=True, allow_pickle=True)
+    half = locate.hub_files(FILES, prefers_half=True, allow_pickle=True)
     assert {file for file in half if file.endswith((".safetensors", ".bin"))} == {
         "unet/diffusion_pytorch_model.fp16.safetensors",
         "vae/diffusion_pytorch_model.safetensors",
@@ -90,13 +90,13 @@ def test_of_a_hub_repository_only_what_is_read_is_fetched():
 
 def test_of_a_controlnets_repository_the_weights_at_its_root_are_fetched():
     files = ["config.json", "diffusion_pytorch_model.safetensors", "images/a.png", "control.safetensors"]
-    assert places.hub_files(files, False, False) == ["config.json", "diffusion_pytorch_model.safetensors"]
+    assert locate.hub_files(files, False, False) == ["config.json", "diffusion_pytorch_model.safetensors"]
 
 
 def test_a_loras_repository_has_its_weights_fetched():
     files = ["README.md", "pytorch_lora_weights.safetensors", "image_0.png"]
-    assert places.hub_files(files, True, False) == ["pytorch_lora_weights.safetensors"]
-    assert places.hub_files([*files, "another_of_6_GB.safetensors"], True, False) == []
+    assert locate.hub_files(files, True, False) == ["pytorch_lora_weights.safetensors"]
+    assert locate.hub_files([*files, "another_of_6_GB.safetensors"], True, False) == []
 
 
 def test_a_folder_of_the_hubs_cache_means_the_model_in_it(folder):
@@ -106,17 +106,17 @@ def test_a_folder_of_the_hubs_cache_means_the_model_in_it(folder):
     snapshot = cache / "snapshots" / ("0" * 40)
     snapshot.parent.mkdir()
     folder.rename(snapshot)
-    assert places.find(cache.name, "", Model()) == places.find(str(cache), "", Model()) == snapshot
+    assert locate.find(cache.name, "", Model()) == locate.find(str(cache), "", Model()) == snapshot
     assert f"{snapshot}  (StableDiffusionPipeline)" in models_found(folder.parent)
 
 
 def test_a_path_may_come_in_quotes(folder):
-    assert places.find(f'"{folder}"', "", Model()) == folder
+    assert locate.find(f'"{folder}"', "", Model()) == folder
 
 
 def test_a_name_longer_than_names_may_be_gets_a_sentence(folder):
     with pytest.raises(ModelError, match="is no file or folder"):
-        places.find("a red ball " * 99, "", Model())
+        locate.find("a red ball " * 99, "", Model())
 
 
 def test_the_models_here_are_listed_with_what_they_are(folder):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from t2vz_core.models import ModelError, load
+from t2vz_core.models.networks import ModelError, load
 from t2vz_core.wire.job import Model
 from tests.core.random_networks import write_model
 

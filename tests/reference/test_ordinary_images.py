@@ -16,7 +16,7 @@ from PIL import Image
 from t2vz_core.control import conditions
 from t2vz_core.diffusion import Descent
 from t2vz_core.job_folder.passes import Source
-from t2vz_core.models import Networks
+from t2vz_core.models.networks import Networks
 from t2vz_core.noise import keyed_noise
 from t2vz_core.wire.job import Control, JobSpec, Sampling
 from tests.core.small_jobs import SIDE, job, make, networks

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .checkpoints import KNOWN, Checkpoint, Config, check
-from .kinds import CONTROLNET, MODEL, kind, mistaken
-from .original_names import PREFIXES, SHARED_PREFIXES, original
+from .file_type import CONTROLNET, MODEL, kind, mistaken
+from .single_file_names import PREFIXES, SHARED_PREFIXES, original
 from .weights import PICKLES, ModelError, header, read_config, read_weights, reader
 
 if TYPE_CHECKING:

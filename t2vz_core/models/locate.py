@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from .kinds import kind
+from ..demo import WEIGHTS
+from ..wire.homes import models_folder
+from ..wire.job import DEMO_MODEL, Model
+from .file_type import kind
 from .weights import PICKLE_STEMS, ModelError, header, read_config
-from .wire.homes import models_folder
-from .wire.job import DEMO_MODEL, Model
 
-DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 HUB_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
@@ -27,7 +27,7 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
     """
     first, _, rest = name.partition("/")
     if first == DEMO_MODEL:
-        path = DEMO_WEIGHTS / (rest or demo)
+        path = WEIGHTS / (rest or demo)
         if path.exists():
             return path
         raise ModelError(f"{name}: the demo model has no {rest or demo}; choose a model of your own.")
@@ -89,7 +89,7 @@ def _first_line(error: Exception) -> str:
 def models_found(folder: Path | None = None) -> list[str]:
     """One line per model that lies here: the demo's, then those of the models folder. No weights are read."""
     lines = []
-    for path in (DEMO_WEIGHTS, *_inside(folder or models_folder())):
+    for path in (WEIGHTS, *_inside(folder or models_folder())):
         line = _line(path)
         lines += [line] if line else [_line(inner) for inner in _inside(path)]
     return [line for line in lines if line]

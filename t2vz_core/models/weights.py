@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .fault import Fault
+from ..fault import Fault
 
 if TYPE_CHECKING:
     from torch import Tensor

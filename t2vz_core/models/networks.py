@@ -14,16 +14,16 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from ..runtime.devices import chosen_device, chosen_dtype, vae_dtype
+from ..runtime.memory_budget import free_bytes, is_out_of_memory, tidy
+from ..runtime.offload import lend
+from ..wire.job import Control, Model
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
+from .locate import find, models_found
 from .loras import merge
-from .original import open_controlnet_file, open_file
-from .places import find, models_found
-from .runtime.devices import chosen_device, chosen_dtype, vae_dtype
-from .runtime.memory_budget import free_bytes, is_out_of_memory, tidy
-from .runtime.offload import lend
-from .text import Embedding, Text
+from .single_file import open_controlnet_file, open_file
+from .text_encoders import Embedding, Text
 from .weights import ModelError
-from .wire.job import Control, Model
 
 __all__ = ["ModelError", "Networks", "load", "models_found"]
 

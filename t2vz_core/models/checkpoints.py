@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .kinds import kind
+from .file_type import kind
 from .weights import ModelError, read_config, read_weights, weight_files
 
 if TYPE_CHECKING:

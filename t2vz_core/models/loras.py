@@ -16,10 +16,10 @@ from typing import Any
 from torch import Tensor
 from torch.nn import Conv2d, Linear, Module
 
-from .factors import Factors, change, factor_of, remagnified
-from .kinds import LORA, mistaken
-from .original_names import original
-from .runtime.memory_budget import is_out_of_memory
+from ..runtime.memory_budget import is_out_of_memory
+from .file_type import LORA, mistaken
+from .lora_factors import Factors, change, factor_of, remagnified
+from .single_file_names import original
 from .weights import PICKLES, ModelError, header, read_config, read_weights
 
 Layer = Linear | Conv2d

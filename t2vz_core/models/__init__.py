@@ -1,0 +1,1 @@
+"""Model files of every layout become networks that are ready to work."""
