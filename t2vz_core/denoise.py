@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .attention import ALONE, ANCHOR, FRAMES, CrossFrame, Sight
 from .background import background, smooth_level
-from .control import conditions
+from .conditions.controlnet import conditions
 from .deep import Deep, Features
 from .diffusion import Descent
 from .fault import Fault

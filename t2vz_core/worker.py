@@ -148,7 +148,7 @@ class Worker:
             self.beat()
 
     def _preview(self, spec: JobSpec, folder: Path, watch: Watch) -> int:
-        from .control import conditions
+        from .conditions.controlnet import conditions
         from .job_folder.frames import write_png
         from .job_folder.passes import Source
 

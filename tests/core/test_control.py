@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from t2vz_core.control import CONDITIONS, conditions, depth_range, id_colours
+from t2vz_core.conditions.controlnet import CONDITIONS, conditions, depth_range, id_colours
+from t2vz_core.conditions.openpose import COLOURS, draw_people
 from t2vz_core.fault import Fault
 from t2vz_core.job_folder.passes import Source
-from t2vz_core.openpose import COLOURS, draw_people
 from t2vz_core.wire.job import CONTROLS, Colour, Control, Frame, JobSpec, Passes, Shot
 
 SIZE = 64

@@ -13,7 +13,7 @@ import torch
 from diffusers.schedulers import scheduling_lcm
 from PIL import Image
 
-from t2vz_core.control import conditions
+from t2vz_core.conditions.controlnet import conditions
 from t2vz_core.diffusion import Descent
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.models.networks import Networks

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...openpose import JOINTS, LIMBS
+from ...conditions.openpose import JOINTS, LIMBS
 from .. import stage, world
 from ..captions import Description, plain_caption
 from ..train.dataset import HELD_OUT

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...openpose import JOINTS, draw_people
+from ...conditions.openpose import JOINTS, draw_people
 from . import controls, dataset, depth
 from .loop import Plan
 

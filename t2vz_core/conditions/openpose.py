@@ -12,7 +12,7 @@ import math
 import cv2
 import numpy as np
 
-from .wire.joints import JOINTS as JOINTS
+from ..wire.joints import JOINTS as JOINTS
 
 LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),

@@ -12,10 +12,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .fault import Fault
-from .job_folder.passes import Source
+from ..fault import Fault
+from ..job_folder.passes import Source
+from ..wire.job import Frame, JobSpec
 from .openpose import draw_people
-from .wire.job import Frame, JobSpec
 
 CANNY_LOW, CANNY_HIGH = 100, 200
 JUMP = 0.03  # inverse depth leaps by this part of itself at a silhouette

@@ -1,0 +1,1 @@
+"""What ControlNets are shown, drawn from the passes."""
