@@ -137,7 +137,7 @@ class Terminal:
 
 
 def _evaluate(asked: argparse.Namespace) -> int:
-    from .evaluate import evaluate
+    from .evaluation.evaluate import evaluate
     from .fault import Fault
     from .wire.parse import WireError
 

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 
-from t2vz_core import evaluate
+from t2vz_core.evaluation import evaluate
 from t2vz_core.generate import generate
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.models import networks

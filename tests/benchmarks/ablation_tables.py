@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from t2vz_core import evaluate
+from t2vz_core.evaluation import evaluate
 from t2vz_core.geometry.pixel_maps import Array
 
 RENDER, INDEPENDENT = "the scene's own render", "independent frames"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from t2vz_core import evaluate
+from t2vz_core.evaluation import evaluate
 from t2vz_core.generate import generate
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.models import networks

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from t2vz_core.evaluate import evaluate
+from t2vz_core.evaluation.evaluate import evaluate
 from t2vz_core.fault import Fault
 from t2vz_core.geometry.pixel_maps import grid
 from t2vz_core.wire.job import Frame, JobSpec, Passes, Shot, frame_file, read_job, write_job

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from t2vz_core import measures
+from t2vz_core.evaluation import metrics
 from t2vz_core.geometry.pixel_maps import Link, grid, link, warp
 
 SIDE, STEP_PX = 96, 3.0
@@ -27,36 +27,36 @@ def _pan(k: int) -> Link:
 def test_a_sequence_that_moves_with_the_scene_has_no_warp_error_and_no_flicker():
     pictures = [_texture(_pan(k).map) for k in range(3)]
     back, forth = link(_pan(1), _pan(0), 0), link(_pan(1), _pan(2), 2)
-    assert measures.warp_error(pictures[1], pictures[0], back) < 1e-6
-    assert measures.flicker(*pictures, back, forth) < 1e-3
-    assert measures.flicker(pictures[0], 1 - pictures[1], pictures[2], back, forth) > 0.3
+    assert metrics.warp_error(pictures[1], pictures[0], back) < 1e-6
+    assert metrics.flicker(*pictures, back, forth) < 1e-3
+    assert metrics.flicker(pictures[0], 1 - pictures[1], pictures[2], back, forth) > 0.3
 
 
 def test_the_warp_error_is_the_mean_square_of_the_difference():
     picture = np.zeros((SIDE, SIDE, 3), np.float32)
     here = Link(grid(SIDE, SIDE), EVERYWHERE)
-    assert measures.warp_error(picture, picture + 0.5, here) == pytest.approx(0.25)
-    assert measures.warp_error(picture, picture + 0.5, here, ~EVERYWHERE) is None
+    assert metrics.warp_error(picture, picture + 0.5, here) == pytest.approx(0.25)
+    assert metrics.warp_error(picture, picture + 0.5, here, ~EVERYWHERE) is None
 
 
 def test_hidden_points_do_not_count():
     link = _pan(4)
     picture = _texture(link.map)
     picture[:, :12] = 0
-    assert measures.warp_error(picture, _texture(_pan(0).map), link) < 1e-6
+    assert metrics.warp_error(picture, _texture(_pan(0).map), link) < 1e-6
 
 
 def test_texture_that_sticks_to_the_screen_fails_the_motion():
     back = link(_pan(1), _pan(0), 0)
     stuck, moved = _texture(_pan(0).map), _texture(_pan(1).map)
-    assert measures.motion_px(back) == pytest.approx(STEP_PX, abs=1e-3)
-    assert measures.motion_error_px(moved, stuck, back) < 0.3
-    assert measures.motion_error_px(stuck, stuck, back) == pytest.approx(STEP_PX, abs=0.2)
+    assert metrics.motion_px(back) == pytest.approx(STEP_PX, abs=1e-3)
+    assert metrics.motion_error_px(moved, stuck, back) < 0.3
+    assert metrics.motion_error_px(stuck, stuck, back) == pytest.approx(STEP_PX, abs=0.2)
 
 
 def test_a_flat_picture_says_nothing_about_motion():
     flat = np.full((SIDE, SIDE, 3), 0.5, np.float32)
-    assert measures.motion_error_px(flat, flat, _pan(1)) is None
+    assert metrics.motion_error_px(flat, flat, _pan(1)) is None
 
 
 def test_structure_is_one_when_depth_edges_are_drawn_and_nought_when_not():
@@ -64,19 +64,19 @@ def test_structure_is_one_when_depth_edges_are_drawn_and_nought_when_not():
     depth[30:60, 30:60] = 4
     drawn = np.zeros((SIDE, SIDE, 3), np.float32)
     drawn[30:60, 30:60] = 1
-    assert measures.structure(drawn, depth) > 0.99
-    assert measures.structure(np.roll(drawn, 20, 1), depth) < 0.6
-    assert measures.structure(np.zeros_like(drawn), depth) == 0
+    assert metrics.structure(drawn, depth) > 0.99
+    assert metrics.structure(np.roll(drawn, 20, 1), depth) < 0.6
+    assert metrics.structure(np.zeros_like(drawn), depth) == 0
 
 
 def test_blur_costs_sharpness():
     picture = _texture(grid(SIDE, SIDE))
     blurred = warp(picture, grid(SIDE, SIDE) + np.float32([0.5, 0.5]))
-    assert measures.sharpness(blurred) < 0.9 * measures.sharpness(picture)
+    assert metrics.sharpness(blurred) < 0.9 * metrics.sharpness(picture)
 
 
 def test_sharpness_is_kept_by_what_moves_and_lost_by_what_is_blurred():
     anchor, moved = _texture(_pan(0).map), _texture(_pan(2).map)
-    assert measures.sharpness_kept(moved, anchor, _pan(2)) == pytest.approx(1, abs=0.03)
-    assert measures.sharpness_kept(cv2.GaussianBlur(moved, (0, 0), 3), anchor, _pan(2)) < 0.6
-    assert measures.sharpness_kept(moved, anchor, Link(grid(SIDE, SIDE), ~EVERYWHERE)) is None
+    assert metrics.sharpness_kept(moved, anchor, _pan(2)) == pytest.approx(1, abs=0.03)
+    assert metrics.sharpness_kept(cv2.GaussianBlur(moved, (0, 0), 3), anchor, _pan(2)) < 0.6
+    assert metrics.sharpness_kept(moved, anchor, Link(grid(SIDE, SIDE), ~EVERYWHERE)) is None

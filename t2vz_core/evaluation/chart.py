@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from .geometry.pixel_maps import Array, warp
+from ..geometry.pixel_maps import Array, warp
 
 if TYPE_CHECKING:
     from .evaluate import Measures, Shot

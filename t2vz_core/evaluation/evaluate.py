@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import measures
+from ..fault import Fault
+from ..geometry import pixel_maps
+from ..geometry.pixel_maps import Array, Link
+from ..job_folder.passes import Source
+from ..wire.job import Frame, frame_file, read_job
+from . import metrics
 from .chart import draw
-from .fault import Fault
-from .geometry import pixel_maps
-from .geometry.pixel_maps import Array, Link
-from .job_folder.passes import Source
-from .wire.job import Frame, frame_file, read_job
 
 Measures = dict[str, float | None]
 
@@ -143,21 +143,21 @@ def _measure_frame(pictures: Sequence[Array], shot: Shot, i: int) -> Measures:
     front, depth = shot.foreground[i], shot.depth[i]
 
     def to_anchor(where: Array | None = None) -> float | None:
-        return long and measures.warp_error(picture, pictures[anchor], long, where)
+        return long and metrics.warp_error(picture, pictures[anchor], long, where)
 
     return {
-        "warp_short": back and measures.warp_error(picture, pictures[i - 1], back),
+        "warp_short": back and metrics.warp_error(picture, pictures[i - 1], back),
         "warp_long": to_anchor(),
         "coverage_short": back and float(back.visible.mean()),
         "coverage_long": long and float(long.visible.mean()),
         "warp_long_foreground": None if front is None else to_anchor(front),
         "warp_long_background": None if front is None else to_anchor(~front),
-        "flicker": back and forth and measures.flicker(pictures[i - 1], picture, pictures[i + 1], back, forth),
-        "motion_error_px": back and measures.motion_error_px(picture, pictures[i - 1], back),
-        "motion_px": back and measures.motion_px(back),
-        "structure": None if depth is None else measures.structure(picture, depth),
-        "sharpness": measures.sharpness(picture),
-        "sharpness_kept": long and measures.sharpness_kept(picture, pictures[anchor], long),
+        "flicker": back and forth and metrics.flicker(pictures[i - 1], picture, pictures[i + 1], back, forth),
+        "motion_error_px": back and metrics.motion_error_px(picture, pictures[i - 1], back),
+        "motion_px": back and metrics.motion_px(back),
+        "structure": None if depth is None else metrics.structure(picture, depth),
+        "sharpness": metrics.sharpness(picture),
+        "sharpness_kept": long and metrics.sharpness_kept(picture, pictures[anchor], long),
     }
 
 

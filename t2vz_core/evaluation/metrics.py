@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .geometry.pixel_maps import Array, Link, grid, warp
+from ..geometry.pixel_maps import Array, Link, grid, warp
 
 TEXTURE = 1e-3
 DEPTH_JUMP = 0.1

@@ -1,0 +1,1 @@
+"""How good a film is, by measures that need no weights."""
