@@ -114,8 +114,8 @@ class Worker:
         self, event: events.Run, spec: JobSpec, folder: Path, frames: Frames, missing: list[int], watch: Watch
     ) -> None:
         with self._may_be_silent():
-            from .generate import generate
             from .job_folder.passes import Source
+            from .method.generate import generate
 
             networks = self._load(spec, watch)
         for number, picture in generate(spec, Source(folder), networks, missing, watch, event.chunk):

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from t2vz_core.evaluation import evaluate
-from t2vz_core.generate import generate
 from t2vz_core.job_folder.passes import Source
+from t2vz_core.method.generate import generate
 from t2vz_core.models import networks
 from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Model, Motion, Prompt, Sampling, Shot
 

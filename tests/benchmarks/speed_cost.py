@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from t2vz_core.evaluation import evaluate
-from t2vz_core.generate import generate
 from t2vz_core.job_folder.passes import Source
+from t2vz_core.method.generate import generate
 from t2vz_core.models import networks
 from t2vz_core.wire.job import Control, JobSpec, Model, Motion, Prompt, Sampling, Shot
 from t2vz_core.wire.presets import FAST, PRESETS, PUBLISHED

@@ -22,8 +22,8 @@ import diffusers
 import psutil
 import torch
 
-from t2vz_core.generate import generate
 from t2vz_core.job_folder.passes import Source
+from t2vz_core.method.generate import generate
 from t2vz_core.models import networks
 from t2vz_core.wire.job import Frame, JobSpec, Model, Motion, Prompt, Sampling, Shot
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from t2vz_core.generate import generate
 from t2vz_core.job_folder.passes import Source
+from t2vz_core.method.generate import generate
 from t2vz_core.models.networks import Networks, load
 from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Model, Motion, Passes, Prompt, Sampling, Shot
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
-from t2vz_core.attention import ANCHOR, FRAMES, cross_frame
+from t2vz_core.method.attention import ANCHOR, FRAMES, cross_frame
 from t2vz_core.runtime.token_cache import DEVICE, HOST, ONE_STEP, Memory
 
 TOKENS, WIDTH, TEXT_WIDTH = 12, 8, 6

@@ -5,7 +5,7 @@ import torch
 from diffusers.models.attention_processor import Attention
 from torch import nn
 
-from t2vz_core.attention import ANCHOR, FRAMES, CrossFrame, Sight, cross_frame, tokens_of
+from t2vz_core.method.attention import ANCHOR, FRAMES, CrossFrame, Sight, cross_frame, tokens_of
 
 GROUPS, N, WIDTH = 2, 16, 8
 

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from t2vz_core.background import demand_masks, shared_background, smooth, smooth_level
 from t2vz_core.fault import Fault
 from t2vz_core.geometry.latent_maps import identity_map
-from t2vz_core.noise import blend_noise, keyed_noise
+from t2vz_core.method.background import demand_masks, shared_background, smooth, smooth_level
+from t2vz_core.method.noise import blend_noise, keyed_noise
 from t2vz_core.wire.job import Coherence, Frame, JobSpec, Passes
 
 

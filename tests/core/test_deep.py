@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from t2vz_core.deep import deep_layers
+from t2vz_core.method.deep_cache import deep_layers
 from t2vz_core.runtime.token_cache import ONE_STEP, Memory
 from t2vz_core.wire.job import Control, Motion, Sampling
 
@@ -75,7 +75,7 @@ def test_a_frame_depends_neither_on_its_chunk_nor_on_what_is_kept_of_the_anchor(
     whole = torch.cat(latents)
     latents.clear()
     if not is_kept:
-        monkeypatch.setattr("t2vz_core.generate.Memory", lambda steps: Memory(steps, ONE_STEP))
+        monkeypatch.setattr("t2vz_core.method.generate.Memory", lambda steps: Memory(steps, ONE_STEP))
     make(tmp_path, spec, nets, numbers=[3, 5], chunk=1)
     assert (torch.cat(latents) - whole[[2, 4]]).abs().max() <= 1e-4
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from t2vz_core.diffusion import Descent
+from t2vz_core.method.solvers import Descent
 from t2vz_core.wire.job import SCHEDULERS, Sampling
 
 CONFIG = {

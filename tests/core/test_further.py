@@ -2,9 +2,9 @@
 
 import torch
 
-from t2vz_core.further import are_attended, nearness
 from t2vz_core.geometry.latent_maps import identity_map
-from t2vz_core.motion import Place
+from t2vz_core.method.keyframes import are_attended, nearness
+from t2vz_core.method.motion import Place
 from t2vz_core.wire.job import Coherence, Frame, JobSpec, Motion
 
 

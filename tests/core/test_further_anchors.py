@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from t2vz_core.fusion import Gallery, Shown
 from t2vz_core.geometry.pixel_maps import Link, grid
 from t2vz_core.job_folder.passes import Source
-from t2vz_core.motion import place
+from t2vz_core.method.fusion import Gallery, Shown
+from t2vz_core.method.motion import place
 from t2vz_core.wire.job import Coherence, Control, Motion
 
 from .small_jobs import SIDE, job, make, networks

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from t2vz_core.diffusion import Descent
 from t2vz_core.fault import Cancelled, Fault
-from t2vz_core.generate import generate, noise_levels
 from t2vz_core.job_folder.passes import Source
+from t2vz_core.method.generate import generate, noise_levels
+from t2vz_core.method.solvers import Descent
 from t2vz_core.models.networks import Networks
 from t2vz_core.runtime.token_cache import ONE_STEP
 from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
@@ -32,7 +32,7 @@ def latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
         seen.append(x[None].clone())
         return next(networks.decode(x[None]))
 
-    monkeypatch.setattr("t2vz_core.generate._picture", listening)
+    monkeypatch.setattr("t2vz_core.method.generate._picture", listening)
     return seen
 
 

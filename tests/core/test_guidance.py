@@ -2,7 +2,7 @@
 
 import pytest
 
-from t2vz_core.guidance import IMAGE, NOTHING, PROMPT, group_weights
+from t2vz_core.method.guidance import IMAGE, NOTHING, PROMPT, group_weights
 from t2vz_core.wire.job import Sampling
 
 

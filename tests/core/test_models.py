@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from t2vz_core.diffusion import Descent
+from t2vz_core.method.solvers import Descent
 from t2vz_core.models.networks import load
 from t2vz_core.wire.job import Control, Lora, Model, Sampling
 from tests.core.random_networks import write_controlnet, write_model

@@ -12,7 +12,7 @@ import torch
 from t2vz_core.fault import Fault
 from t2vz_core.geometry.latent_maps import identity_map
 from t2vz_core.job_folder.passes import Source
-from t2vz_core.motion import Place, displacement, place, published_warp, warp
+from t2vz_core.method.motion import Place, displacement, place, published_warp, warp
 from t2vz_core.wire.job import Frame, JobSpec, Motion, Shot
 
 from .small_jobs import job

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from t2vz_core.geometry.latent_maps import identity_map, sample
-from t2vz_core.noise import DRAWS, blend_noise, keyed_noise, warp_noise
+from t2vz_core.method.noise import DRAWS, blend_noise, keyed_noise, warp_noise
 
 SIDE, FIELDS = 48, 64
 

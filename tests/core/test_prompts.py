@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from t2vz_core.guidance import NOTHING, PROMPT
+from t2vz_core.method.guidance import NOTHING, PROMPT
+from t2vz_core.method.prompts import Prompts
 from t2vz_core.models.text_encoders import Embedding
-from t2vz_core.prompts import Prompts
 from t2vz_core.wire.job import Frame, JobSpec, Prompt, PromptKey
 
 

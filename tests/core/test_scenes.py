@@ -1,6 +1,6 @@
 """A shot is cut into scenes and spans, and any part of it needs what comes before, no more."""
 
-from t2vz_core.scenes import scenes
+from t2vz_core.method.shots import scenes
 from t2vz_core.wire.job import Frame
 
 FRAMES = tuple(Frame(number, is_anchor=number == 21) for number in range(11, 31))

@@ -14,10 +14,10 @@ from diffusers.schedulers import scheduling_lcm
 from PIL import Image
 
 from t2vz_core.conditions.controlnet import conditions
-from t2vz_core.diffusion import Descent
 from t2vz_core.job_folder.passes import Source
+from t2vz_core.method.noise import keyed_noise
+from t2vz_core.method.solvers import Descent
 from t2vz_core.models.networks import Networks
-from t2vz_core.noise import keyed_noise
 from t2vz_core.wire.job import Control, JobSpec, Sampling
 from tests.core.small_jobs import SIDE, job, make, networks
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from t2vz_core.diffusion import Descent
-from t2vz_core.noise import keyed_noise
+from t2vz_core.method.noise import keyed_noise
+from t2vz_core.method.solvers import Descent
 from t2vz_core.wire.job import JobSpec, Motion, Sampling
 from tests.core.small_jobs import SIDE, job, make, networks
 

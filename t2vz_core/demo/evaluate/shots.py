@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...generate import generate
 from ...job_folder.passes import Source, pictures_to_tensor
+from ...method.generate import generate
 from ...models import networks
 from ...wire.job import JobSpec, read_job
 from ..captions import Description, Thing

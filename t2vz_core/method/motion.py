@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .fault import Fault
-from .geometry.latent_maps import identity_map, map_to_cells
-from .job_folder.passes import Source
+from ..fault import Fault
+from ..geometry.latent_maps import identity_map, map_to_cells
+from ..job_folder.passes import Source
+from ..wire.job import GRID, Frame, JobSpec
 from .noise import DRAWS, keyed_noise, warp_noise
-from .wire.job import GRID, Frame, JobSpec
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .geometry.latent_maps import identity_map
+from ..geometry.latent_maps import identity_map
+from ..runtime.token_cache import Memory
+from ..wire.job import JobSpec
 from .motion import Place
-from .runtime.token_cache import Memory
-from .wire.job import JobSpec
 
 NEAREST = 0.1  # cells; what is nearer is as near
 

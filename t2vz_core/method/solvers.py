@@ -18,8 +18,8 @@ import diffusers
 import torch
 from torch import Tensor
 
+from ..wire.job import Sampling
 from .noise import blend_noise
-from .wire.job import Sampling
 
 Step = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
 

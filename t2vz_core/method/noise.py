@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from .geometry.latent_maps import neighbours
+from ..geometry.latent_maps import neighbours
 
 DRAWS = 5
 """How many fields of white noise `warp_noise` takes: one per bilinear neighbour, one for what was nowhere."""

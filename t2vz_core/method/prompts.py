@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..wire.job import Frame, JobSpec
 from .guidance import PROMPT
-from .wire.job import Frame, JobSpec
 
 
 class Prompts:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .runtime.token_cache import Memory
+from ..runtime.token_cache import Memory
 
 ALONE, ANCHOR, FRAMES = "alone", "anchor", "frames"
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .fault import Fault
-from .geometry.latent_maps import mask_to_cells, sample
-from .job_folder.passes import Source
+from ..fault import Fault
+from ..geometry.latent_maps import mask_to_cells, sample
+from ..job_folder.passes import Source
+from ..wire.job import Coherence, Frame, JobSpec
 from .motion import Place
-from .wire.job import Coherence, Frame, JobSpec
 
 
 def demand_masks(spec: JobSpec) -> None:

@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..conditions.controlnet import conditions
+from ..fault import Fault
+from ..job_folder.passes import Source, pictures_to_tensor
+from ..wire.job import Control, Frame, JobSpec
 from .attention import ALONE, ANCHOR, FRAMES, CrossFrame, Sight
 from .background import background, smooth_level
-from .conditions.controlnet import conditions
-from .deep import Deep, Features
-from .diffusion import Descent
-from .fault import Fault
-from .further import Further, are_attended, nearness
+from .deep_cache import Deep, Features
 from .fusion import Carried, Gallery, carried, fuse, fused_part, has_scene_shapes, is_fused, shown
 from .guidance import NOTHING, PROMPT, among_groups, group_weights, of_groups
-from .job_folder.passes import Source, pictures_to_tensor
+from .keyframes import Further, are_attended, nearness
 from .motion import Place, place, warp
 from .noise import keyed_noise
 from .prompts import Prompts
-from .wire.job import Control, Frame, JobSpec
+from .solvers import Descent
 
 
 @dataclass

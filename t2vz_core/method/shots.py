@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .wire.job import Frame
+from ..wire.job import Frame
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .geometry.latent_maps import map_to_cells, mask_to_cells, sample
-from .geometry.pixel_maps import Array, Link, link, warp
+from ..geometry.latent_maps import map_to_cells, mask_to_cells, sample
+from ..geometry.pixel_maps import Array, Link, link, warp
+from ..wire.job import JobSpec
 from .motion import Place
-from .wire.job import JobSpec
 
 
 def has_scene_shapes(spec: JobSpec, is_instruct: bool) -> bool:

@@ -14,22 +14,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..job_folder.passes import Source
+from ..models.networks import Networks
+from ..runtime.memory_budget import Room
+from ..runtime.token_cache import Memory
+from ..wire.job import Frame, JobSpec
 from .attention import CrossFrame, cross_frame
 from .background import background, demand_masks, smooth
-from .deep import deep_layers
+from .deep_cache import deep_layers
 from .denoise import Denoiser
-from .diffusion import Descent
-from .further import are_attended
 from .fusion import fused_part, has_scene_shapes
-from .job_folder.passes import Source
-from .models.networks import Networks
+from .keyframes import are_attended
 from .motion import Place, place, warp
 from .noise import keyed_noise
 from .progress import Tally
-from .runtime.memory_budget import Room
-from .runtime.token_cache import Memory
-from .scenes import Scene, scenes
-from .wire.job import Frame, JobSpec
+from .shots import Scene, scenes
+from .solvers import Descent
 
 
 @torch.inference_mode()

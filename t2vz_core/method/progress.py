@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .scenes import Scene
+from .shots import Scene
 
 DECODING = 2  # a decoded frame costs about as much as this many of its steps
 

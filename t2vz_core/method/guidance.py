@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .wire.job import Sampling
+from ..wire.job import Sampling
 
 PROMPT, IMAGE, NOTHING = "prompt", "image", "nothing"
 

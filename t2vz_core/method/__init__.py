@@ -1,0 +1,1 @@
+"""Text2Video-Zero, and what goes beyond it: one technique, one file."""
