@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import bpy
 import numpy as np
 
-from .bodies import Sight, camera_normals, surface_at
 from .cameras import CaptureError, camera_view
-from .disturbance import disturbed
+from .geometry.correspondence import backward_map, past, shift, sighted
+from .geometry.projection import View, depths, pixel_centres, places, turn
+from .geometry.rasteriser import centre_samples
+from .geometry.shadows import disturbed
+from .geometry.surfaces import Sight, camera_normals, surface_at
 from .jobs import FrameArrays
-from .motion import backward_map, past, shift, sighted
-from .projection import View, depths, pixel_centres, places, turn
-from .raster import centre_samples
 from .render_state import RenderState
 from .rig import joints
 from .triangles import Reader

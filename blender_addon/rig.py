@@ -10,9 +10,9 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from . import bone_names, skeleton
-from .projection import View, depths, is_inside, places
-from .skeleton import Bone, Skeleton
+from .geometry import bone_names, skeleton
+from .geometry.projection import View, depths, is_inside, places
+from .geometry.skeleton import Bone, Skeleton
 from .triangles import is_left_out
 
 PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is detected; "" leaves the joint out

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import bpy
 import numpy as np
 
-from .bodies import Body, Shape, Snapshot
+from .geometry.projection import View
+from .geometry.surfaces import Body, Shape, Snapshot
 from .materials import is_one_sided, opacity
-from .projection import View
 
 MESHED = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 UNMESHED = {

@@ -5,7 +5,15 @@ import re
 
 import pytest
 
-from blender_addon.bone_names import LIMBS, PRESETS, detected, mapping_of, preset_files, read_presets, write_preset
+from blender_addon.geometry.bone_names import (
+    LIMBS,
+    PRESETS,
+    detected,
+    mapping_of,
+    preset_files,
+    read_presets,
+    write_preset,
+)
 
 
 def sides(left, right, *names):

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blender_addon.bodies import Body, Shape, Sight, Snapshot, camera_normals, surface_at
-from blender_addon.motion import backward_map, shift
-from blender_addon.projection import View, pixel_centres, sky_places, turn
-from blender_addon.raster import NONE, centre_samples
+from blender_addon.geometry.correspondence import backward_map, shift
+from blender_addon.geometry.projection import View, pixel_centres, sky_places, turn
+from blender_addon.geometry.rasteriser import NONE, centre_samples
+from blender_addon.geometry.surfaces import Body, Shape, Sight, Snapshot, camera_normals, surface_at
 
 WIDTH, HEIGHT = 80, 60
 QUAD = np.float32([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from blender_addon import raster
-from blender_addon.projection import View, depths, transformed
-from blender_addon.raster import NONE, centre_samples, draw, no_hits, samples_at, weights
+from blender_addon.geometry import rasteriser
+from blender_addon.geometry.projection import View, depths, transformed
+from blender_addon.geometry.rasteriser import NONE, centre_samples, draw, no_hits, samples_at, weights
 
 WIDTH, HEIGHT = 90, 70
 EVERYTHING = (0, 0, WIDTH, HEIGHT)
@@ -23,7 +23,7 @@ def soup(count: int, size: float) -> np.ndarray:
     return random.uniform(-6, 6, (count, 1, 3)) + random.normal(0, size, (count, 3, 3))
 
 
-def drawn(triangles: np.ndarray, camera: View, samples: raster.Samples) -> raster.Hits:
+def drawn(triangles: np.ndarray, camera: View, samples: rasteriser.Samples) -> rasteriser.Hits:
     hits = no_hits(samples)
     flat = triangles.reshape(-1, 3)
     corners = transformed(camera.to_pixel, flat).reshape(-1, 3, 3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blender_addon.skeleton import Bone, posed, skeleton_of
+from blender_addon.geometry.skeleton import Bone, posed, skeleton_of
 from t2vz_core.wire.joints import JOINTS
 
 

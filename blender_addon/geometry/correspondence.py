@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bodies import Body, Shape, Sight, Snapshot, look, world_points
 from .projection import depths, is_inside, pixel_centres, places, sky_places
-from .raster import NONE, samples_at
+from .rasteriser import NONE, samples_at
+from .surfaces import Body, Shape, Sight, Snapshot, look, world_points
 
 MISSING = -2  # the index of a body that was not there
 TOLERANCE = 1e-4  # of the depth: a point this close behind the nearest surface is on it

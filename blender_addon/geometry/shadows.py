@@ -9,8 +9,8 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from .bodies import Body, Sight, Snapshot, Surface, world_points
 from .projection import transformed
+from .surfaces import Body, Sight, Snapshot, Surface, world_points
 
 STEP = 8  # every so many pixels are measured: a cell of the latents
 STILL = 1e-6  # of the world's unit and of its size: a body that has moved less has not

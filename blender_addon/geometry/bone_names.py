@@ -23,7 +23,7 @@ FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 KNUCKLES = tuple(f"{finger}_{number}" for finger in FINGERS for number in (1, 2, 3, 4))  # root to tip
 HANDS = tuple(f"{side}_{knuckle}" for side in ("left", "right") for knuckle in KNUCKLES)
 FEWEST_LIMBS = 8  # of 12; with less it is no human
-PRESETS = Path(__file__).parent / "rigs"
+PRESETS = Path(__file__).parents[1] / "rigs"
 _LEFT, _RIGHT = ("l", "left", "左"), ("r", "right", "右")
 
 

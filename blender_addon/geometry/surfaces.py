@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .projection import View, depths, is_inside, transformed
-from .raster import NONE, Hits, Samples, draw, no_hits, weights
+from .rasteriser import NONE, Hits, Samples, draw, no_hits, weights
 
 BATCH = 1 << 18  # triangles drawn in one go, so that a forest of instances needs no more memory than one tree
 
