@@ -17,7 +17,7 @@ import bpy
 from t2vz_core.wire import presets
 
 from . import playback, properties, scene_job, session
-from .generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
+from .job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
 
 NAME = "t2vz"
 DONE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130

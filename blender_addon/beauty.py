@@ -13,7 +13,7 @@ import numpy as np
 
 from . import footage
 from .cameras import CaptureError
-from .jobs import FrameArrays
+from .job.folders import FrameArrays
 
 RESULT = "Render Result"
 

@@ -15,7 +15,7 @@ from .geometry.projection import View, depths, pixel_centres, places, turn
 from .geometry.rasteriser import centre_samples
 from .geometry.shadows import disturbed
 from .geometry.surfaces import Sight, camera_normals, surface_at
-from .jobs import FrameArrays
+from .job.folders import FrameArrays
 from .render_state import RenderState
 from .rig import joints
 from .triangles import Reader

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 
 from . import preferences, session
-from .engine import no_engine
+from .job.engine import no_engine
 
 TEXT = "T2VZ Engine"
 LIMIT_S = 120

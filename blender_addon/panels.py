@@ -9,8 +9,8 @@ import bpy
 from t2vz_core.wire import presets
 
 from . import preferences, rig_editor, session
-from .generation import CANCELLED, capital, count
-from .settings import INSTRUCT, TEXT
+from .job.generation import CANCELLED, capital, count
+from .job.settings import INSTRUCT, TEXT
 
 TAB = "T2VZ"
 SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")

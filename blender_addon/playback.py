@@ -10,7 +10,7 @@ import bpy
 
 from t2vz_core.wire.job import JobSpec
 
-from . import jobs
+from .job import folders
 
 NAME_LENGTH = 40
 CHANNELS = 128
@@ -53,9 +53,9 @@ def import_job(scene: bpy.types.Scene, folder: Path, spec: JobSpec) -> Any:
     name = spec.prompt.text.strip()[:NAME_LENGTH] or folder.name
     numbers = [frame.number for frame in spec.frames]
     every = min((two - one for one, two in pairwise(numbers)), default=1)
-    frames = jobs.finished_frames(folder, spec)
+    frames = folders.finished_frames(folder, spec)
     last = frames[-1][0] + every - 1 if frames else 0
-    return add_strip(scene, name, frames, last, jobs.provenance(folder, spec))
+    return add_strip(scene, name, frames, last, folders.provenance(folder, spec))
 
 
 def caution(scene: bpy.types.Scene) -> str:

@@ -12,7 +12,7 @@ from t2vz_core.wire.job import GRID, Frame
 
 from . import playback
 from .footage import Place, read
-from .generation import Generation
+from .job.generation import Generation
 
 NAME = "T2VZ Preview"
 GAP_PX = 8

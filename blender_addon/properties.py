@@ -19,8 +19,8 @@ from bpy.props import (
 from t2vz_core.wire import job as wire
 
 from . import footage, preferences
+from .job.settings import INSTRUCT, PARTS, TEXT, frame_numbers
 from .preferences import MAY_BE_RELATIVE
-from .settings import INSTRUCT, PARTS, TEXT, frame_numbers
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
 SPELLED = {"ddim": "DDIM", "dpm++2m": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM", "anchor+hidden": "Anchor + Hidden"}

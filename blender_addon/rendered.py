@@ -12,7 +12,7 @@ from t2vz_core.wire.rendered import SUFFIX, Rendered
 from .cameras import CaptureError, camera_view
 from .footage import place_of, suffix_of
 from .geometry.projection import View
-from .jobs import FrameArrays, RenderedFile
+from .job.folders import FrameArrays, RenderedFile
 
 PASSES = frozenset({"image", "depth", "normal", "ids", "mask"})
 VECTORS = frozenset({"map", "visible"})

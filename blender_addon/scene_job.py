@@ -12,11 +12,12 @@ from mathutils import Color
 
 from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
 
-from . import beauty, jobs, preferences, rendered, resume
+from . import beauty, preferences, rendered
 from .capture import Wanted, capture, object_numbers
-from .engine import Engine
-from .generation import Generation
-from .settings import passes_needed, spec_of
+from .job import folders, resume
+from .job.engine import Engine
+from .job.generation import Generation
+from .job.settings import passes_needed, spec_of
 from .triangles import MESHED
 from .unkeyed import is_animated
 
@@ -91,13 +92,13 @@ def _begun(
 ) -> Generation:
     settings = scene.t2vz
     wanted = _wanted(scene, spec)
-    jobs.check(spec, numbers[0])
+    folders.check(spec, numbers[0])
     home = preferences.jobs_home(settings.output)
-    earlier = folder if folder and jobs.is_job(folder) else None
+    earlier = folder if folder and folders.is_job(folder) else None
     if earlier:
         folder = resume.folder_for_another_capture(earlier)
     else:
-        folder = jobs.claimed(folder) if folder else jobs.new_folder(home, spec.prompt.text, datetime.now())
+        folder = folders.claimed(folder) if folder else folders.new_folder(home, spec.prompt.text, datetime.now())
     generation = Generation(folder, spec, worker, is_preview)
     return generation.captures(_arrays(scene, wanted, numbers, generation.notes.append), len(numbers), earlier)
 
@@ -125,7 +126,7 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
 
 def _arrays(
     scene: bpy.types.Scene, wanted: Wanted, numbers: list[int], note: Callable[[str], None]
-) -> Generator[jobs.FrameArrays]:
+) -> Generator[folders.FrameArrays]:
     """The frames' arrays, read from the scene or, as far as they have them, from files rendered before."""
     settings = scene.t2vz
     view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
@@ -143,8 +144,8 @@ def _arrays(
 
 
 def _moved_by_hand(
-    arrays: Generator[jobs.FrameArrays], scene: bpy.types.Scene, side_px: int
-) -> Generator[jobs.FrameArrays]:
+    arrays: Generator[folders.FrameArrays], scene: bpy.types.Scene, side_px: int
+) -> Generator[folders.FrameArrays]:
     """The captured frames, each moved on from the one before by the strength that is keyed at it."""
     x = y = 0.0
     try:

@@ -14,9 +14,9 @@ from bpy.app.handlers import persistent
 from t2vz_core.wire.job import read_job
 
 from . import playback, preferences
-from .engine import Engine, worker_command
-from .generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
-from .jobs import is_job
+from .job.engine import Engine, worker_command
+from .job.folders import is_job
+from .job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
 
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01

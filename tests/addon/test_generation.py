@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blender_addon.generation import CANCELLED, FAILED, FINISHED, Generation, caption, duration
-from blender_addon.jobs import FrameArrays
+from blender_addon.job.folders import FrameArrays
+from blender_addon.job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, duration
 from t2vz_core.wire import events
 from t2vz_core.wire.job import JobSpec, Motion, read_job
 

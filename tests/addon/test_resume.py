@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from blender_addon import jobs
-from blender_addon.resume import AGAIN, folder_for_another_capture, rejoined
+from blender_addon.job import folders
+from blender_addon.job.resume import AGAIN, folder_for_another_capture, rejoined
 from t2vz_core.wire.job import JobSpec, Prompt, Sampling
 
 SPEC = JobSpec(prompt=Prompt("a “hill”"))
@@ -15,9 +15,9 @@ SPEC = JobSpec(prompt=Prompt("a “hill”"))
 def captured(folder, spec=SPEC, numbers=(1, 2), depth=1.0, shift_px=(0.5, 0.0)):
     """A job of these frames; the last has this depth."""
     folder.mkdir(exist_ok=True)
-    arrays = [jobs.FrameArrays(n, shift_px=shift_px, depth=np.full((4, 4), 1.0, np.float32)) for n in numbers]
+    arrays = [folders.FrameArrays(n, shift_px=shift_px, depth=np.full((4, 4), 1.0, np.float32)) for n in numbers]
     arrays[-1].depth[:] = depth
-    return jobs.finish(folder, spec, [jobs.write_frame(folder, each) for each in arrays])
+    return folders.finish(folder, spec, [folders.write_frame(folder, each) for each in arrays])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from blender_addon.settings import base_for, frame_numbers, native_side_px, part_of, picture_size
+from blender_addon.job.settings import base_for, frame_numbers, native_side_px, part_of, picture_size
 from t2vz_core.wire.job import DEMO_MODEL, DEMO_SIDE_PX, Lora, Model, Motion, Sampling
 
 

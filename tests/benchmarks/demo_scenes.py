@@ -16,8 +16,8 @@ from random import Random
 import bpy
 from mathutils import Vector
 
-from blender_addon import jobs
 from blender_addon.capture import Wanted, capture
+from blender_addon.job import folders
 from t2vz_core.demo.captions import Description, imagine, plain_caption
 from t2vz_core.wire.job import DEMO_SIDE_PX, Control, JobSpec, Motion, Prompt, Sampling, Shot
 
@@ -73,7 +73,7 @@ def write_shot(folder: Path, seed: int) -> None:
     thing = build(description.things[0].shape, rng)
     scene, side = bpy.context.scene, DEMO_SIDE_PX
     wanted = Wanted(side, side, frozenset({"depth", "mask", "map", "visible"}), subject=thing)
-    frames = [jobs.write_frame(folder, each) for each in capture(scene, scene.view_layers[0], wanted, FRAMES)]
+    frames = [folders.write_frame(folder, each) for each in capture(scene, scene.view_layers[0], wanted, FRAMES)]
     spec = JobSpec(
         prompt=Prompt(plain_caption(description)),
         shot=Shot(side, side),
@@ -81,7 +81,7 @@ def write_shot(folder: Path, seed: int) -> None:
         motion=Motion("map"),
         controls=(Control("depth"),),
     )
-    jobs.finish(folder, spec, frames)
+    folders.finish(folder, spec, frames)
     (folder / "description.json").write_text(json.dumps(asdict(description), indent=1) + "\n")
 
 

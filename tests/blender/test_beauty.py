@@ -6,7 +6,7 @@ import pytest
 
 from blender_addon.beauty import rendered, with_pictures
 from blender_addon.cameras import CaptureError
-from blender_addon.jobs import FrameArrays
+from blender_addon.job.folders import FrameArrays
 
 SIZE = (48, 32)
 

@@ -8,7 +8,7 @@ import pytest
 
 from blender_addon.cameras import CaptureError
 from blender_addon.capture import PASSES, Wanted, capture
-from blender_addon.jobs import FrameArrays
+from blender_addon.job.folders import FrameArrays
 from tests.blender import scenes, stage
 from tests.blender.stage import ANCHOR, LATER, Case, add, animate
 

@@ -6,7 +6,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon import jobs, playback
+from blender_addon import playback
+from blender_addon.job import folders
 from t2vz_core.wire.job import Frame, JobSpec, Prompt, frame_file, read_job
 
 
@@ -23,7 +24,7 @@ def job_in(folder, numbers, finished=None):
     """A job folder whose finished frames are painted from dark to bright."""
     (folder / "frames").mkdir(parents=True)
     spec = JobSpec(prompt=Prompt("a “red” ball\n🎈"), frames=tuple(Frame(number) for number in numbers))
-    jobs.write_job(folder, spec)
+    folders.write_job(folder, spec)
     for i, number in enumerate(finished or numbers):
         paint(folder / frame_file(number), i / 10)
     return read_job(folder)

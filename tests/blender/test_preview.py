@@ -6,7 +6,7 @@ import pytest
 
 from blender_addon import playback, preview, scene_job, session
 from blender_addon.footage import Place, read
-from blender_addon.generation import FINISHED
+from blender_addon.job.generation import FINISHED
 
 
 def test_what_holds_still_is_white_and_directions_differ():

@@ -10,7 +10,7 @@ import pytest
 
 import blender_addon
 from blender_addon import preferences, properties
-from blender_addon.settings import passes_needed, spec_of
+from blender_addon.job.settings import passes_needed, spec_of
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, JobSpec
 

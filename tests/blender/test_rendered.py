@@ -7,9 +7,10 @@ from mathutils import Vector
 
 pytest.importorskip("OpenEXR")
 
-from blender_addon import jobs, rendered
+from blender_addon import rendered
 from blender_addon.cameras import CaptureError
 from blender_addon.capture import Wanted, capture
+from blender_addon.job import folders
 from t2vz_core.job_folder.exr import layer, read_exr
 from t2vz_core.job_folder.vector_passes import backward
 from t2vz_core.wire.rendered import read_rendered
@@ -69,7 +70,7 @@ def from_files(folder, job, files):
         captured(frozenset()), bpy.context.scene, bpy.context.view_layer, SIZE, str(folder / files), PASSES,
         bpy.data.objects["Cube"],
     )  # fmt: skip
-    last = [jobs.write_frame(job, each) for each in arrays][-1]
+    last = [folders.write_frame(job, each) for each in arrays][-1]
     path = job / last.passes.depth
     read = {name: read_exr(path, name) for name in ("depth", "normal", "ids", "mask", "image")}
     return {**read, **dict(zip(("map", "visible"), backward(path)))}
@@ -122,7 +123,7 @@ def test_the_captured_flow_is_what_blenders_vectors_say(shot, tmp_path):
         str(shot / f"{LAYOUTS[0]}_####.exr"),
         PASSES,
     )
-    path = [tmp_path / jobs.write_frame(tmp_path, each).passes.depth for each in files][2]
+    path = [tmp_path / folders.write_frame(tmp_path, each).passes.depth for each in files][2]
     vector, seen = layer(path, read_rendered(path), "vector"), np.isfinite(read_exr(path, "depth"))
     for flow, told in ((third.flow_back, vector[..., :2]), (fourth.flow_here, -vector[..., 2:])):
         error = np.abs(flow[..., :2] - told * (1, -1)).max(-1)[seen & (flow[..., 2] > 0)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from blender_addon import scene_job
-from blender_addon.generation import FINISHED
+from blender_addon.job.generation import FINISHED
 
 
 def job_of(scene, folder):

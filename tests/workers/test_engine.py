@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon import engine as host
-from blender_addon.engine import Engine
+from blender_addon.job import engine as host
+from blender_addon.job.engine import Engine
 from t2vz_core.wire.events import Cancelled, Failed, Finished, FrameDone
 
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ from t2vz_core.wire import events
 from t2vz_core.wire.disk import disk_sentence
 from t2vz_core.wire.job import JobSpec
 
-from . import jobs, resume
+from . import folders, resume
 from .engine import Engine
 
 CAPTURING, STARTING, CANCELLING = "capturing the scene", "starting the engine", "cancelling"
@@ -37,10 +37,10 @@ class Generation:
         self.end: str | None = None
         self.is_preview = is_preview
         self._engine = engine
-        self._arrays: Generator[jobs.FrameArrays] | None = None
+        self._arrays: Generator[folders.FrameArrays] | None = None
         self._is_sent = False
 
-    def captures(self, arrays: Generator[jobs.FrameArrays], total: int, earlier: Path | None = None) -> Generation:
+    def captures(self, arrays: Generator[folders.FrameArrays], total: int, earlier: Path | None = None) -> Generation:
         """Makes the job's frames out of `total` captured ones first; without this the folder holds a job already.
 
         With `earlier`, an interrupted job's folder, that job goes on if what is captured is the same once more.
@@ -81,16 +81,16 @@ class Generation:
         self._drop_capture()
         self.end, self.error = FAILED, reason
 
-    def _capture_one(self, arrays: Generator[jobs.FrameArrays]) -> None:
+    def _capture_one(self, arrays: Generator[folders.FrameArrays]) -> None:
         frame = next(arrays, None)
         if frame is not None:
             if frame.flow_here is not None:
-                self._frames[-1] = jobs.with_flow_ahead(self.folder, self._frames[-1], frame.flow_here)
-            self._frames.append(jobs.write_frame(self.folder, frame))
+                self._frames[-1] = folders.with_flow_ahead(self.folder, self._frames[-1], frame.flow_here)
+            self._frames.append(folders.write_frame(self.folder, frame))
             self.done = len(self._frames)
             self.left_s = (time.monotonic() - self._began) / self.done * (self.total - self.done)
             return
-        self.spec = jobs.finish(self.folder, self.spec, self._frames)
+        self.spec = folders.finish(self.folder, self.spec, self._frames)
         self._arrays = None
         if self._earlier is not None:
             self.folder = resume.rejoined(self.folder, self._earlier)
@@ -104,7 +104,7 @@ class Generation:
         if self._arrays is not None:
             arrays, self._arrays = self._arrays, None
             arrays.close()
-            jobs.discard(self.folder)
+            folders.discard(self.folder)
 
     def _send(self) -> None:
         (self._engine.preview if self.is_preview else self._engine.run)(self.folder)
