@@ -11,7 +11,7 @@ import numpy as np
 from t2vz_core.wire.job import GRID, Frame
 
 from . import playback
-from .footage import Place, read
+from .capture.images import Place, read
 from .job.generation import Generation
 
 NAME = "T2VZ Preview"

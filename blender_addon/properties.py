@@ -18,7 +18,8 @@ from bpy.props import (
 
 from t2vz_core.wire import job as wire
 
-from . import footage, preferences
+from . import preferences
+from .capture import images
 from .job.settings import INSTRUCT, PARTS, TEXT, frame_numbers
 from .preferences import MAY_BE_RELATIVE
 
@@ -89,7 +90,7 @@ def _known_models(_group: Any, _context: Any, _typed: str) -> list[str]:
 
 
 def _known_strips(settings: Any, _context: Any, _typed: str) -> list[str]:
-    return footage.strips_known(settings.id_data)
+    return images.strips_known(settings.id_data)
 
 
 def _title(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from . import rig
+from .capture import armatures
 from .geometry import bone_names
 
 LETTERS = 40  # that a line of the sidebar holds
@@ -23,14 +23,14 @@ def armature_of(context: bpy.types.Context) -> bpy.types.Object | None:
 
 def draw(layout: Any, armature: bpy.types.Object) -> None:
     """Every joint with its bone, as a button that changes it."""
-    mapping = rig.mapping_of(armature) or {}
+    mapping = armatures.mapping_of(armature) or {}
     column = layout.column(align=True)
     for joint in bone_names.MAPPED:
         row = column.split(factor=0.4, align=True)
         row.label(text=joint.replace("_", " ").capitalize())
         chosen = row.operator("t2vz.set_joint", text=mapping.get(joint, LEFT_OUT))
         chosen.joint = joint
-    for fault in rig.preset_faults():
+    for fault in armatures.preset_faults():
         for line in textwrap.wrap(fault, LETTERS):
             layout.label(text=line)
     row = layout.row(align=True)
@@ -75,7 +75,7 @@ class T2VZ_OT_set_joint(_WithArmature, bpy.types.Operator):
         """Keeps the choice with the armature."""
         armature = armature_of(context)
         bone = "" if self.bone == LEFT_OUT else self.bone
-        rig.set_mapping(armature, {**dict(armature.get(rig.PROPERTY, {})), self.joint: bone})
+        armatures.set_mapping(armature, {**dict(armature.get(armatures.PROPERTY, {})), self.joint: bone})
         return {"FINISHED"}
 
 
@@ -87,7 +87,7 @@ class T2VZ_OT_detect_joints(_WithArmature, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Takes the choices away."""
-        rig.set_mapping(armature_of(context), {})
+        armatures.set_mapping(armature_of(context), {})
         return {"FINISHED"}
 
 
@@ -106,11 +106,11 @@ class T2VZ_OT_save_rig_preset(_WithArmature, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Writes the preset."""
-        mapping = rig.mapping_of(armature_of(context))
+        mapping = armatures.mapping_of(armature_of(context))
         if not mapping:
             self.report({"WARNING"}, "No joint has a bone yet: choose some first")
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Saved {rig.save_preset(self.title, mapping)}")
+        self.report({"INFO"}, f"Saved {armatures.save_preset(self.title, mapping)}")
         return {"FINISHED"}
 
 

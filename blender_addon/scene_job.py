@@ -12,14 +12,15 @@ from mathutils import Color
 
 from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
 
-from . import beauty, preferences, rendered
-from .capture import Wanted, capture, object_numbers
+from . import preferences
+from .capture import beauty, rendered_passes
+from .capture.animated_values import is_animated
+from .capture.capture import Wanted, capture, object_numbers
+from .capture.meshes import MESHED
 from .job import folders, resume
 from .job.engine import Engine
 from .job.generation import Generation
 from .job.settings import passes_needed, spec_of
-from .triangles import MESHED
-from .unkeyed import is_animated
 
 FEW_DEPTHS = "Grey shows the depths of these frames alone; the whole range, or Near and Far, shows the shot's."
 KEYED_MOTION = "The motion shown is the current frame's alone; keyed, it adds up over the whole range."
@@ -62,7 +63,7 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
     across, down = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
     spec = spec_of(scene.t2vz, across / down, preferences.find_model)
     if any(control.kind == "segments" for control in spec.controls):
-        spec = dataclasses.replace(spec, colours=_colours(rendered.holds_passes(scene, scene.t2vz.rendered)))
+        spec = dataclasses.replace(spec, colours=_colours(rendered_passes.holds_passes(scene, scene.t2vz.rendered)))
     if _is_keyed(scene):
         return dataclasses.replace(spec, motion=dataclasses.replace(spec.motion, mode="translation"))
     return spec
@@ -105,7 +106,7 @@ def _begun(
 
 def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
     settings = scene.t2vz
-    if settings.motion_source == "vectors" and not rendered.holds_passes(scene, settings.rendered):
+    if settings.motion_source == "vectors" and not rendered_passes.holds_passes(scene, settings.rendered):
         raise ValueError("The Vector Pass needs Renders: choose multilayer EXR files, or another source.")
     if settings.motion_source in TARGETED and settings.motion_object is None:
         raise ValueError("Choose the object whose movement is followed, or take the motion from the camera.")
@@ -139,7 +140,7 @@ def _arrays(
         arrays = _moved_by_hand(arrays, scene, min(wanted.width_px, wanted.height_px))
     where = (scene, view_layer, (wanted.width_px, wanted.height_px), settings.rendered)
     if from_files:
-        return rendered.with_files(arrays, *where, from_files, settings.foreground)
+        return rendered_passes.with_files(arrays, *where, from_files, settings.foreground)
     return beauty.with_pictures(arrays, *where) if "image" in wanted.passes else arrays
 
 
@@ -160,6 +161,8 @@ def _moved_by_hand(
 def _passes_of_files(scene: bpy.types.Scene, needed: frozenset[str]) -> frozenset[str]:
     """Of the passes needed, those that the rendered files have; they take the place of captured ones."""
     settings = scene.t2vz
-    if not rendered.holds_passes(scene, settings.rendered):
+    if not rendered_passes.holds_passes(scene, settings.rendered):
         return frozenset()
-    return needed & (rendered.PASSES | (rendered.VECTORS if settings.motion_source == "vectors" else frozenset()))
+    return needed & (
+        rendered_passes.PASSES | (rendered_passes.VECTORS if settings.motion_source == "vectors" else frozenset())
+    )

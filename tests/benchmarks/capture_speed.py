@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import bpy
 
-from blender_addon.capture import PASSES, Wanted, capture
+from blender_addon.capture.capture import PASSES, Wanted, capture
 from tests.blender import scenes
 from tests.blender.stage import Case, add, animate
 

@@ -16,7 +16,7 @@ from random import Random
 import bpy
 from mathutils import Vector
 
-from blender_addon.capture import Wanted, capture
+from blender_addon.capture.capture import Wanted, capture
 from blender_addon.job import folders
 from t2vz_core.demo.captions import Description, imagine, plain_caption
 from t2vz_core.wire.job import DEMO_SIDE_PX, Control, JobSpec, Motion, Prompt, Sampling, Shot

@@ -5,8 +5,8 @@ import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from blender_addon import rig
-from blender_addon.cameras import camera_view
+from blender_addon.capture import armatures
+from blender_addon.capture.cameras import camera_view
 from t2vz_core.wire.joints import JOINTS
 
 WIDTH, HEIGHT = 640, 480
@@ -35,13 +35,13 @@ def seen():
     """The people on screen (n, 18, 3), and the depsgraph they were read from."""
     depsgraph = bpy.context.evaluated_depsgraph_get()
     view = camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT)
-    return rig.joints(depsgraph, view)[0]
+    return armatures.joints(depsgraph, view)[0]
 
 
 def seen_hands():
     """The only person's hands (2, 21, 3)."""
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    (hands,) = rig.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), has_hands=True)[1]
+    (hands,) = armatures.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), has_hands=True)[1]
     return hands
 
 
@@ -59,7 +59,7 @@ def bone_head(armature, bone):
 
 def assert_joints_on_bones(armature):
     (person,) = seen()
-    mapping = rig.mapping_of(armature)
+    mapping = armatures.mapping_of(armature)
     checked = 0
     for joint in ON_BONES:
         x, y, is_seen = person[JOINTS.index(joint)]

@@ -4,8 +4,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.beauty import rendered, with_pictures
-from blender_addon.cameras import CaptureError
+from blender_addon.capture.beauty import rendered, with_pictures
+from blender_addon.capture.cameras import CaptureError
 from blender_addon.job.folders import FrameArrays
 
 SIZE = (48, 32)

@@ -6,8 +6,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.cameras import CaptureError
-from blender_addon.capture import PASSES, Wanted, capture
+from blender_addon.capture.cameras import CaptureError
+from blender_addon.capture.capture import PASSES, Wanted, capture
 from blender_addon.job.folders import FrameArrays
 from tests.blender import scenes, stage
 from tests.blender.stage import ANCHOR, LATER, Case, add, animate

@@ -11,7 +11,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from blender_addon.capture import Wanted, capture
+from blender_addon.capture.capture import Wanted, capture
 from blender_addon.job.folders import FrameArrays
 from tests.blender import cycles, scenes
 from tests.blender.stage import ANCHOR, LATER, Case

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.capture import Wanted, capture
+from blender_addon.capture.capture import Wanted, capture
 from tests.blender import cycles, foreign_scenes, stage
 from tests.blender.file_dump import differences, dump
 from tests.blender.stage import ANCHOR, LATER, Case, add

@@ -6,8 +6,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.cameras import CaptureError
-from blender_addon.capture import Wanted, capture, object_numbers
+from blender_addon.capture.cameras import CaptureError
+from blender_addon.capture.capture import Wanted, capture, object_numbers
 from tests.blender import scenes
 from tests.blender.file_dump import differences, dump
 from tests.blender.stage import ANCHOR, LATER, Case

@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.cameras import CaptureError
+from blender_addon.capture.cameras import CaptureError
 from tests.blender import scenes, stage
 from tests.blender.test_capture import captured, number_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from blender_addon.capture import Wanted, capture
+from blender_addon.capture.capture import Wanted, capture
 from tests.blender import cycles, stage
 from tests.blender.stage import ANCHOR, HEIGHT_PX, LATER, WIDTH_PX, Case, add, animate
 

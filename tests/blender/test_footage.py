@@ -4,8 +4,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.cameras import CaptureError
-from blender_addon.footage import Place, place_of, read, strips_known, suffix_of
+from blender_addon.capture.cameras import CaptureError
+from blender_addon.capture.images import Place, place_of, read, strips_known, suffix_of
 
 SIZE = (64, 48)
 FRAMES = 8

@@ -6,7 +6,8 @@ import blf
 import bpy
 import pytest
 
-from blender_addon import panels, playback, preferences, properties, rig, scene_job, session
+from blender_addon import panels, playback, preferences, properties, scene_job, session
+from blender_addon.capture import armatures
 from t2vz_core.wire import presets
 from tests.blender.driving import generate, to_the_end, until
 
@@ -103,11 +104,11 @@ def test_a_list_grows_and_shrinks(scene):
 
 def test_a_bone_is_chosen_for_a_joint_and_forgotten_again(armature):
     assert bpy.ops.t2vz.set_joint(joint="nose", bone="Bone") == {"FINISHED"}
-    assert rig.mapping_of(armature) == {"nose": "Bone"}
+    assert armatures.mapping_of(armature) == {"nose": "Bone"}
     bpy.ops.t2vz.set_joint(joint="nose", bone="–")
-    assert rig.mapping_of(armature) == {}
+    assert armatures.mapping_of(armature) == {}
     bpy.ops.t2vz.detect_joints()
-    assert rig.mapping_of(armature) is None
+    assert armatures.mapping_of(armature) is None
 
 
 def test_joints_are_shown_where_poses_steer_and_an_armature_is_active(scene, armature):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from blender_addon import playback, preview, scene_job, session
-from blender_addon.footage import Place, read
+from blender_addon.capture.images import Place, read
 from blender_addon.job.generation import FINISHED
 
 

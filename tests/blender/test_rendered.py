@@ -7,9 +7,9 @@ from mathutils import Vector
 
 pytest.importorskip("OpenEXR")
 
-from blender_addon import rendered
-from blender_addon.cameras import CaptureError
-from blender_addon.capture import Wanted, capture
+from blender_addon.capture import rendered_passes
+from blender_addon.capture.cameras import CaptureError
+from blender_addon.capture.capture import Wanted, capture
 from blender_addon.job import folders
 from t2vz_core.job_folder.exr import layer, read_exr
 from t2vz_core.job_folder.vector_passes import backward
@@ -66,7 +66,7 @@ def captured(passes=PASSES):
 
 def from_files(folder, job, files):
     """Last frame's passes, read by the engine's side out of a job folder that the add-on wrote."""
-    arrays = rendered.with_files(
+    arrays = rendered_passes.with_files(
         captured(frozenset()), bpy.context.scene, bpy.context.view_layer, SIZE, str(folder / files), PASSES,
         bpy.data.objects["Cube"],
     )  # fmt: skip
@@ -115,7 +115,7 @@ def test_the_captured_flow_is_what_blenders_vectors_say(shot, tmp_path):
     """Before and after the third of four frames, where nothing is clipped and both ways exist."""
     run = capture(bpy.context.scene, bpy.context.view_layer, Wanted(*SIZE, frozenset(), has_flow=True), range(1, 5))
     _, _, third, fourth = run
-    files = rendered.with_files(
+    files = rendered_passes.with_files(
         captured(frozenset()),
         bpy.context.scene,
         bpy.context.view_layer,
@@ -135,7 +135,7 @@ def test_the_picture_comes_along(passes):
 
 
 def test_a_missing_file_is_a_sentence_and_ends_the_capture(shot):
-    arrays = rendered.with_files(
+    arrays = rendered_passes.with_files(
         captured(frozenset()), bpy.context.scene, bpy.context.view_layer, SIZE, str(shot / "no_##.exr"), PASSES
     )
     bpy.context.scene.frame_set(3)
@@ -146,7 +146,7 @@ def test_a_missing_file_is_a_sentence_and_ends_the_capture(shot):
 
 def test_vectors_with_a_frame_left_out_are_refused(shot, tmp_path):
     arrays = capture(bpy.context.scene, bpy.context.view_layer, Wanted(*SIZE, frozenset()), [1, 3])
-    files = rendered.with_files(
+    files = rendered_passes.with_files(
         arrays, bpy.context.scene, bpy.context.view_layer, SIZE, str(shot / f"{LAYOUTS[0]}_####.exr"), PASSES
     )
     next(files)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mathutils import Vector
 
-from blender_addon.cameras import CaptureError
-from blender_addon.capture import Wanted, capture
+from blender_addon.capture.cameras import CaptureError
+from blender_addon.capture.capture import Wanted, capture
 from t2vz_core.wire.joints import JOINTS
 from tests.blender.cast import HEIGHT, WIDTH, assert_joints_on_bones, box, look_from, metarig, on_screen, seen
 

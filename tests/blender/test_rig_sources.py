@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from mathutils import Euler, Vector
 
-from blender_addon import rig, rig_editor
-from blender_addon.cameras import camera_view
-from blender_addon.capture import Wanted, capture
+from blender_addon import rig_editor
+from blender_addon.capture import armatures
+from blender_addon.capture.cameras import camera_view
+from blender_addon.capture.capture import Wanted, capture
 from t2vz_core.wire.joints import JOINTS
 from tests.blender import rigs
 from tests.blender.cast import (
@@ -120,24 +121,24 @@ def test_hands_are_read_only_when_asked_for():
 
 def test_the_artists_mapping_wins_over_the_names():
     armature = metarig()
-    rig.set_mapping(armature, {"left_wrist": "f_middle.01.L", "right_ear": ""})
+    armatures.set_mapping(armature, {"left_wrist": "f_middle.01.L", "right_ear": ""})
     (person,) = seen()
     x, y, is_seen = person[JOINTS.index("left_wrist")]
     assert is_seen and abs(on_screen(bone_head(armature, "f_middle.01.L")) - (x, y)).max() <= 0.5
-    rig.set_mapping(armature, {})
-    assert rig.mapping_of(armature)["left_wrist"] == "hand.L"
+    armatures.set_mapping(armature, {})
+    assert armatures.mapping_of(armature)["left_wrist"] == "hand.L"
 
 
 def test_a_saved_mapping_recognises_the_next_rig_of_that_kind(tmp_path, monkeypatch):
     monkeypatch.setattr(rig, "preset_folder", lambda: tmp_path / "rigs")
     armature = metarig()
-    mapping = rig.mapping_of(armature)
+    mapping = armatures.mapping_of(armature)
     names = {bone: f"k{index}" for index, bone in enumerate(mapping.values())}
     for bone, name in names.items():
         armature.data.bones[bone].name = name
-    assert rig.mapping_of(armature) is None
-    rig.save_preset("My studio", {joint: names[bone] for joint, bone in mapping.items()})
-    assert rig.mapping_of(armature) == {joint: names[bone] for joint, bone in mapping.items()}
+    assert armatures.mapping_of(armature) is None
+    armatures.save_preset("My studio", {joint: names[bone] for joint, bone in mapping.items()})
+    assert armatures.mapping_of(armature) == {joint: names[bone] for joint, bone in mapping.items()}
 
 
 def test_a_preset_that_cannot_be_read_is_told_and_the_others_work(tmp_path, monkeypatch):
@@ -145,11 +146,11 @@ def test_a_preset_that_cannot_be_read_is_told_and_the_others_work(tmp_path, monk
     (tmp_path / "mine.json").write_text("{")
     armature, notes = metarig(), []
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    people, _ = rig.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), notes.append)
+    people, _ = armatures.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), notes.append)
     assert len(people) == 1
-    assert notes == rig.preset_faults() and "mine.json is no rig preset" in notes[0]
+    assert notes == armatures.preset_faults() and "mine.json is no rig preset" in notes[0]
     layout = Layout()
     rig_editor.draw(layout, armature)
     assert "is no rig preset" in " ".join(layout.drawn) and "t2vz.set_joint" in layout.drawn
     (tmp_path / "mine.json").unlink()
-    assert rig.preset_faults() == [] and rig.mapping_of(armature)
+    assert armatures.preset_faults() == [] and armatures.mapping_of(armature)

@@ -11,9 +11,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from . import footage
+from ..job.folders import FrameArrays
+from . import images
 from .cameras import CaptureError
-from .job.folders import FrameArrays
 
 RESULT = "Render Result"
 
@@ -30,7 +30,7 @@ def with_pictures(
     Args:
         arrays: a running capture, which has set the scene to the frame that it yields.
         size_px: width and height of the pictures.
-        files: where the pictures are, see `footage.place_of`; empty: the scene is rendered.
+        files: where the pictures are, see `images.place_of`; empty: the scene is rendered.
 
     Raises:
         CaptureError: a picture is missing or cannot be rendered; one sentence.
@@ -38,7 +38,7 @@ def with_pictures(
     try:
         for each in arrays:
             if files:
-                image = footage.read(footage.place_of(scene, files, each.number), size_px)
+                image = images.read(images.place_of(scene, files, each.number), size_px)
             else:
                 image = rendered(scene, view_layer, size_px)
             yield dataclasses.replace(each, image=image)
@@ -60,7 +60,7 @@ def rendered(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, size_px: t
             reason = str(error).strip().removeprefix("Error: ")
             raise CaptureError(f"Frame {scene.frame_current} cannot be rendered: {reason}") from error
         (file,) = Path(folder).iterdir()
-        picture = footage.read(footage.Place(file), size_px)
+        picture = images.read(images.Place(file), size_px)
     if not had_result and RESULT in bpy.data.images:
         bpy.data.images.remove(bpy.data.images[RESULT])
     return picture

@@ -9,10 +9,10 @@ import bpy
 
 from t2vz_core.wire.rendered import SUFFIX, Rendered
 
+from ..geometry.projection import View
+from ..job.folders import FrameArrays, RenderedFile
 from .cameras import CaptureError, camera_view
-from .footage import place_of, suffix_of
-from .geometry.projection import View
-from .job.folders import FrameArrays, RenderedFile
+from .images import place_of, suffix_of
 
 PASSES = frozenset({"image", "depth", "normal", "ids", "mask"})
 VECTORS = frozenset({"map", "visible"})

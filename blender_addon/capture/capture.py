@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 import bpy
 import numpy as np
 
+from ..geometry.correspondence import backward_map, past, shift, sighted
+from ..geometry.projection import View, depths, pixel_centres, places, turn
+from ..geometry.rasteriser import centre_samples
+from ..geometry.shadows import disturbed
+from ..geometry.surfaces import Sight, camera_normals, surface_at
+from ..job.folders import FrameArrays
+from .animated_values import AnimatedValues
+from .armatures import joints
 from .cameras import CaptureError, camera_view
-from .geometry.correspondence import backward_map, past, shift, sighted
-from .geometry.projection import View, depths, pixel_centres, places, turn
-from .geometry.rasteriser import centre_samples
-from .geometry.shadows import disturbed
-from .geometry.surfaces import Sight, camera_normals, surface_at
-from .job.folders import FrameArrays
+from .meshes import Reader
 from .render_state import RenderState
-from .rig import joints
-from .triangles import Reader
-from .unkeyed import AnimatedValues
 
 PASSES = frozenset({"depth", "normal", "ids", "mask", "pose", "hands", "map", "visible", "disturbed"})
 SOURCES = ("camera", "object", "own", "sum")

@@ -10,10 +10,10 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from .geometry import bone_names, skeleton
-from .geometry.projection import View, depths, is_inside, places
-from .geometry.skeleton import Bone, Skeleton
-from .triangles import is_left_out
+from ..geometry import bone_names, skeleton
+from ..geometry.projection import View, depths, is_inside, places
+from ..geometry.skeleton import Bone, Skeleton
+from .meshes import is_left_out
 
 PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is detected; "" leaves the joint out
 FACE_COS = -0.35  # what looks more than 110° away from the camera is on the far side of the head

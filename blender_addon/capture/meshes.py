@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import bpy
 import numpy as np
 
-from .geometry.projection import View
-from .geometry.surfaces import Body, Shape, Snapshot
+from ..geometry.projection import View
+from ..geometry.surfaces import Body, Shape, Snapshot
 from .materials import is_one_sided, opacity
 
 MESHED = {"MESH", "CURVE", "SURFACE", "FONT", "META"}

@@ -10,8 +10,8 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..playback import span_of
 from .cameras import CaptureError
-from .playback import span_of
 
 SHOWN = {"IMAGE", "MOVIE"}  # types of strips
 

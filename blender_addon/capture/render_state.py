@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import bpy
 
-from .unkeyed import is_animated
+from .animated_values import is_animated
 
 Difference = tuple[object, str, object]  # owner, its property for the viewport, the value a render would use
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from .geometry.projection import View, view_of
+from ..geometry.projection import View, view_of
 
 FINE = 64  # parts of a pixel in which Blender, which wants whole numbers, is told the frame's size
 

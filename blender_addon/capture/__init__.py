@@ -1,0 +1,1 @@
+"""The scene becomes arrays, and is left as it was."""
