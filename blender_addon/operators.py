@@ -8,7 +8,7 @@ from bpy.props import EnumProperty, StringProperty
 from t2vz_core.wire import presets
 from t2vz_core.wire.job import read_job
 
-from . import batch, playback, preview, scene_job, session
+from .run import command_line, preview, scene_job, session, strips
 
 
 class _WhenIdle:
@@ -33,7 +33,7 @@ class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
         if not bpy.app.background:
             session.begin(generation, context.scene)
             return {"FINISHED"}
-        return {"FINISHED"} if batch.carry_out(generation, context.scene) == batch.DONE else {"CANCELLED"}
+        return {"FINISHED"} if command_line.carry_out(generation, context.scene) == command_line.DONE else {"CANCELLED"}
 
 
 class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
@@ -164,7 +164,7 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
         scene = bpy.data.scenes.get(self.scene, shown)
         folder = Path(bpy.path.abspath(self.directory))
         try:
-            playback.import_job(scene, folder, read_job(folder))
+            strips.import_job(scene, folder, read_job(folder))
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
         return {"FINISHED"}

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..playback import span_of
+from ..run.strips import span_of
 from .cameras import CaptureError
 
 SHOWN = {"IMAGE", "MOVIE"}  # types of strips

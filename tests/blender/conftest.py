@@ -8,7 +8,8 @@ import bpy
 import pytest
 
 import blender_addon
-from blender_addon import preferences, session
+from blender_addon import preferences
+from blender_addon.run import session
 from tests.blender import cast
 
 PAINTER = Path(__file__).with_name("painter.py")

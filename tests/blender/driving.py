@@ -2,7 +2,7 @@
 
 import time
 
-from blender_addon import scene_job, session
+from blender_addon.run import scene_job, session
 
 
 def generate(scene):

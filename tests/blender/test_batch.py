@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import blender_addon
-from blender_addon import batch, playback, session
+from blender_addon.run import command_line, session, strips
 from t2vz_core.wire.job import read_job
 
 SMALL = ["--size", "64", "--mode", "depth"]
@@ -21,19 +21,19 @@ SMALL = ["--size", "64", "--mode", "depth"]
 def test_it_captures_generates_imports_and_saves(scene, painter, tmp_path):
     out, saved = tmp_path / "out", tmp_path / "made.blend"
     words = ["--prompt", "a “red” ball\n🎈", "--negative", "fog", "--seed", "7", "--steps", "3", *SMALL]
-    assert batch.main([*words, "--frames", "2-4", "--out", str(out), "--save", str(saved)]) == batch.DONE
+    assert command_line.main([*words, "--frames", "2-4", "--out", str(out), "--save", str(saved)]) == command_line.DONE
     spec = read_job(out)
     assert (spec.prompt.text, spec.prompt.negative) == ("a “red” ball\n🎈", "fog")
     assert (spec.sampling.seed, spec.sampling.steps) == (7, 3)
     assert np.isinf(np.load(out / "passes/depth/0002.npy")).any()
     bpy.ops.wm.open_mainfile(filepath=str(saved))
-    (strip,) = playback.strips_of(bpy.context.scene)
-    assert len(strip.elements) == 3 and playback.span_of(strip) == (2, 5)
+    (strip,) = strips.strips_of(bpy.context.scene)
+    assert len(strip.elements) == 3 and strips.span_of(strip) == (2, 5)
 
 
 def test_without_words_it_takes_what_the_blend_says(scene, painter, tmp_path):
     scene.t2vz.prompt.text = "A snowy hill"
-    assert batch.main([]) == batch.DONE
+    assert command_line.main([]) == command_line.DONE
     (folder,) = (tmp_path / "t2vz").iterdir()
     assert folder.name.endswith("-a-snowy-hill")
     assert [frame.number for frame in read_job(folder).frames] == [1, 2, 3]
@@ -41,13 +41,13 @@ def test_without_words_it_takes_what_the_blend_says(scene, painter, tmp_path):
 
 def test_capture_only_writes_the_job_and_starts_no_engine(scene, monkeypatch, tmp_path):
     monkeypatch.setattr(session, "engine", lambda: pytest.fail("an engine was asked for"))
-    assert batch.main(["--capture-only", *SMALL, "--out", str(tmp_path / "out")]) == batch.DONE
+    assert command_line.main(["--capture-only", *SMALL, "--out", str(tmp_path / "out")]) == command_line.DONE
     assert len(read_job(tmp_path / "out").frames) == 3
-    assert not playback.strips_of(scene)
+    assert not strips.strips_of(scene)
 
 
 def test_with_flow_every_frame_knows_the_way_to_its_neighbours(scene, tmp_path):
-    assert batch.main(["--capture-only", "--flow", *SMALL, "--out", str(tmp_path / "out")]) == batch.DONE
+    assert command_line.main(["--capture-only", "--flow", *SMALL, "--out", str(tmp_path / "out")]) == command_line.DONE
     passes = [frame.passes for frame in read_job(tmp_path / "out").frames]
     assert [each.flow_back is not None for each in passes] == [False, True, True]
     assert [each.flow_ahead is not None for each in passes] == [True, True, False]
@@ -56,7 +56,7 @@ def test_with_flow_every_frame_knows_the_way_to_its_neighbours(scene, tmp_path):
 
 def test_fast_is_the_preset_and_what_else_is_said_counts_more(scene, tmp_path):
     words = ["--fast", "--steps", "12", "--capture-only", *SMALL, "--out", str(tmp_path / "out")]
-    assert batch.main(words) == batch.DONE
+    assert command_line.main(words) == command_line.DONE
     sampling = read_job(tmp_path / "out").sampling
     assert (sampling.scheduler, sampling.steps, sampling.deep_every) == ("dpm++2m", 12, 2)
 
@@ -64,14 +64,14 @@ def test_fast_is_the_preset_and_what_else_is_said_counts_more(scene, tmp_path):
 def test_any_setting_can_be_set_by_its_name(scene, tmp_path):
     words = ["--set", "coherence.fusion=0.25", "--set", "motion.is_faithful=yes", "--set", "shot.width_px=128"]
     words += ["--set", "follows_render=no", "--capture-only", "--out", str(tmp_path / "out")]
-    assert batch.main(words) == batch.DONE
+    assert command_line.main(words) == command_line.DONE
     spec = read_job(tmp_path / "out")
     assert spec.coherence.fusion == 0.25 and spec.motion.is_faithful and spec.shot.width_px == 128
 
 
 @pytest.mark.parametrize("words", [["--frames", "4-x"], ["--nonsense"], ["--mode", "magic"], ["--seed", "a"]])
 def test_wrong_usage_is_2(scene, words):
-    assert batch.main(words) == batch.USAGE
+    assert command_line.main(words) == command_line.USAGE
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_wrong_usage_is_2(scene, words):
     ],
 )
 def test_what_cannot_be_made_is_1_and_a_sentence_and_leaves_nothing(scene, capsys, tmp_path, words, said):
-    assert batch.main([*words, "--capture-only", "--out", str(tmp_path / "out")]) == batch.WRONG
+    assert command_line.main([*words, "--capture-only", "--out", str(tmp_path / "out")]) == command_line.WRONG
     answer = capsys.readouterr().err
     assert said in answer and answer.count("\n") == 1  # nothing was captured before
     assert not (tmp_path / "out").exists()
@@ -99,27 +99,27 @@ def test_what_cannot_be_made_is_1_and_a_sentence_and_leaves_nothing(scene, capsy
 
 def test_a_blend_that_is_not_there_is_an_error_though_blender_goes_on(capsys):
     bpy.ops.wm.read_homefile(use_factory_startup=True)
-    assert batch.main(["--capture-only"]) == batch.WRONG
+    assert command_line.main(["--capture-only"]) == command_line.WRONG
     assert "No .blend file is open" in capsys.readouterr().err
 
 
 def test_a_scene_without_a_camera_is_a_sentence_and_leaves_no_folder(scene, capsys, tmp_path):
     scene.camera = None
-    assert batch.main(["--capture-only", "--out", str(tmp_path / "out")]) == batch.WRONG
+    assert command_line.main(["--capture-only", "--out", str(tmp_path / "out")]) == command_line.WRONG
     assert "camera" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_overwritten(scene, capsys, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    assert batch.main(["--capture-only", "--out", str(tmp_path)]) == batch.WRONG
+    assert command_line.main(["--capture-only", "--out", str(tmp_path)]) == command_line.WRONG
     assert "not empty" in capsys.readouterr().err
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 def test_a_worker_that_dies_is_1_and_a_sentence_and_its_frames_stay(scene, painter, capsys, tmp_path):
     painter(dies_after=2)
-    assert batch.main([*SMALL, "--out", str(tmp_path / "out")]) == batch.WRONG
+    assert command_line.main([*SMALL, "--out", str(tmp_path / "out")]) == command_line.WRONG
     assert "stopped by itself" in capsys.readouterr().err
     assert (tmp_path / "out/frames/0002.png").is_file()
 
@@ -127,21 +127,21 @@ def test_a_worker_that_dies_is_1_and_a_sentence_and_its_frames_stay(scene, paint
 def test_an_interrupted_job_goes_on_where_the_same_is_asked_for_again(scene, painter, capsys, tmp_path):
     words = [*SMALL, "--out", str(tmp_path / "out")]
     painter(dies_after=2)
-    assert batch.main(words) == batch.WRONG
+    assert command_line.main(words) == command_line.WRONG
     (tmp_path / "out/frames/mine.txt").touch()
     painter()
-    assert batch.main([*words, "--seed", "5"]) == batch.WRONG
+    assert command_line.main([*words, "--seed", "5"]) == command_line.WRONG
     assert "another sampling.seed" in capsys.readouterr().err
-    assert batch.main([*words, "--seed", "0"]) == batch.DONE
+    assert command_line.main([*words, "--seed", "0"]) == command_line.DONE
     assert {path.name for path in (tmp_path / "out/frames").iterdir()} >= {"0001.png", "0003.png", "mine.txt"}
     assert not (tmp_path / "out/again").exists()
-    (strip,) = playback.strips_of(scene)
+    (strip,) = strips.strips_of(scene)
     assert len(strip.elements) == 3
 
 
 def test_no_engine_is_1_and_a_sentence(scene, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("T2VZ_ENGINE", str(tmp_path / "gone"))
-    assert batch.main([*SMALL, "--out", str(tmp_path / "out")]) == batch.WRONG
+    assert command_line.main([*SMALL, "--out", str(tmp_path / "out")]) == command_line.WRONG
     assert "install.py engine" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -154,8 +154,8 @@ def test_sigint_cancels_with_130_and_keeps_finished_frames(scene, painter, tmp_p
 
     painter(delay_s=0.5)
     threading.Thread(target=interrupt_after_the_first_frame, daemon=True).start()
-    code = batch.main([*SMALL, "--frames", "1-9", "--out", str(tmp_path / "out")])
-    assert code == batch.INTERRUPTED
+    code = command_line.main([*SMALL, "--frames", "1-9", "--out", str(tmp_path / "out")])
+    assert code == command_line.INTERRUPTED
     assert 1 <= len(list((tmp_path / "out").glob("frames/*.png"))) < 9
 
 
@@ -166,13 +166,15 @@ def test_sigint_while_capturing_puts_the_scene_back_and_leaves_no_folder(scene, 
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt_while_capturing, daemon=True).start()
-    assert batch.main([*SMALL, "--frames", "1-400", "--out", str(tmp_path / "out")]) == batch.INTERRUPTED
+    assert command_line.main([*SMALL, "--frames", "1-400", "--out", str(tmp_path / "out")]) == command_line.INTERRUPTED
     assert scene.frame_current == 1 and not (tmp_path / "out").exists()
 
 
 def test_the_prompt_may_be_very_long(scene, tmp_path):
     prompt = "“a hill”, " * 2000
-    assert batch.main(["--prompt", prompt, "--capture-only", "--out", str(tmp_path / "out")]) == batch.DONE
+    assert (
+        command_line.main(["--prompt", prompt, "--capture-only", "--out", str(tmp_path / "out")]) == command_line.DONE
+    )
     assert read_job(tmp_path / "out").prompt.text == prompt
 
 
@@ -204,5 +206,5 @@ def test_a_read_only_output_folder_is_a_sentence(scene, capsys, tmp_path):
     else:
         tmp_path.chmod(0o500)
         target = tmp_path / "out"
-    assert batch.main(["--capture-only", "--out", str(target)]) == batch.WRONG
+    assert command_line.main(["--capture-only", "--out", str(target)]) == command_line.WRONG
     assert str(tmp_path) in capsys.readouterr().err

@@ -3,7 +3,8 @@
 import bpy
 import pytest
 
-from blender_addon import checkup, preferences, session
+from blender_addon import preferences
+from blender_addon.run import engine_report, session
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def python(tmp_path, monkeypatch):
 
 def test_the_answer_is_a_text_and_knows_the_models_folder_of_the_preferences(python):
     assert bpy.ops.t2vz.test_engine() == {"FINISHED"}
-    said = bpy.data.texts[checkup.TEXT].as_string()
+    said = bpy.data.texts[engine_report.TEXT].as_string()
     assert f"doctor --models {preferences.models_home()}" in said
 
 

@@ -6,8 +6,9 @@ import blf
 import bpy
 import pytest
 
-from blender_addon import panels, playback, preferences, properties, scene_job, session
+from blender_addon import panels, preferences, properties
 from blender_addon.capture import armatures
+from blender_addon.run import scene_job, session, strips
 from t2vz_core.wire import presets
 from tests.blender.driving import generate, to_the_end, until
 
@@ -153,12 +154,12 @@ def test_cancel_ends_it_without_a_strip_and_resume_makes_the_rest(scene, painter
     until(lambda: session.now.generation.frames_done)
     bpy.ops.t2vz.cancel()
     stopped = to_the_end()
-    assert stopped.end == "cancelled" and not playback.strips_of(scene)
+    assert stopped.end == "cancelled" and not strips.strips_of(scene)
     assert "t2vz.resume" in drawn(panels.Main)
     painter()
     bpy.ops.t2vz.resume()
     assert to_the_end().folder == stopped.folder
-    assert len(playback.strips_of(scene)) == 1
+    assert len(strips.strips_of(scene)) == 1
 
 
 def test_a_job_of_an_earlier_session_is_resumed_from_its_folder(scene, painter):

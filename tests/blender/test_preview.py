@@ -4,9 +4,9 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon import playback, preview, scene_job, session
 from blender_addon.capture.images import Place, read
 from blender_addon.job.generation import FINISHED
+from blender_addon.run import preview, scene_job, session, strips
 
 
 def test_what_holds_still_is_white_and_directions_differ():
@@ -51,7 +51,7 @@ def test_a_second_preview_replaces_the_first(scene, painter):
 
 def test_a_whole_range_becomes_a_strip_for_each_condition(scene, painter):
     finished(scene, [1, 2, 3], preview.add_strips)
-    strips = playback.strips_of(scene)
+    strips = strips.strips_of(scene)
     assert {strip.name for strip in strips} == {"Conditions: depth", "Conditions: outline", "Motion"}
     assert {len(strip.elements) for strip in strips} == {3}
 
@@ -61,7 +61,7 @@ def test_undo_takes_the_strips_away_and_nothing_else(scene, painter):
     bpy.ops.ed.undo_push(message="the artist's own step")
     finished(scene, [1, 2, 3], preview.add_strips)
     bpy.ops.ed.undo()
-    assert not playback.strips_of(bpy.context.scene)
+    assert not strips.strips_of(bpy.context.scene)
     assert bpy.context.scene.t2vz.prompt.text == "a hill"
 
 

@@ -4,8 +4,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon import scene_job
 from blender_addon.job.generation import FINISHED
+from blender_addon.run import scene_job
 
 
 def job_of(scene, folder):

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
-from blender_addon import operators, playback, session
+from blender_addon import operators
+from blender_addon.run import session, strips
 from tests.blender.driving import generate, to_the_end, until
 
 
@@ -13,7 +14,7 @@ def test_a_finished_generation_leaves_one_strip_and_the_frame_where_it_was(scene
     scene.frame_set(2)
     generate(scene)
     assert to_the_end().end == "finished"
-    (strip,) = playback.strips_of(bpy.context.scene)
+    (strip,) = strips.strips_of(bpy.context.scene)
     assert len(strip.elements) == 3
     assert scene.frame_current == 2
     assert getattr(bpy.context.workspace, "sequencer_scene", scene) == scene  # from 5.0 on it must be chosen
@@ -68,7 +69,7 @@ def test_another_file_does_not_get_the_strip_of_the_first(scene, painter):
     until(lambda: not session.now.generation.is_capturing)
     bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
     generation = to_the_end()
-    assert generation.end == "finished" and not playback.strips_of(bpy.context.scene)
+    assert generation.end == "finished" and not strips.strips_of(bpy.context.scene)
     assert "Import Frames" in generation.notes[-1]
 
 
@@ -83,7 +84,7 @@ def test_the_strip_finds_its_scene_though_it_is_renamed_and_a_step_undone(scene,
     bpy.ops.ed.undo_push(message="renamed again")
     bpy.ops.ed.undo()
     assert to_the_end().end == "finished"
-    assert len(playback.strips_of(bpy.data.scenes["Shot 3"])) == 1
+    assert len(strips.strips_of(bpy.data.scenes["Shot 3"])) == 1
 
 
 def test_saving_in_mid_capture_saves_the_scene_as_it_was(scene, painter, tmp_path):
@@ -128,4 +129,4 @@ def test_what_nobody_foresaw_is_a_sentence_too(scene, painter, monkeypatch):
 def test_generate_without_a_window_goes_on_to_its_end(scene, painter):
     scene.t2vz.prompt.text = "a hill"
     assert bpy.ops.t2vz.generate() == {"FINISHED"}
-    assert [strip.name for strip in playback.strips_of(scene)] == ["a hill"]
+    assert [strip.name for strip in strips.strips_of(scene)] == ["a hill"]

@@ -12,15 +12,15 @@ from mathutils import Color
 
 from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
 
-from . import preferences
-from .capture import beauty, rendered_passes
-from .capture.animated_values import is_animated
-from .capture.capture import Wanted, capture, object_numbers
-from .capture.meshes import MESHED
-from .job import folders, resume
-from .job.engine import Engine
-from .job.generation import Generation
-from .job.settings import passes_needed, spec_of
+from .. import preferences
+from ..capture import beauty, rendered_passes
+from ..capture.animated_values import is_animated
+from ..capture.capture import Wanted, capture, object_numbers
+from ..capture.meshes import MESHED
+from ..job import folders, resume
+from ..job.engine import Engine
+from ..job.generation import Generation
+from ..job.settings import passes_needed, spec_of
 
 FEW_DEPTHS = "Grey shows the depths of these frames alone; the whole range, or Near and Far, shows the shot's."
 KEYED_MOTION = "The motion shown is the current frame's alone; keyed, it adds up over the whole range."

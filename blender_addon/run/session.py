@@ -13,10 +13,11 @@ from bpy.app.handlers import persistent
 
 from t2vz_core.wire.job import read_job
 
-from . import playback, preferences
-from .job.engine import Engine, worker_command
-from .job.folders import is_job
-from .job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
+from .. import preferences
+from ..job.engine import Engine, worker_command
+from ..job.folders import is_job
+from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
+from . import strips
 
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01
@@ -98,7 +99,7 @@ def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
     """Adds the strip by the button's own operator, so that it can be undone."""
     bpy.ops.t2vz.import_frames("EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name)
     generation.notes.append(f"The film is a strip in the sequencer of {scene.name}.")
-    if caution := playback.caution(scene):
+    if caution := strips.caution(scene):
         generation.notes.append(caution)
 
 

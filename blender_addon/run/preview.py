@@ -10,9 +10,9 @@ import numpy as np
 
 from t2vz_core.wire.job import GRID, Frame
 
-from . import playback
-from .capture.images import Place, read
-from .job.generation import Generation
+from ..capture.images import Place, read
+from ..job.generation import Generation
+from . import strips
 
 NAME = "T2VZ Preview"
 GAP_PX = 8
@@ -33,11 +33,11 @@ def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
         (frame.number, _saved(folder / f"{frame.number:04d}.png", _motion(generation, frame, since)))
         for frame, since in _numbered(generation.spec.frames)
     ]
-    playback.add_strip(scene, "Motion", motions, motions[-1][0])
+    strips.add_strip(scene, "Motion", motions, motions[-1][0])
     for control in generation.spec.controls:
         folder = generation.folder / "conditions" / control.kind
         frames = [(frame.number, folder / f"{frame.number:04d}.png") for frame in generation.spec.frames]
-        playback.add_strip(scene, f"Conditions: {control.kind}", frames, frames[-1][0])
+        strips.add_strip(scene, f"Conditions: {control.kind}", frames, frames[-1][0])
     bpy.ops.ed.undo_push(message="Preview Conditions")
 
 

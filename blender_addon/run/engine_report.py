@@ -5,8 +5,9 @@ from pathlib import Path
 
 import bpy
 
-from . import preferences, session
-from .job.engine import no_engine
+from .. import preferences
+from ..job.engine import no_engine
+from . import session
 
 TEXT = "T2VZ Engine"
 LIMIT_S = 120

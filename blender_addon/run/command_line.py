@@ -16,8 +16,9 @@ import bpy
 
 from t2vz_core.wire import presets
 
-from . import playback, properties, scene_job, session
-from .job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
+from .. import properties
+from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
+from . import scene_job, session, strips
 
 NAME = "t2vz"
 DONE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -70,8 +71,8 @@ def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
     if generation.end == CANCELLED:
         _say("Cancelled; frames already done are kept.")
     elif generation.frames_done:
-        playback.import_job(scene, generation.folder, generation.spec)
-        if caution := playback.caution(scene):
+        strips.import_job(scene, generation.folder, generation.spec)
+        if caution := strips.caution(scene):
             _say(caution)
     _say(str(generation.folder))
     return CODES[generation.end or FAILED]

@@ -10,7 +10,7 @@ import bpy
 
 from t2vz_core.wire.job import JobSpec
 
-from .job import folders
+from ..job import folders
 
 NAME_LENGTH = 40
 CHANNELS = 128

@@ -1,0 +1,1 @@
+"""Runs: from the scene to a job, through the engine, back as a strip."""
