@@ -16,8 +16,8 @@ import bpy
 
 from t2vz_core.wire import presets
 
-from .. import properties
 from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
+from ..ui import properties
 from . import scene_job, session, strips
 
 NAME = "t2vz"

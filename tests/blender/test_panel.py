@@ -6,9 +6,10 @@ import blf
 import bpy
 import pytest
 
-from blender_addon import panels, preferences, properties
+from blender_addon import preferences
 from blender_addon.capture import armatures
 from blender_addon.run import scene_job, session, strips
+from blender_addon.ui import panels, properties
 from t2vz_core.wire import presets
 from tests.blender.driving import generate, to_the_end, until
 

@@ -9,8 +9,9 @@ import bpy
 import pytest
 
 import blender_addon
-from blender_addon import preferences, properties
+from blender_addon import preferences
 from blender_addon.job.settings import passes_needed, spec_of
+from blender_addon.ui import properties
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, JobSpec
 

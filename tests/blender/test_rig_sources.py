@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from mathutils import Euler, Vector
 
-from blender_addon import rig_editor
 from blender_addon.capture import armatures
 from blender_addon.capture.cameras import camera_view
 from blender_addon.capture.capture import Wanted, capture
+from blender_addon.ui import rig_editor
 from t2vz_core.wire.joints import JOINTS
 from tests.blender import rigs
 from tests.blender.cast import (

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
-from blender_addon import operators
 from blender_addon.run import session, strips
+from blender_addon.ui import operators
 from tests.blender.driving import generate, to_the_end, until
 
 

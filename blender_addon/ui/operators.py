@@ -8,7 +8,7 @@ from bpy.props import EnumProperty, StringProperty
 from t2vz_core.wire import presets
 from t2vz_core.wire.job import read_job
 
-from .run import command_line, preview, scene_job, session, strips
+from ..run import command_line, preview, scene_job, session, strips
 
 
 class _WhenIdle:

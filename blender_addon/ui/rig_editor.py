@@ -6,8 +6,8 @@ from typing import Any
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from .capture import armatures
-from .geometry import bone_names
+from ..capture import armatures
+from ..geometry import bone_names
 
 LETTERS = 40  # that a line of the sidebar holds
 LEFT_OUT = "–"  # Blender takes an empty name in a list for a heading

@@ -18,10 +18,10 @@ from bpy.props import (
 
 from t2vz_core.wire import job as wire
 
-from . import preferences
-from .capture import images
-from .job.settings import INSTRUCT, PARTS, TEXT, frame_numbers
-from .preferences import MAY_BE_RELATIVE
+from .. import preferences
+from ..capture import images
+from ..job.settings import INSTRUCT, PARTS, TEXT, frame_numbers
+from ..preferences import MAY_BE_RELATIVE
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
 SPELLED = {"ddim": "DDIM", "dpm++2m": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM", "anchor+hidden": "Anchor + Hidden"}

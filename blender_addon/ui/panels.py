@@ -8,10 +8,11 @@ import bpy
 
 from t2vz_core.wire import presets
 
-from . import preferences, rig_editor
-from .job.generation import CANCELLED, capital, count
-from .job.settings import INSTRUCT, TEXT
-from .run import session
+from .. import preferences
+from ..job.generation import CANCELLED, capital, count
+from ..job.settings import INSTRUCT, TEXT
+from ..run import session
+from . import rig_editor
 
 TAB = "T2VZ"
 SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")

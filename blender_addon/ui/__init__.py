@@ -1,0 +1,1 @@
+"""What the artist sees and clicks; it draws and asks, and decides nothing."""
