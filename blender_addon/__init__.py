@@ -2,7 +2,17 @@
 
 from importlib import import_module
 
-ROOMS = ("preferences", "properties", "session", "operators", "checkup", "lists", "rig_editor", "panels", "batch")
+ROOMS = (
+    "preferences",
+    "ui.properties",
+    "run.session",
+    "ui.operators",
+    "run.engine_report",
+    "ui.lists",
+    "ui.rig_editor",
+    "ui.panels",
+    "run.command_line",
+)
 
 
 def register() -> None:

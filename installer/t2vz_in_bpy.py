@@ -8,6 +8,6 @@ sys.path.insert(0, folder)
 addon = importlib.import_module("t2vz")
 addon.register()
 try:
-    sys.exit(importlib.import_module("t2vz.batch").main(arguments))
+    sys.exit(importlib.import_module("t2vz.run.command_line").main(arguments))
 finally:
     addon.unregister()

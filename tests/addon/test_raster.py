@@ -83,7 +83,7 @@ def test_neighbours_leave_no_crack_between_them():
 def test_the_size_of_the_portions_does_not_matter(monkeypatch: pytest.MonkeyPatch):
     triangles, samples = soup(60, 2.0), centre_samples(WIDTH, HEIGHT)
     whole = drawn(triangles, view(), samples)
-    monkeypatch.setattr(raster, "PAIRS", 100)
+    monkeypatch.setattr(rasteriser, "PAIRS", 100)
     assert np.array_equal(drawn(triangles, view(), samples).depth, whole.depth)
 
 

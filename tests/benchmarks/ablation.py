@@ -23,7 +23,7 @@ import torch
 from t2vz_core.evaluation import evaluate
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.generate import generate
-from t2vz_core.models import networks
+from t2vz_core.models.networks import Networks, load
 from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Model, Motion, Prompt, Sampling, Shot
 
 from . import ablation_scenes as scenes
@@ -138,8 +138,8 @@ def _frames(shot: str, folder: Path, plan: Plan) -> tuple[Frame, ...]:
 
 
 @cache
-def _networks(model: Model, controls: tuple[Control, ...]) -> networks.Networks:
-    return networks.load(model, controls)
+def _networks(model: Model, controls: tuple[Control, ...]) -> Networks:
+    return load(model, controls)
 
 
 def _made(folder: Path, shot: str, spec: JobSpec, row: str, source: Source) -> list[np.ndarray]:

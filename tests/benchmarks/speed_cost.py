@@ -12,7 +12,7 @@ import numpy as np
 from t2vz_core.evaluation import evaluate
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.generate import generate
-from t2vz_core.models import networks
+from t2vz_core.models.networks import load
 from t2vz_core.wire.job import Control, JobSpec, Model, Motion, Prompt, Sampling, Shot
 from t2vz_core.wire.presets import FAST, PRESETS, PUBLISHED
 
@@ -36,7 +36,7 @@ SCALES = {"warp_long": 1e3, "warp_short": 1e3, "flicker": 1e2, "sharpness": 1e3}
 def measured(folder: Path, count: int = 8) -> Iterator[dict[str, Any]]:
     """One row for every mode, shot and preset; `difference` is the mean one from the published preset's frames."""
     for mode, controls in (("text", ()), ("depth", (Control("depth"),))):
-        networks = networks.load(Model(), controls)
+        networks = load(Model(), controls)
         for shot in scenes.SHOTS:
             frames = scenes.write_passes(shot, folder / shot, count, SIDE_PX)
             source, numbers = Source(folder / shot), [frame.number for frame in frames]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from t2vz_core.models import networks
+from t2vz_core.models.networks import Networks
 
 from .speed_sides import PAPER_LEVELS, Case
 
@@ -28,7 +28,7 @@ def floor(case: Case, device: str) -> dict[str, Any]:
     return {"tera": work / 1e12, "tera_per_s": rate / 1e12, "floor": work / rate}
 
 
-def operations(networks: networks.Networks, side_px: int) -> tuple[float, float]:
+def operations(networks: Networks, side_px: int) -> tuple[float, float]:
     """Floating point operations of one latent through the UNet once, and of one picture decoded."""
     side, like = side_px // 8, {"device": networks.device, "dtype": networks.dtype}
     x, config = torch.randn(1, 4, side, side, **like), networks.unet.config

@@ -24,7 +24,7 @@ import torch
 
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.generate import generate
-from t2vz_core.models import networks
+from t2vz_core.models.networks import Networks, load
 from t2vz_core.wire.job import Frame, JobSpec, Model, Motion, Prompt, Sampling, Shot
 
 MIB = 2**20
@@ -53,9 +53,9 @@ class Case:
             frames=tuple(Frame(number) for number in range(1, self.frames + 1)),
         )
 
-    def load(self, device: str, side: str = "ours") -> networks.Networks:
+    def load(self, device: str, side: str = "ours") -> Networks:
         """Its networks, as a side lays them out in memory."""
-        networks = networks.load(self.spec().model, (), device)
+        networks = load(self.spec().model, (), device)
         if side == "diffusers":
             networks.vae.to(memory_format=torch.contiguous_format)
         return networks
@@ -71,14 +71,14 @@ class Silent:
         """Nothing to tell."""
 
 
-def ours(networks: networks.Networks, spec: JobSpec) -> None:
+def ours(networks: Networks, spec: JobSpec) -> None:
     """Makes all frames and lets them go."""
     numbers = [frame.number for frame in spec.frames]
     for _ in generate(spec, Source(Path()), networks, numbers, Silent()):
         pass
 
 
-def published(networks: networks.Networks, spec: JobSpec) -> None:
+def published(networks: Networks, spec: JobSpec) -> None:
     """The same by diffusers, as its documentation has it: all frames at once."""
     scheduler = diffusers.DDIMScheduler.from_config(networks.scheduler_config, clip_sample=False)
     text = *networks.text.encoders, *networks.text.tokenizers
@@ -98,7 +98,7 @@ def published(networks: networks.Networks, spec: JobSpec) -> None:
     )  # fmt: skip
 
 
-SIDES: dict[str, Callable[[networks.Networks, JobSpec], None]] = {"ours": ours, "diffusers": published}
+SIDES: dict[str, Callable[[Networks, JobSpec], None]] = {"ours": ours, "diffusers": published}
 
 
 def seconds(work: Callable[[], None], device: torch.device) -> float:

@@ -51,9 +51,9 @@ def test_a_second_preview_replaces_the_first(scene, painter):
 
 def test_a_whole_range_becomes_a_strip_for_each_condition(scene, painter):
     finished(scene, [1, 2, 3], preview.add_strips)
-    strips = strips.strips_of(scene)
-    assert {strip.name for strip in strips} == {"Conditions: depth", "Conditions: outline", "Motion"}
-    assert {len(strip.elements) for strip in strips} == {3}
+    made = strips.strips_of(scene)
+    assert {strip.name for strip in made} == {"Conditions: depth", "Conditions: outline", "Motion"}
+    assert {len(strip.elements) for strip in made} == {3}
 
 
 def test_undo_takes_the_strips_away_and_nothing_else(scene, painter):

@@ -130,7 +130,7 @@ def test_the_artists_mapping_wins_over_the_names():
 
 
 def test_a_saved_mapping_recognises_the_next_rig_of_that_kind(tmp_path, monkeypatch):
-    monkeypatch.setattr(rig, "preset_folder", lambda: tmp_path / "rigs")
+    monkeypatch.setattr(armatures, "preset_folder", lambda: tmp_path / "rigs")
     armature = metarig()
     mapping = armatures.mapping_of(armature)
     names = {bone: f"k{index}" for index, bone in enumerate(mapping.values())}
@@ -142,7 +142,7 @@ def test_a_saved_mapping_recognises_the_next_rig_of_that_kind(tmp_path, monkeypa
 
 
 def test_a_preset_that_cannot_be_read_is_told_and_the_others_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(rig, "preset_folder", lambda: tmp_path)
+    monkeypatch.setattr(armatures, "preset_folder", lambda: tmp_path)
     (tmp_path / "mine.json").write_text("{")
     armature, notes = metarig(), []
     depsgraph = bpy.context.evaluated_depsgraph_get()

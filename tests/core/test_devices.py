@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from t2vz_core.models import networks
+from t2vz_core.models import networks as loading
 from t2vz_core.models.checkpoints import Checkpoint
 from t2vz_core.models.networks import ModelError, load
 from t2vz_core.runtime.devices import chosen_device, chosen_dtype, vae_dtype
@@ -78,7 +78,7 @@ def test_offloading_lets_only_the_networks_at_work_stay_on_the_device(networks, 
     names = {networks.unet: "unet", networks.vae: "vae", networks.text.encoders[0]: "text"}
     moves = []
     monkeypatch.setattr(
-        models, "_move", lambda modules, device: moves.extend((names[module], device.type) for module in modules)
+        loading, "_move", lambda modules, device: moves.extend((names[module], device.type) for module in modules)
     )
     networks.device = torch.device("meta")
     assert networks.offload()
@@ -104,7 +104,7 @@ def test_a_model_too_large_for_the_device_rests_on_the_processor(folder, monkeyp
         return build(self, part, device, dtype)
 
     monkeypatch.setattr(Checkpoint, "build", small)
-    monkeypatch.setattr(models, "lend", lambda network, device: lent.append((network, device.type)))
+    monkeypatch.setattr(loading, "lend", lambda network, device: lent.append((network, device.type)))
     networks = load(Model(str(folder)), (), "meta")
     assert networks.is_lending and lent == [(networks.unet, "meta")]
 

@@ -51,7 +51,7 @@ def tiny_configs(single, tmp_path, monkeypatch):
     shutil.copy(single_file.CONFIGS / "clip_merges.txt.gz", tmp_path)
     scheduler = read_config(single_file.CONFIGS / f"{networks.family}.json")["scheduler"]
     (tmp_path / f"{networks.family}.json").write_text(json.dumps({**configs, "scheduler": scheduler}))
-    monkeypatch.setattr(original, "CONFIGS", tmp_path)
+    monkeypatch.setattr(single_file, "CONFIGS", tmp_path)
 
 
 def equal(ours, theirs):

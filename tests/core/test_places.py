@@ -47,7 +47,7 @@ def test_a_model_is_found_by_its_name_in_the_models_folder_without_any_connectio
 
 
 def test_the_demo_model_has_parts_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(places, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(locate, "WEIGHTS", tmp_path)
     (tmp_path / "controlnet-depth").mkdir()
     (tmp_path / "instruct-pix2pix").mkdir()
     assert locate.find("demo", "controlnet-depth", Model()) == tmp_path / "controlnet-depth"

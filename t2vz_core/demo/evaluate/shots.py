@@ -9,7 +9,7 @@ import torch
 
 from ...job_folder.passes import Source, pictures_to_tensor
 from ...method.generate import generate
-from ...models import networks
+from ...models.networks import load
 from ...wire.job import JobSpec, read_job
 from ..captions import Description, Thing
 from ..train.loop import save_grid
@@ -33,7 +33,7 @@ def measure_shots(networks: Path, eye: Eye, home: Path, scratch: Path) -> dict[s
     loaded = None
     for folder in folders:
         spec, source = _with(read_job(folder), networks), Source(folder)
-        loaded = loaded or networks.load(spec.model, spec.controls, "cpu")
+        loaded = loaded or load(spec.model, spec.controls, "cpu")
         numbers = [frame.number for frame in spec.frames]
         made = dict(generate(spec, source, loaded, numbers, Silent()))
         pictures += [made[number] for number in numbers]

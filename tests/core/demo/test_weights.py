@@ -21,7 +21,7 @@ from t2vz_core.demo.train.dataset import photographs
 from t2vz_core.demo.train.diffusion import develop, draw
 from t2vz_core.demo.train.pose import drawn
 from t2vz_core.demo.train.vae import psnr
-from t2vz_core.models import networks
+from t2vz_core.models.networks import load
 from t2vz_core.wire.job import Lora, Model
 
 
@@ -118,7 +118,7 @@ def test_an_instruction_paints_the_ball_and_leaves_the_rest():
 
 
 def test_the_cartoon_lora_draws_harder_outlines():
-    plain, cartoon = (networks.load(Model(loras=loras), (), "cpu") for loras in ((), (Lora("demo/style"),)))
+    plain, cartoon = (load(Model(loras=loras), (), "cpu") for loras in ((), (Lora("demo/style"),)))
     words = plain.embed(["a yellow ball on snow under a blue sky", ""])
     noise = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
     drawn_by = [
