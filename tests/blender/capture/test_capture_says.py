@@ -6,7 +6,7 @@ import pytest
 
 from blender_addon.capture.cameras import CaptureError
 from tests.blender import scenes, stage
-from tests.blender.test_capture import captured, number_of
+from tests.blender.capture.test_capture import captured, number_of
 
 
 def test_a_textured_transparency_counts_as_solid_and_is_named():

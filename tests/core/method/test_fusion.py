@@ -9,7 +9,7 @@ from t2vz_core.geometry.pixel_maps import Link, grid
 from t2vz_core.method.fusion import carry, carry_lost, fuse, fused_part, is_fused
 from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Motion, Passes
 
-from .small_jobs import job, make, networks
+from ..small_jobs import job, make, networks
 
 
 def test_seen_cells_take_the_anchor_and_hidden_cells_keep_their_own():

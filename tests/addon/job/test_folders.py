@@ -7,15 +7,7 @@ import numpy as np
 import pytest
 
 from blender_addon.job import folders
-from t2vz_core.wire.job import (
-    Control,
-    Frame,
-    JobSpec,
-    Motion,
-    Prompt,
-    frame_file,
-    read_job,
-)
+from t2vz_core.wire.job import Control, Frame, JobSpec, Motion, Prompt, frame_file, read_job
 from t2vz_core.wire.parse import WireError
 from t2vz_core.wire.rendered import Rendered, read_rendered
 

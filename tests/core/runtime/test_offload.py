@@ -10,7 +10,7 @@ import torch
 from t2vz_core.runtime import offload
 from t2vz_core.runtime.offload import lend
 
-from .small_jobs import networks
+from ..small_jobs import networks
 
 DEVICE = torch.device("cpu")
 

@@ -13,7 +13,7 @@ from t2vz_core.method.deep_cache import deep_layers
 from t2vz_core.runtime.token_cache import ONE_STEP, Memory
 from t2vz_core.wire.job import Control, Motion, Sampling
 
-from .small_jobs import job, make, networks
+from ..small_jobs import job, make, networks
 from .test_generate import latents
 
 __all__ = ["latents"]

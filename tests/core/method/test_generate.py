@@ -18,7 +18,7 @@ from t2vz_core.models.networks import Networks
 from t2vz_core.runtime.token_cache import ONE_STEP
 from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
 
-from .small_jobs import Listener, job, make, networks
+from ..small_jobs import Listener, job, make, networks
 
 STEPS = Sampling(steps=3, seed=3)
 

@@ -15,7 +15,7 @@ from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.motion import Place, displacement, place, published_warp, warp
 from t2vz_core.wire.job import Frame, JobSpec, Motion, Shot
 
-from .small_jobs import job
+from ..small_jobs import job
 
 PUBLISHED = {
     12: [0, 1, 3, 4, 6, 7, 9, 10, 12],

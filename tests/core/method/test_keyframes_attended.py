@@ -12,7 +12,7 @@ from t2vz_core.method.fusion import Gallery, Shown
 from t2vz_core.method.motion import place
 from t2vz_core.wire.job import Coherence, Control, Motion
 
-from .small_jobs import SIDE, job, make, networks
+from ..small_jobs import SIDE, job, make, networks
 
 
 @pytest.mark.parametrize("attention", ["anchor", "anchor+hidden"])

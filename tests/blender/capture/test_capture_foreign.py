@@ -8,9 +8,9 @@ import pytest
 
 from blender_addon.capture.capture import Wanted, capture
 from tests.blender import cycles, foreign_scenes, stage
+from tests.blender.capture.test_capture import captured
 from tests.blender.file_dump import differences, dump
 from tests.blender.stage import ANCHOR, LATER, Case, add
-from tests.blender.test_capture import captured
 
 PASSES = frozenset({"depth", "ids", "map", "normal"})
 

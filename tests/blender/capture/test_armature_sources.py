@@ -22,7 +22,7 @@ from tests.blender.cast import (
     seen,
     seen_hands,
 )
-from tests.blender.test_panel import Layout
+from tests.blender.ui.test_panel import Layout
 
 pytestmark = pytest.mark.usefixtures("empty_scene")
 
