@@ -14,7 +14,9 @@ ENGINE_VARIABLE = "T2VZ_ENGINE"
 ENGINE_FILE = "engine.json"  # install.py writes it beside this module: {"python": "/…/bin/python"}
 DEFAULTS = {"output": "//t2vz"}
 # Paths may begin with //, the .blend's folder; from 4.5 on Blender wants to be told, or shows them red.
-MAY_BE_RELATIVE = {"ANIMATABLE"} | ({"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set())
+MAY_BE_RELATIVE = {"ANIMATABLE"} | (
+    {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+)
 PYTHON_IN = ("bin/python", "Scripts/python.exe")
 
 
@@ -86,12 +88,16 @@ def models_found() -> list[str]:
     home = models_home()
     if not home.is_dir():
         return []
-    return sorted(path.name for path in home.iterdir() if path.is_dir() or path.suffix == ".safetensors")
+    return sorted(
+        path.name for path in home.iterdir() if path.is_dir() or path.suffix == ".safetensors"
+    )
 
 
 def find_model(name: str) -> str:
     """The absolute path of a model in the models folder or relative to the .blend; any other name as it is."""
-    if name and name != DEMO_MODEL and os.path.exists(models_home() / name):  # it raises for no name
+    if (
+        name and name != DEMO_MODEL and os.path.exists(models_home() / name)
+    ):  # it raises for no name
         return str(models_home() / name)
     return bpy.path.abspath(name) if name.startswith("//") else name
 

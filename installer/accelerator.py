@@ -20,14 +20,19 @@ def torch_build() -> str:
         return "mac"
     if not shutil.which("nvidia-smi"):
         return "cpu"
-    listed = output_of(["nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"])
+    listed = output_of(
+        ["nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"]
+    )
     return cuda_build(listed) if listed else "cpu"
 
 
 def cuda_build(listed: str) -> str:
     """The build that all cards can run; nvidia-smi lists them as `580.65.06, 8.9`, one a line."""
     pairs = [line.split(",") for line in listed.strip().splitlines()]
-    drivers, cards = [int(driver.split(".")[0]) for driver, _ in pairs], [float(card) for _, card in pairs]
+    drivers, cards = (
+        [int(driver.split(".")[0]) for driver, _ in pairs],
+        [float(card) for _, card in pairs],
+    )
     return "cu130" if min(drivers) >= _CUDA_13_DRIVER and min(cards) >= _CUDA_13_CARD else "cu126"
 
 

@@ -43,10 +43,16 @@ class Blender:
     version: str
     is_wheel: bool = False
 
-    def command(self, script: Path, *arguments: str | Path, scene: Path | None = None) -> list[str | Path]:
+    def command(
+        self, script: Path, *arguments: str | Path, scene: Path | None = None
+    ) -> list[str | Path]:
         """The command that runs a script on a scene; the script finds its arguments behind `--`."""
         opened = [scene] if scene else []
-        start = [self.program, Path(__file__).with_name("in_bpy.py")] if self.is_wheel else [self.program]
+        start = (
+            [self.program, Path(__file__).with_name("in_bpy.py")]
+            if self.is_wheel
+            else [self.program]
+        )
         return [*start, "-b", *opened, "--python-exit-code", "1", "-P", script, "--", *arguments]
 
 
@@ -62,7 +68,9 @@ def installed_blender(named: Path | None) -> Blender | None:
         done = run([program, "--version"])
         version = _version(done)
         if version is None:
-            raise Stop(f"{program} does not start as a Blender ({last_line(done)}); give the path of one that does.")
+            raise Stop(
+                f"{program} does not start as a Blender ({last_line(done)}); give the path of one that does."
+            )
         if _pair(version) < OLDEST:
             raise Stop(f"{program} is Blender {version}; t2vz needs 4.2 or newer.")
         return Blender(program, version)
@@ -113,7 +121,9 @@ def bpy_wheel(version: str, *requirements: str) -> Blender:
         environment.provide(*wanted)
     missing = missing_libraries(environment)
     if missing:
-        raise Stop(f"Blender lacks libraries of the system; on Debian and Ubuntu: apt install {' '.join(missing)}")
+        raise Stop(
+            f"Blender lacks libraries of the system; on Debian and Ubuntu: apt install {' '.join(missing)}"
+        )
     return Blender(environment.python, version, is_wheel=True)
 
 

@@ -25,7 +25,9 @@ like: what is half made is noticed and made again."""
 def main(arguments: list[str]) -> int:
     """Runs one command; 0 done, 1 failed with one sentence, 2 wrong usage, 130 interrupted."""
     asked = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us so ends our children too
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # whoever ends us so ends our children too
     try:
         return asked.act(asked)
     except Stop as reason:
@@ -33,7 +35,11 @@ def main(arguments: list[str]) -> int:
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"\n{where}{error.strerror or error}. Nothing of yours was changed.", file=sys.stderr, flush=True)
+        print(
+            f"\n{where}{error.strerror or error}. Nothing of yours was changed.",
+            file=sys.stderr,
+            flush=True,
+        )
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to go on.", file=sys.stderr, flush=True)
@@ -46,14 +52,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = _command(
-        commands, "demo", _demo, "make a short film, from an empty scene to the .mp4, with the embedded model"
+        commands,
+        "demo",
+        _demo,
+        "make a short film, from an empty scene to the .mp4, with the embedded model",
     )
-    test = _command(commands, "test", _test, "install all that the tests need and run every test that can run here")
-    engine = _command(commands, "engine", _engine, "make the engine's Python environment and nothing else")
+    test = _command(
+        commands,
+        "test",
+        _test,
+        "install all that the tests need and run every test that can run here",
+    )
+    engine = _command(
+        commands, "engine", _engine, "make the engine's Python environment and nothing else"
+    )
     extension = _command(commands, "extension", _extension, "build the zip that Blender installs")
     for command in (demo, test, engine, extension):
         command.add_argument(
-            "--env", type=Path, default=ROOT / ".venv", metavar="DIR", help="the engine's environment (default: .venv)"
+            "--env",
+            type=Path,
+            default=ROOT / ".venv",
+            metavar="DIR",
+            help="the engine's environment (default: .venv)",
         )
     for command in (demo, test):
         command.add_argument(
@@ -70,13 +90,21 @@ def _parser() -> argparse.ArgumentParser:
         help="where all that it makes goes (default: demo); an earlier demo in there is replaced",
     )
     extension.add_argument(
-        "--out", type=Path, default=ROOT / "dist", metavar="DIR", help="where the zip goes (default: dist)"
+        "--out",
+        type=Path,
+        default=ROOT / "dist",
+        metavar="DIR",
+        help="where the zip goes (default: dist)",
     )
     return parser
 
 
-def _command(commands: argparse._SubParsersAction, name: str, act: object, meaning: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=meaning, description=f"{meaning[0].upper()}{meaning[1:]}.")
+def _command(
+    commands: argparse._SubParsersAction, name: str, act: object, meaning: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=meaning, description=f"{meaning[0].upper()}{meaning[1:]}."
+    )
     parser.set_defaults(act=act)
     return parser
 

@@ -40,7 +40,11 @@ class Bar:
         self._drawn_at = now
         width = shutil.get_terminal_size().columns
         blocks = "█" * round(part * 24)
-        print(f"\r  {self._title[: width - 50]} {blocks:░<24} {part:4.0%} {figures}"[:width], end="\033[K", flush=True)
+        print(
+            f"\r  {self._title[: width - 50]} {blocks:░<24} {part:4.0%} {figures}"[:width],
+            end="\033[K",
+            flush=True,
+        )
 
     def end(self) -> None:
         """Leaves the line free for the next."""

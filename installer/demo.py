@@ -105,16 +105,21 @@ class Demo:
         self._run(self._generation([*arguments, "--save", out / "film.blend"]), is_shown=True)
         say("Rendering the film and the contact sheet")
         self._run(
-            self._blender.command(_EXAMPLES / "film.py", out, scene=out / "film.blend"), bar=Bar("frames rendered")
+            self._blender.command(_EXAMPLES / "film.py", out, scene=out / "film.blend"),
+            bar=Bar("frames rendered"),
         )
 
     def _generation(self, arguments: Sequence[str | Path]) -> list[str | Path]:
         if self._blender.is_wheel:
             script = Path(__file__).with_name("t2vz_in_bpy.py")
-            return self._blender.command(script, self._profile, *arguments, scene=self._out / "scene.blend")
+            return self._blender.command(
+                script, self._profile, *arguments, scene=self._out / "scene.blend"
+            )
         return [self._blender.program, "-b", self._out / "scene.blend", "-c", "t2vz", *arguments]
 
-    def _run(self, command: Sequence[str | Path], is_shown: bool = False, bar: Bar | None = None) -> None:
+    def _run(
+        self, command: Sequence[str | Path], is_shown: bool = False, bar: Bar | None = None
+    ) -> None:
         """One step; Blender's own talk goes to the log, `is_shown` leaves the terminal to its stderr."""
         log = self._out / _MARK
         options = {"cwd": self._out, "env": clean_environment(self._variables)}
@@ -126,7 +131,9 @@ class Demo:
         if code == 130:
             raise KeyboardInterrupt
         if code:
-            raise Stop(f"The demo stopped at this step (it ended with {code}); what Blender said is in {log}.")
+            raise Stop(
+                f"The demo stopped at this step (it ended with {code}); what Blender said is in {log}."
+            )
 
 
 def _follow(process: subprocess.Popen[str], log: TextIO, bar: Bar | None) -> None:

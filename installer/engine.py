@@ -48,7 +48,9 @@ def _install_torch(environment: Environment, torch: str, build: str) -> None:
         except Stop as failure:
             say(f"  {failure}")
     if build != "mac":
-        say(f"  PyTorch's own index does not serve it; taking it from the package index{_what_that_means(build)}")
+        say(
+            f"  PyTorch's own index does not serve it; taking it from the package index{_what_that_means(build)}"
+        )
     environment.install(torch)
 
 

@@ -78,7 +78,10 @@ class Environment:
         pip.install(self.python, arguments, self.folder / "install.log")
 
     def _version(self) -> str:
-        return (output_of([self.python, "-c", "import sys; print(*sys.version_info[:2], sep='.')"]) or "").strip()
+        return (
+            output_of([self.python, "-c", "import sys; print(*sys.version_info[:2], sep='.')"])
+            or ""
+        ).strip()
 
     def _state(self) -> State:
         try:
@@ -96,10 +99,14 @@ class Environment:
         self._clear()
         say(f"Making a Python environment in {self.folder}")
         if output_of([self._maker, "-c", "import ensurepip"]) is None:
-            raise Stop(f"{self._maker} cannot make environments; on Debian and Ubuntu: apt install python3-venv.")
+            raise Stop(
+                f"{self._maker} cannot make environments; on Debian and Ubuntu: apt install python3-venv."
+            )
         with child([self._maker, "-m", "venv", self.folder]) as process:
             if process.wait():
-                raise Stop(f"{self._maker} -m venv {self.folder} failed; what it said stands above.")
+                raise Stop(
+                    f"{self._maker} -m venv {self.folder} failed; what it said stands above."
+                )
         pip.renew(self.python, self.folder / "install.log")
 
     def _clear(self) -> None:
@@ -108,12 +115,18 @@ class Environment:
             self.folder.mkdir(parents=True, exist_ok=True)
             inside = list(self.folder.iterdir())
             if inside and not (self.folder / _MARK).exists():
-                raise Stop(f"{self.folder} is not empty and was not made by install.py; name another with --env.")
+                raise Stop(
+                    f"{self.folder} is not empty and was not made by install.py; name another with --env."
+                )
             if inside:
                 say(f"{self.folder} is half made or its Python is gone; it is made anew.")
             self._write(State())
             for path in inside:
                 if path.name != _MARK:
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                    shutil.rmtree(
+                        path
+                    ) if path.is_dir() and not path.is_symlink() else path.unlink()
         except OSError as error:
-            raise Stop(f"{self.folder} cannot be used ({error.strerror}); free it or name another.") from error
+            raise Stop(
+                f"{self.folder} cannot be used ({error.strerror}); free it or name another."
+            ) from error

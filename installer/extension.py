@@ -73,5 +73,7 @@ def install_extension(blender: Blender, extension: Path, profile: Path) -> str:
         command = [blender.program, "--command", "extension", *words, extension]
         done = run(command, {"BLENDER_USER_RESOURCES": profile}, limit_s=120)
         if done.returncode:
-            raise Stop(f"Blender {blender.version} does not take {extension.name}: {last_line(done)}")
+            raise Stop(
+                f"Blender {blender.version} does not take {extension.name}: {last_line(done)}"
+            )
     return "bl_ext.user_default.t2vz"

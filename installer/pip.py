@@ -32,12 +32,17 @@ def install(python: Path, arguments: Sequence[str], log: Path) -> None:
 
 
 def _run(command: Sequence[str | Path], log: Path) -> None:
-    with log.open("a", encoding="utf-8") as file, child(command, stdout=PIPE, stderr=STDOUT) as process:
+    with (
+        log.open("a", encoding="utf-8") as file,
+        child(command, stdout=PIPE, stderr=STDOUT) as process,
+    ):
         assert process.stdout
         errors = _follow(process.stdout, file)
         if process.wait():
             reason = errors[-1] if errors else f"pip ended with {process.returncode}"
-            raise Stop(f"Installing failed: {reason}. Check the network and the free disk; the log is {log}.")
+            raise Stop(
+                f"Installing failed: {reason}. Check the network and the free disk; the log is {log}."
+            )
 
 
 def _follow(lines: Iterable[str], log: TextIO) -> list[str]:

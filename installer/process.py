@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 # These would make a child take modules or settings from elsewhere than the folder it is meant to use.
-_FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV", "VIRTUAL_ENV")
+_FOREIGN = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PIP_TARGET",
+    "PIP_USER",
+    "PIP_PREFIX",
+    "PIP_REQUIRE_VIRTUALENV",
+    "VIRTUAL_ENV",
+)
 
 _HAS_GROUPS = os.name == "posix"
 _PATIENCE_S = 5.0
@@ -20,7 +28,9 @@ _PATIENCE_S = 5.0
 def clean_environment(more: Mapping[str, str | Path] | None = None) -> dict[str, str]:
     """This process's environment variables without those that redirect Python, and with `more`."""
     kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
-    return kept | {key: str(value) for key, value in (more or {}).items()} | {"PYTHONUNBUFFERED": "1"}
+    return (
+        kept | {key: str(value) for key, value in (more or {}).items()} | {"PYTHONUNBUFFERED": "1"}
+    )
 
 
 @contextmanager

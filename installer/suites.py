@@ -32,8 +32,12 @@ def run_suites(folder: Path, blender: Path | None) -> int:
             (suites if isinstance(found, Suite) else results).append(found)
         results += run_all(suites, BUILD / "reports", ROOT)
     say("\n".join(map(str, results)))
-    passed, failed, skipped = (sum(getattr(r, kind) for r in results) for kind in ("passed", "failed", "skipped"))
-    say(f"== {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - started:.0f} s ==")
+    passed, failed, skipped = (
+        sum(getattr(r, kind) for r in results) for kind in ("passed", "failed", "skipped")
+    )
+    say(
+        f"== {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - started:.0f} s =="
+    )
     return failed
 
 
@@ -42,7 +46,9 @@ def _lint(engine: Environment) -> Result:
         return Result("ruff", *((0, 1) if process.wait() else (1, 0)))
 
 
-def _suites(engine: Environment, blender: Blender | None, profiles: Path) -> Iterator[Suite | Result]:
+def _suites(
+    engine: Environment, blender: Blender | None, profiles: Path
+) -> Iterator[Suite | Result]:
     """Every suite, ready to run; or, in its place, why it cannot run here."""
     yield Suite("engine", (engine.python, "-m", "pytest", "tests"))
     for version in BPY_VERSIONS:
@@ -61,14 +67,20 @@ def _in_wheel(version: str, engine: Environment, profiles: Path) -> Suite | Resu
     return _blender_suite(name, [*wheel.command(_RUN)], engine, profiles / name)
 
 
-def _in_blender(engine: Environment, blender: Blender | None, profiles: Path) -> Iterator[Suite | Result]:
+def _in_blender(
+    engine: Environment, blender: Blender | None, profiles: Path
+) -> Iterator[Suite | Result]:
     """The tests on the checkout's add-on, and on the one that Blender installed from the zip."""
     if blender is None:
-        yield Result("Blender", skipped=1, remark="none found; name one with --blender or T2VZ_BLENDER")
+        yield Result(
+            "Blender", skipped=1, remark="none found; name one with --blender or T2VZ_BLENDER"
+        )
         return
     name, site = f"Blender {blender.version}", f"--site={_site(engine, blender)}"
     start = [blender.program, "-b", "--python-exit-code", "1"]
-    yield _blender_suite(name, [*start, "--factory-startup", "-P", _RUN, "--", site], engine, profiles / name)
+    yield _blender_suite(
+        name, [*start, "--factory-startup", "-P", _RUN, "--", site], engine, profiles / name
+    )
     profile = profiles / "installed"
     try:
         module = install_extension(blender, build_extension(OWN), profile)
@@ -89,7 +101,9 @@ def _site(engine: Environment, blender: Blender) -> Path:
     return site
 
 
-def _blender_suite(name: str, command: list[str | Path], engine: Environment, profile: Path) -> Suite:
+def _blender_suite(
+    name: str, command: list[str | Path], engine: Environment, profile: Path
+) -> Suite:
     profile.mkdir(exist_ok=True)
     variables = {"BLENDER_USER_RESOURCES": profile, "T2VZ_ENGINE": engine.python}
     return Suite(name, (*command, _IN_BLENDER), variables)

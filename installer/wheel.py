@@ -22,9 +22,13 @@ def stamped_version() -> str:
 
     Blender does not unpack a wheel again whose name and version it has: new code must have a new version.
     """
-    release = re.search(r'__version__ = "([^"]+)"', (ROOT / "t2vz_core/__init__.py").read_text(encoding="utf-8"))
+    release = re.search(
+        r'__version__ = "([^"]+)"', (ROOT / "t2vz_core/__init__.py").read_text(encoding="utf-8")
+    )
     assert release
-    commit = (output_of(["git", "-C", ROOT, "log", "-1", "--format=%h", "--", *SOURCES]) or "").strip()
+    commit = (
+        output_of(["git", "-C", ROOT, "log", "-1", "--format=%h", "--", *SOURCES]) or ""
+    ).strip()
     changes = output_of(["git", "-C", ROOT, "status", "--porcelain", "--", *SOURCES])
     if commit and not changes:
         return f"{release[1]}+g{commit}"
@@ -37,7 +41,9 @@ def _digest() -> str:
     for top in SOURCES:
         for path in sorted((ROOT / top).rglob("*")) if (ROOT / top).is_dir() else [ROOT / top]:
             if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+                digest.update(
+                    path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes()
+                )
     return digest.hexdigest()[:8]
 
 
@@ -60,7 +66,9 @@ def _build(version: str, wheel: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, staged)
     code = staged / "t2vz_core/__init__.py"
-    text = re.sub(r'__version__ = "[^"]+"', f'__version__ = "{version}"', code.read_text(encoding="utf-8"))
+    text = re.sub(
+        r'__version__ = "[^"]+"', f'__version__ = "{version}"', code.read_text(encoding="utf-8")
+    )
     code.write_text(text, encoding="utf-8")
     command = [builder.python, "-m", "hatchling", "build", "-t", "wheel", "-d", made]
     done = run(command, cwd=staged, limit_s=300)

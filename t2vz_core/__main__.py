@@ -24,19 +24,35 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("t2vz_core", description="Turns a job folder into styled frames.")
+    parser = argparse.ArgumentParser(
+        "t2vz_core", description="Turns a job folder into styled frames."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "worker", _worker, "serve a host on stdin and stdout")
-    run = _with_job(_add(commands, "run", _run, "make the frames of a job folder; frames already there are kept"))
-    run.add_argument("--frames", type=_frame_range, default=(None, None), metavar="A-B", help="only these frames")
-    run.add_argument(
-        "--chunk", type=_count, default=0, metavar="N", help="frames denoised at a time (default: by memory)"
+    run = _with_job(
+        _add(
+            commands, "run", _run, "make the frames of a job folder; frames already there are kept"
+        )
     )
-    _with_job(_add(commands, "conditions", _conditions, "draw what the ControlNets of a job will see"))
+    run.add_argument(
+        "--frames", type=_frame_range, default=(None, None), metavar="A-B", help="only these frames"
+    )
+    run.add_argument(
+        "--chunk",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="frames denoised at a time (default: by memory)",
+    )
+    _with_job(
+        _add(commands, "conditions", _conditions, "draw what the ControlNets of a job will see")
+    )
     _with_job(_add(commands, "evaluate", _evaluate, "measure how steady a job's frames are"))
     doctor = _add(commands, "doctor", _doctor, "say what is installed, found and missing")
-    doctor.add_argument("--models", type=Path, metavar="DIR", help="the folder where your models lie")
+    doctor.add_argument(
+        "--models", type=Path, metavar="DIR", help="the folder where your models lie"
+    )
     return parser
 
 
@@ -120,7 +136,9 @@ class Terminal:
 
     def _bar(self, event: events.Progress) -> None:
         part = event.done / max(event.total, 1)
-        figures = f"{event.done}/{event.total}" + ("" if event.left_s is None else f", {event.left_s:.0f} s left")
+        figures = f"{event.done}/{event.total}" + (
+            "" if event.left_s is None else f", {event.left_s:.0f} s left"
+        )
         if self._out.isatty():
             full = int(part * BAR_CELLS)
             self._write(f"{event.stage} {'█' * full}{'·' * (BAR_CELLS - full)} {figures}")

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from . import __version__
 
-NEEDED = ("torch", "diffusers", "transformers", "safetensors", "numpy", "opencv-python-headless", "OpenEXR")
+NEEDED = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "safetensors",
+    "numpy",
+    "opencv-python-headless",
+    "OpenEXR",
+)
 GIB = 1 << 30
 REINSTALL = "run `python3 install.py engine` again"
 
@@ -46,15 +54,23 @@ def _device() -> Iterator[str]:
         return
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
-        yield _row("device", f"{torch.cuda.get_device_name()}, {free / GIB:.1f} of {total / GIB:.1f} GiB free")
+        yield _row(
+            "device",
+            f"{torch.cuda.get_device_name()}, {free / GIB:.1f} of {total / GIB:.1f} GiB free",
+        )
     elif torch.backends.mps.is_available():
         yield _row("device", "Apple GPU (MPS), memory shared with the system")
     else:
-        yield _row("device", f"processor only, {torch.get_num_threads()} threads; Stable Diffusion wants a GPU")
+        yield _row(
+            "device",
+            f"processor only, {torch.get_num_threads()} threads; Stable Diffusion wants a GPU",
+        )
         if shutil.which("nvidia-smi"):
             yield _row("", f"an NVIDIA card is there, but this torch cannot use it: {REINSTALL}")
     if hasattr(os, "sysconf"):
-        yield _row("memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / GIB:.1f} GiB")
+        yield _row(
+            "memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / GIB:.1f} GiB"
+        )
 
 
 def _models(folder: Path | None) -> Iterator[str]:

@@ -94,7 +94,9 @@ class Worker:
         self._cancelled.discard(event.job)
         self._say(end)
 
-    def _do(self, event: events.Run | events.Preview, spec: JobSpec, folder: Path, watch: Watch) -> int:
+    def _do(
+        self, event: events.Run | events.Preview, spec: JobSpec, folder: Path, watch: Watch
+    ) -> int:
         _tell(time.strftime("%Y-%m-%d %H:%M:%S"), event, *versions())
         if isinstance(event, events.Preview):
             return self._preview(spec, folder, watch)
@@ -111,14 +113,22 @@ class Worker:
         return len(wanted)
 
     def _make(
-        self, event: events.Run, spec: JobSpec, folder: Path, frames: Frames, missing: list[int], watch: Watch
+        self,
+        event: events.Run,
+        spec: JobSpec,
+        folder: Path,
+        frames: Frames,
+        missing: list[int],
+        watch: Watch,
     ) -> None:
         with self._may_be_silent():
             from .job_folder.passes import Source
             from .method.generate import generate
 
             networks = self._load(spec, watch)
-        for number, picture in generate(spec, Source(folder), networks, missing, watch, event.chunk):
+        for number, picture in generate(
+            spec, Source(folder), networks, missing, watch, event.chunk
+        ):
             frames.write(number, picture)
             self._say(events.FrameDone(event.job, number, frames.path(number)))
 

@@ -29,30 +29,46 @@ def install(*arguments: str | Path, **options) -> subprocess.CompletedProcess[st
 def tops(path: Path) -> set[str]:
     """The first names of all modules a file imports, but relative ones."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    plain = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    plain = {
+        alias.name.split(".")[0]
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     return plain | {
-        (node.module or "").split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom) and not node.level
+        (node.module or "").split(".")[0]
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and not node.level
     }
 
 
 def test_the_installer_imports_the_standard_library_and_itself():
     for path in [ROOT / "install.py", *(ROOT / "installer").glob("*.py")]:
-        allowed = sys.stdlib_module_names | {"installer"} | ({"bpy"} if path.name == "in_bpy.py" else set())
+        allowed = (
+            sys.stdlib_module_names
+            | {"installer"}
+            | ({"bpy"} if path.name == "in_bpy.py" else set())
+        )
         assert tops(path) <= allowed, path
 
 
 def test_the_extras_name_everything_the_core_imports():
     serving, training = (
-        {re.split(r"[<>=]", item)[0].lower() for item in requirements(name)} for name in ("engine", "train")
+        {re.split(r"[<>=]", item)[0].lower() for item in requirements(name)}
+        for name in ("engine", "train")
     )
     for path in (ROOT / "t2vz_core").rglob("*.py"):
         named = serving | training if "train" in path.parts else serving
         for top in tops(path) - sys.stdlib_module_names - {"t2vz_core"}:
-            assert {"cv2": "opencv-python-headless"}.get(top, top).lower() in named, f"{path} imports {top}"
+            assert {"cv2": "opencv-python-headless"}.get(top, top).lower() in named, (
+                f"{path} imports {top}"
+            )
 
 
 def test_every_requirement_has_both_bounds():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     for extra, items in extras.items():
         for item in items:
             assert "==" in item or (">=" in item and "<" in item), f"{extra}: {item}"
@@ -122,7 +138,9 @@ def test_the_cuda_build_is_one_that_all_cards_run(cards, build):
     assert accelerator.cuda_build(cards) == build
 
 
-def test_where_pytorchs_index_is_out_of_reach_the_larger_download_is_said_first(monkeypatch, capsys, tmp_path):
+def test_where_pytorchs_index_is_out_of_reach_the_larger_download_is_said_first(
+    monkeypatch, capsys, tmp_path
+):
     monkeypatch.setattr(engine, "torch_index", lambda build: None)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")

@@ -36,14 +36,20 @@ def test_suites_of_like_names_have_a_report_each(tmp_path):
 def test_a_suite_that_takes_too_long_has_failed_and_leaves_no_process(monkeypatch, tmp_path):
     monkeypatch.setattr(runner, "LIMIT_S", 1.5)
     code = "import subprocess; subprocess.run(['sleep', '3.1415'])"
-    (result,) = runner.run_all([runner.Suite("slow", (sys.executable, "-c", code))], tmp_path, tmp_path)
+    (result,) = runner.run_all(
+        [runner.Suite("slow", (sys.executable, "-c", code))], tmp_path, tmp_path
+    )
     assert result.failed == 1 and "took longer" in result.remark
     assert soon_gone(b"sleep\x003.1415\x00")
 
 
 def test_neither_a_child_nor_its_own_children_outlive_the_block():
-    code = "import subprocess; subprocess.Popen(['sleep', '3.1416']); print('up', flush=True); input()"
-    with child([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    code = (
+        "import subprocess; subprocess.Popen(['sleep', '3.1416']); print('up', flush=True); input()"
+    )
+    with child(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         process.stdout.readline()
     assert process.returncode == -signal.SIGTERM and soon_gone(b"sleep\x003.1416\x00")
 

@@ -7,7 +7,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ADDON, CORE = ROOT / "blender_addon", ROOT / "t2vz_core"
-BPY_ROOMS = {"panels", "operators", "properties", "preferences", "rig", "playback", "batch", "session", "preview"}
+BPY_ROOMS = {
+    "panels",
+    "operators",
+    "properties",
+    "preferences",
+    "rig",
+    "playback",
+    "batch",
+    "session",
+    "preview",
+}
 BPY_ROOMS |= {"__init__", "capture", "cameras", "triangles", "materials", "render_state", "unkeyed"}
 BPY_ROOMS |= {"beauty", "footage", "rendered", "rig_editor", "scene_job", "checkup", "lists"}
 ENGINE_ONLY = {"torch", "diffusers", "transformers", "cv2", "PIL", "safetensors", "OpenEXR"}
@@ -47,7 +57,9 @@ def test_the_addon_never_loads_the_engines_libraries():
 def test_the_addon_reaches_the_core_only_at_the_wire():
     for path in ADDON.rglob("*.py"):
         reached = {name for name in imports(path) if name.startswith("t2vz_core")}
-        assert all(name == "t2vz_core.wire" or name.startswith("t2vz_core.wire.") for name in reached), path
+        assert all(
+            name == "t2vz_core.wire" or name.startswith("t2vz_core.wire.") for name in reached
+        ), path
 
 
 def test_the_wire_imports_the_standard_library_and_itself():
@@ -62,5 +74,7 @@ def test_nothing_imports_the_installer():
 
 
 def test_the_plain_rooms_import_in_bare_python():
-    code = "import blender_addon.engine, t2vz_core.wire.job, t2vz_core.wire.lines, t2vz_core.__main__"
+    code = (
+        "import blender_addon.engine, t2vz_core.wire.job, t2vz_core.wire.lines, t2vz_core.__main__"
+    )
     subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True)

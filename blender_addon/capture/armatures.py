@@ -18,14 +18,23 @@ from .meshes import is_left_out
 PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is detected; "" leaves the joint out
 FACE_COS = -0.35  # what looks more than 110° away from the camera is on the far side of the head
 NOBODY = "No armature is recognised as a person: select it and choose the bones of its joints."
-Character = tuple[bpy.types.Object, np.ndarray]  # armature, (4, 4): the identity, or where its collection is instanced
-BINDS = {"ARMATURE": "object", "SURFACE_DEFORM": "target", "MESH_DEFORM": "object"}  # modifiers: to what they bind
+Character = tuple[
+    bpy.types.Object, np.ndarray
+]  # armature, (4, 4): the identity, or where its collection is instanced
+BINDS = {
+    "ARMATURE": "object",
+    "SURFACE_DEFORM": "target",
+    "MESH_DEFORM": "object",
+}  # modifiers: to what they bind
 TOUCH = 0.25  # of the shoulders' width: clothes and walls that near to a joint do not hide it
 MOST_LAYERS = 64  # surfaces of the own body that a ray to a joint goes through
 
 
 def joints(
-    depsgraph: bpy.types.Depsgraph, view: View, note: Callable[[str], None] = print, has_hands: bool = False
+    depsgraph: bpy.types.Depsgraph,
+    view: View,
+    note: Callable[[str], None] = print,
+    has_hands: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Everybody on screen in the evaluated scene, the farthest first.
 
@@ -104,7 +113,9 @@ def _detected(bones: tuple[str, ...], files: tuple[tuple[Path, int], ...]) -> di
 
 def _cast(depsgraph: bpy.types.Depsgraph, note: Callable[[str], None]) -> list[Character]:
     """Who is known for a person. Bare armatures are, unless others have bodies: then they are metarigs and mocap."""
-    dressed, bare = ([each for each in some if mapping_of(each[0])] for some in _characters(depsgraph))
+    dressed, bare = (
+        [each for each in some if mapping_of(each[0])] for some in _characters(depsgraph)
+    )
     for armature, _ in bare if dressed else ():
         note(f"{armature.name} moves no body: it is not drawn as a person beside those that do.")
     if not dressed and not bare:
@@ -148,10 +159,16 @@ def _carriers(thing: bpy.types.Object) -> list[bpy.types.Object | None]:
 
 
 def _instance_key(instance: bpy.types.DepsgraphObjectInstance) -> tuple[int, ...]:
-    return (instance.parent.original.as_pointer(), *instance.persistent_id) if instance.is_instance else ()
+    return (
+        (instance.parent.original.as_pointer(), *instance.persistent_id)
+        if instance.is_instance
+        else ()
+    )
 
 
-def _transform(instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
+def _transform(
+    instance: bpy.types.DepsgraphObjectInstance, depsgraph: bpy.types.Depsgraph
+) -> np.ndarray:
     if not instance.is_instance:
         return np.eye(4)
     # `instance.object` is a copy that stands where the instance does.
@@ -209,7 +226,11 @@ def _eyes(view: View, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 
 def _is_hidden(
-    depsgraph: bpy.types.Depsgraph, start: np.ndarray, end: np.ndarray, armature: bpy.types.Object, touch: float
+    depsgraph: bpy.types.Depsgraph,
+    start: np.ndarray,
+    end: np.ndarray,
+    armature: bpy.types.Object,
+    touch: float,
 ) -> bool:
     """Whether anything but the character itself stands between two points, not nearer than `touch` to the end."""
     start, end = Vector(start), Vector(end)

@@ -46,7 +46,9 @@ def with_pictures(
         arrays.close()
 
 
-def rendered(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, size_px: tuple[int, int]) -> np.ndarray:
+def rendered(
+    scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, size_px: tuple[int, int]
+) -> np.ndarray:
     """The scene's current frame (H, W, 3) uint8 as its own engine and view transform show it, without compositor.
 
     Raises:
@@ -58,7 +60,9 @@ def rendered(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, size_px: t
             bpy.ops.render.render(scene=scene.name, layer=view_layer.name, write_still=True)
         except RuntimeError as error:
             reason = str(error).strip().removeprefix("Error: ")
-            raise CaptureError(f"Frame {scene.frame_current} cannot be rendered: {reason}") from error
+            raise CaptureError(
+                f"Frame {scene.frame_current} cannot be rendered: {reason}"
+            ) from error
         (file,) = Path(folder).iterdir()
         picture = images.read(images.Place(file), size_px)
     if not had_result and RESULT in bpy.data.images:
@@ -72,7 +76,11 @@ def _settings(scene: bpy.types.Scene, size_px: tuple[int, int], folder: str) -> 
     render, form = scene.render, scene.render.image_settings
     width, height = _whole_frame(render, size_px)
     wanted = [(form, "media_type", "IMAGE")] if hasattr(form, "media_type") else []
-    wanted += [(form, "file_format", "PNG"), (form, "color_mode", "RGB"), (form, "color_depth", "8")]
+    wanted += [
+        (form, "file_format", "PNG"),
+        (form, "color_mode", "RGB"),
+        (form, "color_depth", "8"),
+    ]
     wanted += [
         (render, "resolution_x", width),
         (render, "resolution_y", height),
@@ -80,7 +88,11 @@ def _settings(scene: bpy.types.Scene, size_px: tuple[int, int], folder: str) -> 
     ]
     wanted += [(render, "filepath", f"{folder}/frame.png"), (render, "use_file_extension", True)]
     # The compositor may write files of its own, and the sequencer may hold the very film that is being made.
-    wanted += [(render, "use_compositing", False), (render, "use_sequencer", False), (render, "use_overwrite", True)]
+    wanted += [
+        (render, "use_compositing", False),
+        (render, "use_sequencer", False),
+        (render, "use_overwrite", True),
+    ]
     wanted += [(render, "use_multiview", False), (render, "use_stamp", False)]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in wanted]
     try:
@@ -96,5 +108,8 @@ def _whole_frame(render: bpy.types.RenderSettings, size_px: tuple[int, int]) -> 
     """The resolution at which the picture, or the border's part where it is cropped to that, has this size."""
     if not (render.use_border and render.use_crop_to_border):
         return size_px
-    across, down = render.border_max_x - render.border_min_x, render.border_max_y - render.border_min_y
+    across, down = (
+        render.border_max_x - render.border_min_x,
+        render.border_max_y - render.border_min_y,
+    )
     return round(size_px[0] / max(across, 1e-3)), round(size_px[1] / max(down, 1e-3))

@@ -14,7 +14,9 @@ class CaptureError(ValueError):
     """The scene cannot be captured; the message is one sentence for the artist."""
 
 
-def camera_view(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px: int, height_px: int) -> View:
+def camera_view(
+    scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px: int, height_px: int
+) -> View:
     """The view of what Blender renders with its resolution set to `width_px` × `height_px`.
 
     Lens, sensor fit, shift, pixel aspect and border are the scene's. With a border that crops, the picture is the
@@ -25,10 +27,14 @@ def camera_view(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px
     """
     camera = scene.camera
     if camera is None:
-        raise CaptureError(f"The scene {scene.name} has no camera: add one, or make one active (Scene properties).")
+        raise CaptureError(
+            f"The scene {scene.name} has no camera: add one, or make one active (Scene properties)."
+        )
     data = camera.evaluated_get(depsgraph).data
     if camera.type != "CAMERA" or data.type not in ("PERSP", "ORTHO"):
-        raise CaptureError(f"The camera {camera.name} is not perspective or orthographic: change its type to capture.")
+        raise CaptureError(
+            f"The camera {camera.name} is not perspective or orthographic: change its type to capture."
+        )
     frame, border = _frame(scene.render, width_px, height_px)
     evaluated = camera.evaluated_get(depsgraph)
     projection = evaluated.calc_matrix_camera(
@@ -40,9 +46,18 @@ def camera_view(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px
     )
     placed = evaluated.matrix_world.normalized()
     if not placed.determinant():
-        raise CaptureError(f"The camera {camera.name} is scaled to nothing: scale it, or its parents, to 1 to capture.")
+        raise CaptureError(
+            f"The camera {camera.name} is scaled to nothing: scale it, or its parents, to 1 to capture."
+        )
     rigid = np.array(placed.inverted(), np.float64)
-    return view_of(np.array(projection), rigid, (data.clip_start, data.clip_end), (width_px, height_px), frame, border)
+    return view_of(
+        np.array(projection),
+        rigid,
+        (data.clip_start, data.clip_end),
+        (width_px, height_px),
+        frame,
+        border,
+    )
 
 
 def _frame(render: bpy.types.RenderSettings, width_px: int, height_px: int) -> tuple[tuple, tuple]:

@@ -21,7 +21,9 @@ from .cameras import CaptureError, camera_view
 from .meshes import Reader
 from .render_state import RenderState
 
-PASSES = frozenset({"depth", "normal", "ids", "mask", "pose", "hands", "map", "visible", "disturbed"})
+PASSES = frozenset(
+    {"depth", "normal", "ids", "mask", "pose", "hands", "map", "visible", "disturbed"}
+)
 SOURCES = ("camera", "object", "own", "sum")
 JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped,
 JUMP_RAD = 1.0  # or it has turned by more than this
@@ -52,7 +54,10 @@ class Wanted:
 
 def object_numbers() -> dict[str, int]:
     """The number of each object in the ids pass, by its full name."""
-    return {name: index for index, name in enumerate(sorted(item.name_full for item in bpy.data.objects), 1)}
+    return {
+        name: index
+        for index, name in enumerate(sorted(item.name_full for item in bpy.data.objects), 1)
+    }
 
 
 def capture(
@@ -127,7 +132,11 @@ class _Run:
         for number in numbers:
             self.state.show_frame(number)
             now = self._moment()
-            if before is None and not now.sight.snapshot.bodies and (now.pose is None or not len(now.pose)):
+            if (
+                before is None
+                and not now.sight.snapshot.bodies
+                and (now.pose is None or not len(now.pose))
+            ):
                 raise CaptureError(
                     f"The scene {self.scene.name} has nothing to capture at frame {number}: "
                     "no surface is shown in renders."
@@ -136,7 +145,10 @@ class _Run:
             anchor = now if is_anchor else anchor
             arrays = self._arrays(number, now, anchor)
             if self.wanted.has_flow and not is_anchor:
-                back, here = self._flow(now.sight, before.sight), self._flow(before.sight, now.sight)
+                back, here = (
+                    self._flow(now.sight, before.sight),
+                    self._flow(before.sight, now.sight),
+                )
                 arrays = replace(arrays, flow_back=back, flow_here=here)
             yield arrays
             before = now
@@ -167,7 +179,13 @@ class _Run:
         if "pose" in self.wanted.passes:
             pose, hands = joints(depsgraph, view, self.note, "hands" in self.wanted.passes)
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
-        return _Moment(Sight(snapshot, surface), self.scene.camera.name_full, self._target(depsgraph), pose, hands)
+        return _Moment(
+            Sight(snapshot, surface),
+            self.scene.camera.name_full,
+            self._target(depsgraph),
+            pose,
+            hands,
+        )
 
     def _depsgraph(self) -> bpy.types.Depsgraph:
         with bpy.context.temp_override(scene=self.scene, view_layer=self.view_layer):
@@ -178,11 +196,15 @@ class _Run:
             return None
         target, bone = self.wanted.target.evaluated_get(depsgraph), self.wanted.bone
         if not self.wanted.target.visible_get(view_layer=self.view_layer):
-            self.note(f"{target.name} is not shown in the view layer: unless it moves what is, it is not followed.")
+            self.note(
+                f"{target.name} is not shown in the view layer: unless it moves what is, it is not followed."
+            )
         if not bone:
             return np.array(target.matrix_world.translation)
         if target.pose is None or bone not in target.pose.bones:
-            raise CaptureError(f"{target.name} has no bone {bone}: choose one of its bones, or none.")
+            raise CaptureError(
+                f"{target.name} has no bone {bone}: choose one of its bones, or none."
+            )
         return np.array(target.matrix_world @ target.pose.bones[bone].head)
 
     def _arrays(self, number: int, now: _Moment, anchor: _Moment) -> FrameArrays:
@@ -204,13 +226,17 @@ class _Run:
         where, seen = backward_map(here, there, self.note)
         return self._picture(np.column_stack([where - self.pixels, seen]), np.float32)
 
-    def _shift(self, now: _Moment, anchor: _Moment, where: np.ndarray, visible: np.ndarray) -> tuple[float, float]:
+    def _shift(
+        self, now: _Moment, anchor: _Moment, where: np.ndarray, visible: np.ndarray
+    ) -> tuple[float, float]:
         moved = np.zeros(2)
         if self.wanted.source in ("camera", "sum") or now.target is None:
             moved += shift(where, visible, self.pixels, np.isfinite(now.sight.surface.depth))
         if self.wanted.source in ("object", "own", "sum") and now.target is not None:
             held = anchor.sight.snapshot.view
-            moved += _travelled(now.sight.snapshot.view if self.wanted.source == "object" else held, now.target)
+            moved += _travelled(
+                now.sight.snapshot.view if self.wanted.source == "object" else held, now.target
+            )
             moved -= _travelled(held, anchor.target)
         return float(moved[0]), float(moved[1])
 
@@ -232,7 +258,9 @@ class _Run:
 
     def _picture(self, values: np.ndarray, dtype: type) -> np.ndarray:
         """(n, …) -> (height, width, …)."""
-        return values.astype(dtype).reshape(self.wanted.height_px, self.wanted.width_px, *values.shape[1:])
+        return values.astype(dtype).reshape(
+            self.wanted.height_px, self.wanted.width_px, *values.shape[1:]
+        )
 
 
 def _travelled(view: View, point: np.ndarray) -> np.ndarray:
@@ -244,5 +272,9 @@ def _travelled(view: View, point: np.ndarray) -> np.ndarray:
 def _names(subject: bpy.types.Object | bpy.types.Collection | None) -> frozenset[str]:
     if subject is None:
         return frozenset(item.name_full for item in bpy.data.objects)
-    items = subject.all_objects if isinstance(subject, bpy.types.Collection) else [subject, *subject.children_recursive]
+    items = (
+        subject.all_objects
+        if isinstance(subject, bpy.types.Collection)
+        else [subject, *subject.children_recursive]
+    )
     return frozenset(item.name_full for item in items)

@@ -40,11 +40,15 @@ def place_of(scene: bpy.types.Scene, files: str, number: int) -> Place:
     elif _is_movie(files):
         place = Place(Path(bpy.path.abspath(files)), number - scene.frame_start + 1)
         if place.movie_frame < 1:
-            raise CaptureError(f"Frame {number} comes before {files}, which begins at the scene's first frame.")
+            raise CaptureError(
+                f"Frame {number} comes before {files}, which begins at the scene's first frame."
+            )
     else:
         place = Place(_numbered(files, number))
     if not place.path.is_file():
-        raise CaptureError(f"Frame {number} has no rendered file {place.path}: render it, or choose another range.")
+        raise CaptureError(
+            f"Frame {number} has no rendered file {place.path}: render it, or choose another range."
+        )
     return place
 
 
@@ -82,7 +86,9 @@ def read(place: Place, size_px: tuple[int, int]) -> np.ndarray:
         bpy.data.images.remove(image)
     colours = colours[::-1, :, :3].clip(0, 1)  # Blender's rows go up
     if is_linear:
-        colours = np.where(colours < 0.0031308, 12.92 * colours, 1.055 * colours ** (1 / 2.4) - 0.055)
+        colours = np.where(
+            colours < 0.0031308, 12.92 * colours, 1.055 * colours ** (1 / 2.4) - 0.055
+        )
     return np.ascontiguousarray(np.round(255 * colours).astype(np.uint8))
 
 
@@ -97,13 +103,19 @@ def _strips(scene: bpy.types.Scene) -> list[Any]:
 def _in_strip(strip: Any, number: int) -> Place:
     first, end = span_of(strip)
     if not first <= number < end:
-        raise CaptureError(f"Frame {number} is not in the strip {strip.name}, which shows {first} to {end - 1}.")
+        raise CaptureError(
+            f"Frame {number} is not in the strip {strip.name}, which shows {first} to {end - 1}."
+        )
     if strip.use_reverse_frames or len(getattr(strip, "retiming_keys", ())):
-        raise CaptureError(f"The strip {strip.name} is reversed or retimed: render it to image files and take those.")
+        raise CaptureError(
+            f"The strip {strip.name} is reversed or retimed: render it to image files and take those."
+        )
     index = number - _content_start(strip)
     if strip.type == "IMAGE":
         files = [element.filename for element in strip.elements]
-        return Place(Path(bpy.path.abspath(strip.directory)) / files[min(max(index, 0), len(files) - 1)])
+        return Place(
+            Path(bpy.path.abspath(strip.directory)) / files[min(max(index, 0), len(files) - 1)]
+        )
     return Place(Path(bpy.path.abspath(strip.filepath)), index + 1)
 
 
@@ -120,15 +132,21 @@ def _is_movie(files: str) -> bool:
 
 def _numbered(files: str, number: int) -> Path:
     if "#" not in files:
-        raise CaptureError(f"{files} is no movie and no strip: put #### where the frame's number stands.")
-    name = re.sub("#+", lambda hashes: f"{number:0{len(hashes.group())}d}", bpy.path.abspath(files), count=1)
+        raise CaptureError(
+            f"{files} is no movie and no strip: put #### where the frame's number stands."
+        )
+    name = re.sub(
+        "#+", lambda hashes: f"{number:0{len(hashes.group())}d}", bpy.path.abspath(files), count=1
+    )
     return Path(name)
 
 
 def _of_movie(image: bpy.types.Image, place: Place, size_px: tuple[int, int]) -> np.ndarray:
     """The pixels of a movie's frame, which Blender gives once somebody, such as a texture, has looked at it."""
     if place.movie_frame > image.frame_duration:
-        raise CaptureError(f"{place.path} ends after {image.frame_duration} frames: choose another frame range.")
+        raise CaptureError(
+            f"{place.path} ends after {image.frame_duration} frames: choose another frame range."
+        )
     texture = bpy.data.textures.new("T2VZ", "IMAGE")
     still = bpy.data.images.new("T2VZ", *image.size)  # scaled, the movie would forget the frame
     try:

@@ -25,10 +25,16 @@ def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) ->
 
 def is_one_sided(material: bpy.types.Material | None, engine: str) -> bool:
     """Whether the camera sees through the surface's back, as walls of a room that is open to it; EEVEE alone does."""
-    return material is not None and material.use_backface_culling and engine.startswith("BLENDER_EEVEE")
+    return (
+        material is not None
+        and material.use_backface_culling
+        and engine.startswith("BLENDER_EEVEE")
+    )
 
 
-def _opacity_at(socket: bpy.types.NodeSocket, groups: Groups, material: bpy.types.Material, note: Callable) -> float:
+def _opacity_at(
+    socket: bpy.types.NodeSocket, groups: Groups, material: bpy.types.Material, note: Callable
+) -> float:
     """The opacity of the closure that comes in at a socket."""
     node, _, groups = _origin(socket, groups)
     if node is None or node.type == "BSDF_TRANSPARENT":
@@ -48,7 +54,10 @@ def _opacity_at(socket: bpy.types.NodeSocket, groups: Groups, material: bpy.type
 
 
 def _value(
-    socket: bpy.types.NodeSocket, groups: Groups, material: bpy.types.Material, note: Callable[[str], None]
+    socket: bpy.types.NodeSocket,
+    groups: Groups,
+    material: bpy.types.Material,
+    note: Callable[[str], None],
 ) -> float | None:
     """The number set at a socket; None where other nodes decide."""
     node, socket, _ = _origin(socket, groups)
@@ -56,11 +65,15 @@ def _value(
         return socket.default_value
     if node.type == "VALUE":
         return node.outputs[0].default_value
-    note(f"The transparency of the material {material.name} is textured: its whole surface counts as solid.")
+    note(
+        f"The transparency of the material {material.name} is textured: its whole surface counts as solid."
+    )
     return None
 
 
-def _origin(socket: bpy.types.NodeSocket, groups: Groups) -> tuple[bpy.types.Node | None, bpy.types.NodeSocket, Groups]:
+def _origin(
+    socket: bpy.types.NodeSocket, groups: Groups
+) -> tuple[bpy.types.Node | None, bpy.types.NodeSocket, Groups]:
     """The node that feeds a socket, or None and the socket where its value is set; and the groups that it is in."""
     while socket.is_linked:
         node, name = socket.links[0].from_node, socket.links[0].from_socket.identifier
@@ -77,7 +90,9 @@ def _origin(socket: bpy.types.NodeSocket, groups: Groups) -> tuple[bpy.types.Nod
 
 def _output_of(tree: bpy.types.NodeTree | None) -> bpy.types.Node | None:
     nodes = tree.nodes if tree is not None else ()
-    return next((node for node in nodes if node.type == "GROUP_OUTPUT" and node.is_active_output), None)
+    return next(
+        (node for node in nodes if node.type == "GROUP_OUTPUT" and node.is_active_output), None
+    )
 
 
 def _named(sockets: bpy.types.bpy_prop_collection, identifier: str) -> bpy.types.NodeSocket:

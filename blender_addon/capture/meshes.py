@@ -56,7 +56,9 @@ class Reader:
             self.note(f"{shown.name} has hair, which is not captured.")
         if is_left_out(instance):
             return False
-        if shown.type in UNMESHED and getattr(shown.data, "points", True):  # nodes may have made a mesh of all points
+        if shown.type in UNMESHED and getattr(
+            shown.data, "points", True
+        ):  # nodes may have made a mesh of all points
             self.note(f"{shown.name} is {UNMESHED[shown.type]}, which is not captured.")
         if shown.type not in MESHED:
             return False
@@ -71,17 +73,24 @@ class Reader:
         number = self.numbers.setdefault(shown.name_full, len(self.numbers) + 1)
         is_subject = shown.name_full in self.subject or owner.name_full in self.subject
         is_holdout = shown.is_holdout or owner.holdout_get(view_layer=self.view_layer)
-        return Body(key, shown.name, number, shape, np.array(instance.matrix_world), is_subject, is_holdout)
+        return Body(
+            key, shown.name, number, shape, np.array(instance.matrix_world), is_subject, is_holdout
+        )
 
     def _shape(self, shown: bpy.types.Object, shapes: dict[tuple, Shape]) -> Shape:
         """The object's mesh, read once for all objects that share it with the same materials."""
         override = self.view_layer.material_override
         slots = tuple(override or slot.material for slot in shown.material_slots)
-        source = _original(shown) if shown.type == "META" else shown.data  # each ball's mesh is its family's, or none
+        source = (
+            _original(shown) if shown.type == "META" else shown.data
+        )  # each ball's mesh is its family's, or none
         key = (source.as_pointer(), *(m.as_pointer() if m else 0 for m in slots))
         if key not in shapes:
             mesh = shown.to_mesh()
-            threshold, engine = self.view_layer.pass_alpha_threshold, self.view_layer.id_data.render.engine
+            threshold, engine = (
+                self.view_layer.pass_alpha_threshold,
+                self.view_layer.id_data.render.engine,
+            )
             seen = np.array([opacity(m, self.note) >= threshold for m in slots] or [True])
             one_sided = np.array([is_one_sided(m, engine) for m in slots] or [False])
             shapes[key] = _triangulated(mesh, seen, one_sided, self.with_normals)
@@ -103,13 +112,19 @@ def is_left_out(instance: bpy.types.DepsgraphObjectInstance) -> bool:
         return True
     if not instance.is_instance:
         return instance.object.hide_render
-    return instance.parent.hide_render or (instance.parent.instance_type != "NONE" and instance.object.hide_render)
+    return instance.parent.hide_render or (
+        instance.parent.instance_type != "NONE" and instance.object.hide_render
+    )
 
 
-def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, one_sided: np.ndarray, with_normals: bool) -> Shape:
+def _triangulated(
+    mesh: bpy.types.Mesh | None, seen: np.ndarray, one_sided: np.ndarray, with_normals: bool
+) -> Shape:
     """The mesh's triangles whose material slot is seen; `one_sided` tells of which slots only the front is."""
     if mesh is None:
-        return Shape(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros(0, np.int32))
+        return Shape(
+            np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros(0, np.int32)
+        )
     mesh.calc_loop_triangles()
     points = _read(mesh.vertices, "co", (-1, 3), np.float32)
     triangles = _read(mesh.loop_triangles, "vertices", (-1, 3), np.int32)
@@ -118,7 +133,9 @@ def _triangulated(mesh: bpy.types.Mesh | None, seen: np.ndarray, one_sided: np.n
     kept = slice(None) if is_sound.all() else is_sound[triangles].all(1)
     slot = None
     if not seen.all() or one_sided.any():
-        slot = np.clip(_read(mesh.loop_triangles, "material_index", (-1,), np.int32), 0, len(seen) - 1)
+        slot = np.clip(
+            _read(mesh.loop_triangles, "material_index", (-1,), np.int32), 0, len(seen) - 1
+        )
         kept = seen[slot] & is_sound[triangles].all(1)
     corners = _read(mesh.loops, "vertex_index", (-1,), np.int32)
     return Shape(
@@ -140,7 +157,9 @@ def _corner_normals(mesh: bpy.types.Mesh) -> np.ndarray:
     return normals
 
 
-def _read(items: bpy.types.bpy_prop_collection, name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+def _read(
+    items: bpy.types.bpy_prop_collection, name: str, shape: tuple[int, ...], dtype: type
+) -> np.ndarray:
     values = np.empty(len(items) * (3 if len(shape) == 2 else 1), dtype)
     items.foreach_get(name, values)
     return values.reshape(shape)

@@ -9,7 +9,9 @@ import bpy
 
 from .animated_values import is_animated
 
-Difference = tuple[object, str, object]  # owner, its property for the viewport, the value a render would use
+Difference = tuple[
+    object, str, object
+]  # owner, its property for the viewport, the value a render would use
 
 # Of a modifier, by its type: how fine it is in the viewport, and in a render.
 DETAIL = {
@@ -91,7 +93,9 @@ class RenderState:
         if not unbaked:
             yield from _of_modifiers(item)
         elif not item.hide_render:
-            self.note(f"{unbaked}: the simulation is not baked, so it is captured as the viewport plays it.")
+            self.note(
+                f"{unbaked}: the simulation is not baked, so it is captured as the viewport plays it."
+            )
 
 
 def _of_objects(target: bpy.types.Object | None) -> Iterator[Difference]:
@@ -100,7 +104,11 @@ def _of_objects(target: bpy.types.Object | None) -> Iterator[Difference]:
             if driver.data_path.rpartition(".")[2] in SWITCHES:
                 yield driver, "mute", True
         # Hidden, it would not be animated any more, and never appear again.
-        yield item, "hide_viewport", item.hide_render and not (item == target or is_animated(item, "hide_render"))
+        yield (
+            item,
+            "hide_viewport",
+            item.hide_render and not (item == target or is_animated(item, "hide_render")),
+        )
         yield item, "show_instancer_for_viewport", item.show_instancer_for_render
 
 
@@ -118,14 +126,22 @@ def _of_modifiers(item: bpy.types.Object) -> Iterator[Difference]:
 
 def _unbaked(item: bpy.types.Object) -> str:
     """The name of what is simulated frame after frame, the result lying in memory alone; empty if nothing is."""
-    caches = [modifier.point_cache for modifier in item.modifiers if modifier.type in ("CLOTH", "SOFT_BODY")]
+    caches = [
+        modifier.point_cache
+        for modifier in item.modifiers
+        if modifier.type in ("CLOTH", "SOFT_BODY")
+    ]
     for system in item.particle_systems:
         if system.settings.type == "EMITTER" or system.use_hair_dynamics:
             caches.append(system.point_cache)
     if not all(cache.is_baked for cache in caches):
         return item.name
     worlds = [scene.rigidbody_world for scene in item.users_scene] if item.rigid_body else []
-    return "" if all(world is None or world.point_cache.is_baked for world in worlds) else "Rigid bodies"
+    return (
+        ""
+        if all(world is None or world.point_cache.is_baked for world in worlds)
+        else "Rigid bodies"
+    )
 
 
 def _of_data(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> Iterator[Difference]:

@@ -60,7 +60,9 @@ def with_files(
         arrays.close()
 
 
-def _said(view: View, subject: bpy.types.Object | bpy.types.Collection | None, previous: int | None) -> Rendered:
+def _said(
+    view: View, subject: bpy.types.Object | bpy.types.Collection | None, previous: int | None
+) -> Rendered:
     shown = _objects(subject)
     return Rendered(
         view.width_px,

@@ -20,7 +20,9 @@ HEAD = "head"  # a bone the mapping names beside the joints: it carries the face
 MAPPED = (JOINTS[0], *JOINTS[2:], HEAD)  # the neck lies half-way between the shoulders
 LIMBS = JOINTS[2:14]
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
-KNUCKLES = tuple(f"{finger}_{number}" for finger in FINGERS for number in (1, 2, 3, 4))  # root to tip
+KNUCKLES = tuple(
+    f"{finger}_{number}" for finger in FINGERS for number in (1, 2, 3, 4)
+)  # root to tip
 HANDS = tuple(f"{side}_{knuckle}" for side in ("left", "right") for knuckle in KNUCKLES)
 FEWEST_LIMBS = 8  # of 12; with less it is no human
 PRESETS = Path(__file__).parents[1] / "rigs"
@@ -32,13 +34,17 @@ class Preset:
     """How one kind of rig names its bones."""
 
     title: str
-    joints: dict[str, tuple[str, ...]]  # joint or knuckle, without or with side -> names, the best first
+    joints: dict[
+        str, tuple[str, ...]
+    ]  # joint or knuckle, without or with side -> names, the best first
     prefix: str = ""  # a regular expression; what it matches before a name is not looked at
 
 
 def preset_files(*folders: Path) -> tuple[tuple[Path, int], ...]:
     """The JSON files of some folders by name, each with its time of change in ns."""
-    files = sorted((file for folder in folders for file in folder.glob("*.json")), key=lambda file: file.stem)
+    files = sorted(
+        (file for folder in folders for file in folder.glob("*.json")), key=lambda file: file.stem
+    )
     return tuple((file, file.stat().st_mtime_ns) for file in files)
 
 
@@ -59,7 +65,9 @@ def _read_preset(file: Path) -> Preset:
         value = json.loads(file.read_text(encoding="utf-8"))
         joints = {joint: tuple(names) for joint, names in value["joints"].items()}
         for finger, name in value.get("fingers", {}).items():
-            joints |= {f"{finger}_{number}": (name.replace("#", str(number)),) for number in (1, 2, 3, 4)}
+            joints |= {
+                f"{finger}_{number}": (name.replace("#", str(number)),) for number in (1, 2, 3, 4)
+            }
         re.compile(value.get("prefix", ""))
         unknown = set(joints) - {*MAPPED, *SIDED, *KNUCKLES, *HANDS}
         if unknown:
@@ -83,25 +91,40 @@ def mapping_of(preset: Preset, bones: Iterable[str]) -> dict[str, str]:
     for joint in (*MAPPED, *HANDS):
         side, _, part = joint.partition("_") if "_" in joint else ("", "", joint)
         exact = [name for name in preset.joints.get(joint, ()) if name in bones]
-        spelled = (_spelled(name, preset.prefix) for name in preset.joints.get(joint, preset.joints.get(part, ())))
+        spelled = (
+            _spelled(name, preset.prefix)
+            for name in preset.joints.get(joint, preset.joints.get(part, ()))
+        )
         found = exact + [alike.get((own or side[:1], word)) for own, word in spelled]
         if any(found):
             mapping[joint] = next(filter(None, found))
     return mapping
 
 
-def detected(bones: Iterable[str], presets: Iterable[Preset]) -> tuple[Preset, dict[str, str]] | None:
+def detected(
+    bones: Iterable[str], presets: Iterable[Preset]
+) -> tuple[Preset, dict[str, str]] | None:
     """The preset that finds the most joints, with its mapping; None if the bones are no human's."""
     bones = list(bones)
     tries = [(preset, mapping_of(preset, bones)) for preset in presets]
-    tries = [(preset, mapping) for preset, mapping in tries if sum(j in mapping for j in LIMBS) >= FEWEST_LIMBS]
-    return max(tries, key=lambda found: sum(joint in found[1] for joint in (*LIMBS, HEAD)), default=None)
+    tries = [
+        (preset, mapping)
+        for preset, mapping in tries
+        if sum(j in mapping for j in LIMBS) >= FEWEST_LIMBS
+    ]
+    return max(
+        tries, key=lambda found: sum(joint in found[1] for joint in (*LIMBS, HEAD)), default=None
+    )
 
 
 @lru_cache(maxsize=1 << 14)  # a rig's bones are looked at for every frame and preset
 def _spelled(name: str, prefix: str) -> tuple[str, str]:
     """The side, l, r or nothing, and the rest of a bone's name, both free of how they are spelled."""
-    name = re.sub(rf"^(?:{prefix})", "", name.rpartition(":")[2]) if prefix else name.rpartition(":")[2]
+    name = (
+        re.sub(rf"^(?:{prefix})", "", name.rpartition(":")[2])
+        if prefix
+        else name.rpartition(":")[2]
+    )
     parts = re.findall(r"左|右|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z左右]+", name)
     parts = [part.lower() for part in parts]
     glued = re.match(r"(left|right)(?=.)", parts[0]) if parts else None

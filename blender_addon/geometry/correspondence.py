@@ -39,7 +39,9 @@ def past(here: Sight, there: Sight, note: Callable[[str], None], pixels: np.ndar
     there, it keeps its place in the object, or in the world; `note` is told of the former.
     """
     view = here.snapshot.view
-    where = sky_places(view, there.snapshot.view, pixel_centres(view.width_px, view.height_px)[pixels])
+    where = sky_places(
+        view, there.snapshot.view, pixel_centres(view.width_px, view.height_px)[pixels]
+    )
     depth, body = np.full(len(pixels), np.inf), np.full(len(pixels), NONE)
     befores, place_of = _befores(here.snapshot, there.snapshot, note), _places_of(there.snapshot)
     surface = here.surface.part(pixels)
@@ -52,7 +54,9 @@ def past(here: Sight, there: Sight, note: Callable[[str], None], pixels: np.ndar
     return Past(where, depth, body, _cut_alike(there.snapshot, befores))
 
 
-def backward_map(here: Sight, there: Sight, note: Callable[[str], None]) -> tuple[np.ndarray, np.ndarray]:
+def backward_map(
+    here: Sight, there: Sight, note: Callable[[str], None]
+) -> tuple[np.ndarray, np.ndarray]:
     """Where what is seen in each pixel was seen at another frame: (n, 2) px, and whether it was visible there (n,)."""
     then = past(here, there, note, np.arange(len(here.surface.depth)))
     seen, doubtful = sighted(then, there)
@@ -70,8 +74,12 @@ def sighted(then: Past, there: Sight) -> tuple[np.ndarray, np.ndarray]:
     alike &= is_sky | (farthest <= nearest * (1 + CLEARLY))
     behind = depth > np.where(np.isinf(farthest), np.inf, farthest * (1 + CLEARLY))
     hidden = (then.body == MISSING) | np.where(is_sky, np.isfinite(farthest), behind)
-    hidden |= ~is_inside(view, then.where) | ~(is_sky | ((depth >= view.near) & (depth <= view.far)))
-    seen = ~hidden & alike & np.where(is_sky, np.isinf(nearest), depth <= farthest * (1 + TOLERANCE))
+    hidden |= ~is_inside(view, then.where) | ~(
+        is_sky | ((depth >= view.near) & (depth <= view.far))
+    )
+    seen = (
+        ~hidden & alike & np.where(is_sky, np.isinf(nearest), depth <= farthest * (1 + TOLERANCE))
+    )
     return seen, ~hidden & ~seen
 
 
@@ -85,7 +93,9 @@ def _around(where: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
 
 def _is_nearest(snapshot: Snapshot, where: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Whether nothing is in front of points at `where` (n, 2) px and `depth` (n,)."""
-    nearest = look(snapshot, samples_at(where, snapshot.view.width_px, snapshot.view.height_px)).depth
+    nearest = look(
+        snapshot, samples_at(where, snapshot.view.width_px, snapshot.view.height_px)
+    ).depth
     return np.where(np.isinf(depth), np.isinf(nearest), depth <= nearest * (1 + TOLERANCE))
 
 
@@ -105,7 +115,9 @@ def _befores(here: Snapshot, there: Snapshot, note: Callable[[str], None]) -> li
             if pair not in cut:
                 cut[pair] = _cut_into(before.shape, body.shape)
             if cut[pair] is None:
-                note(f"{body.name}: its mesh changes its topology, so its motion is taken from the object as a whole.")
+                note(
+                    f"{body.name}: its mesh changes its topology, so its motion is taken from the object as a whole."
+                )
             before = replace(before, shape=cut[pair] or before.shape)
         befores.append(before)
     return befores
@@ -113,7 +125,11 @@ def _befores(here: Snapshot, there: Snapshot, note: Callable[[str], None]) -> li
 
 def _cut_into(before: Shape, now: Shape) -> Shape | None:
     """The shape of before with the triangles of now, or None if their topology differs."""
-    return replace(before, triangles=now.triangles, one_sided=now.one_sided) if now.has_topology_of(before) else None
+    return (
+        replace(before, triangles=now.triangles, one_sided=now.one_sided)
+        if now.has_topology_of(before)
+        else None
+    )
 
 
 def _cut_alike(there: Snapshot, befores: list[Body | None]) -> Snapshot:
@@ -122,7 +138,9 @@ def _cut_alike(there: Snapshot, befores: list[Body | None]) -> Snapshot:
     return replace(there, bodies=tuple(alike.get(body.key, body) for body in there.bodies))
 
 
-def _points_before(body: Body, before: Body | None, triangle: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _points_before(
+    body: Body, before: Body | None, triangle: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
     """World points (n, 3) at the other frame of points on a body's triangles."""
     if before is None:
         return world_points(body, triangle, weight)
@@ -130,7 +148,9 @@ def _points_before(body: Body, before: Body | None, triangle: np.ndarray, weight
     return world_points(before if is_alike else replace(before, shape=body.shape), triangle, weight)
 
 
-def shift(where: np.ndarray, visible: np.ndarray, pixels: np.ndarray, is_surface: np.ndarray) -> tuple[float, float]:
+def shift(
+    where: np.ndarray, visible: np.ndarray, pixels: np.ndarray, is_surface: np.ndarray
+) -> tuple[float, float]:
     """The one movement of the content, x right y down in px, that fits the flow best.
 
     Least squares, made robust to parts that move otherwise (Tukey's biweight around the median, reweighted). The sky,

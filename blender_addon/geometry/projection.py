@@ -53,7 +53,9 @@ def view_of(
         border_px: x0, y0, x1, y1 of what is rendered in the picture's pixels.
     """
     x, y, width, height = frame_px
-    to_frame = np.array([[width / 2, 0, x + width / 2], [0, -height / 2, y + height / 2], [0, 0, 1.0]])
+    to_frame = np.array(
+        [[width / 2, 0, x + width / 2], [0, -height / 2, y + height / 2], [0, 0, 1.0]]
+    )
     rigid = np.asarray(world_to_camera, np.float64)
     to_pixel = to_frame @ np.asarray(projection, np.float64)[[0, 1, 3]] @ rigid
     return View(to_pixel, rigid[:3], *clip, *size_px, border_px)
@@ -98,7 +100,9 @@ def sky_places(here: View, there: View, pixels: np.ndarray) -> np.ndarray:
 def _in_plane(view: View, pixels: np.ndarray) -> np.ndarray:
     """World points (n, 3) at planar depth 0 of an orthographic view that are seen at pixels (n, 2)."""
     rows = np.stack([view.to_pixel[0], view.to_pixel[1], view.to_camera[2]])
-    return (np.column_stack([pixels, np.zeros(len(pixels))]) - rows[:, 3]) @ np.linalg.inv(rows[:, :3]).T
+    return (np.column_stack([pixels, np.zeros(len(pixels))]) - rows[:, 3]) @ np.linalg.inv(
+        rows[:, :3]
+    ).T
 
 
 def turn(here: View, there: View) -> float:
@@ -111,7 +115,12 @@ def is_inside(view: View, pixels: np.ndarray) -> np.ndarray:
     """(n,) bool: lies within the picture and within what is rendered of it."""
     x, y = pixels.T
     x0, y0, x1, y1 = view.border
-    return (x >= max(x0, 0)) & (y >= max(y0, 0)) & (x < min(x1, view.width_px)) & (y < min(y1, view.height_px))
+    return (
+        (x >= max(x0, 0))
+        & (y >= max(y0, 0))
+        & (x < min(x1, view.width_px))
+        & (y < min(y1, view.height_px))
+    )
 
 
 def _divided(homogeneous: np.ndarray) -> np.ndarray:

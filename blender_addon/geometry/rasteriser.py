@@ -72,7 +72,9 @@ def no_hits(samples: Samples) -> Hits:
     return Hits(np.full(count, NONE, np.int64), np.full(count, np.inf))
 
 
-def draw(hits: Hits, samples: Samples, view: View, corners: np.ndarray, depth: np.ndarray, first: int = 0) -> None:
+def draw(
+    hits: Hits, samples: Samples, view: View, corners: np.ndarray, depth: np.ndarray, first: int = 0
+) -> None:
     """Adds triangles to the picture: where one is nearer than what `hits` holds, it takes the sample.
 
     Args:
@@ -111,7 +113,9 @@ def _planes(corners: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
 
-def _boxes(samples: Samples, view: View, corners: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _boxes(
+    samples: Samples, view: View, corners: np.ndarray, depth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The triangles in front of the camera that have samples around, and their pixel boxes (m, 4) x0 y0 x1 y1."""
     kept = np.flatnonzero((_most(depth) >= view.near) & (-_most(-depth) <= view.far))
     low, high = _bounds(corners[kept], depth[kept], view.near)
@@ -158,8 +162,16 @@ def _most(values: np.ndarray) -> np.ndarray:
 class _Brush:
     """Fills samples with triangles, narrowing large ones down tile by tile."""
 
-    def __init__(self, hits: Hits, samples: Samples, view: View, planes: np.ndarray, numbers: np.ndarray):
-        self.hits, self.samples, self.view, self.planes, self.numbers = hits, samples, view, planes, numbers
+    def __init__(
+        self, hits: Hits, samples: Samples, view: View, planes: np.ndarray, numbers: np.ndarray
+    ):
+        self.hits, self.samples, self.view, self.planes, self.numbers = (
+            hits,
+            samples,
+            view,
+            planes,
+            numbers,
+        )
 
     def fill(self, triangle: np.ndarray, boxes: np.ndarray, tiles: np.ndarray, level: int) -> None:
         """Looks at the tiles (m, 4) x0 y0 x1 y1 of each triangle, at this level's size, within its pixel box."""
@@ -167,7 +179,9 @@ class _Brush:
             which, x, y = _spread(tiles[part])
             self._look(triangle[part][which], boxes[part][which], x, y, level)
 
-    def _look(self, triangle: np.ndarray, boxes: np.ndarray, x: np.ndarray, y: np.ndarray, level: int) -> None:
+    def _look(
+        self, triangle: np.ndarray, boxes: np.ndarray, x: np.ndarray, y: np.ndarray, level: int
+    ) -> None:
         side = TILES[level]
         if side == 1:
             self._paint(triangle, y * self.view.width_px + x)
@@ -185,7 +199,9 @@ class _Brush:
         touches = np.ones(len(triangle), bool)
         for a, b, c in self.planes[:3]:
             a, b = a[triangle], b[triangle]
-            best = a * np.where(a > 0, high[:, 0], low[:, 0]) + b * np.where(b > 0, high[:, 1], low[:, 1])
+            best = a * np.where(a > 0, high[:, 0], low[:, 0]) + b * np.where(
+                b > 0, high[:, 1], low[:, 1]
+            )
             touches &= best + c[triangle] >= 0
         return touches
 
@@ -195,7 +211,9 @@ class _Brush:
         for a, b, c in self.planes[:3]:
             inside = a[triangle] * x + b[triangle] * y + c[triangle] >= 0
             sample, triangle, x, y = sample[inside], triangle[inside], x[inside], y[inside]
-        height, scale = (a[triangle] * x + b[triangle] * y + c[triangle] for a, b, c in self.planes[3:])
+        height, scale = (
+            a[triangle] * x + b[triangle] * y + c[triangle] for a, b, c in self.planes[3:]
+        )
         depth = height / scale
         seen = (depth >= self.view.near) & (depth <= self.view.far)
         self._keep_nearest(sample[seen], depth[seen], triangle[seen])

@@ -31,9 +31,17 @@ def disturbed(here: Sight, there: Sight) -> np.ndarray:
     view = here.snapshot.view
     if not moved:
         return np.zeros(len(here.surface.body), bool)
-    numbers = np.arange(len(here.surface.body)).reshape(view.height_px, view.width_px)[::STEP, ::STEP]
-    near = _are_near(_points_seen(here.snapshot, here.surface.part(numbers.ravel())), _boxes(moved, here, there))
-    spread = near.reshape(numbers.shape).repeat(STEP, 0).repeat(STEP, 1)[: view.height_px, : view.width_px]
+    numbers = np.arange(len(here.surface.body)).reshape(view.height_px, view.width_px)[
+        ::STEP, ::STEP
+    ]
+    near = _are_near(
+        _points_seen(here.snapshot, here.surface.part(numbers.ravel())), _boxes(moved, here, there)
+    )
+    spread = (
+        near.reshape(numbers.shape)
+        .repeat(STEP, 0)
+        .repeat(STEP, 1)[: view.height_px, : view.width_px]
+    )
     stands = np.array([body.key not in moved for body in here.snapshot.bodies] + [False])
     return spread.ravel() & stands[here.surface.body]
 
@@ -48,7 +56,9 @@ def _moved(now: Snapshot, before: Snapshot) -> set[Hashable]:
             return False
         pair = id(one.shape), id(other.shape)
         if pair not in alike:
-            alike[pair] = one.shape is other.shape or np.array_equal(one.shape.points, other.shape.points)
+            alike[pair] = one.shape is other.shape or np.array_equal(
+                one.shape.points, other.shape.points
+            )
         return alike[pair]
 
     stay = {key for key in bodies.keys() & earlier.keys() if stands(bodies[key], earlier[key])}
@@ -86,5 +96,7 @@ def _points_seen(snapshot: Snapshot, surface: Surface) -> np.ndarray:
     """(n, 3) float64, infinitely far where nothing is seen."""
     points = np.full((len(surface.body), 3), np.inf)
     for index, group in surface.groups():
-        points[group] = world_points(snapshot.bodies[index], surface.triangle[group], surface.weight[group])
+        points[group] = world_points(
+            snapshot.bodies[index], surface.triangle[group], surface.weight[group]
+        )
     return points

@@ -48,7 +48,9 @@ class Skeleton:
 
 def skeleton_of(mapping: Mapping[str, str], bones: Mapping[str, Bone]) -> Skeleton:
     """The joints of a rig at rest: heads of the mapped bones, and a face made up where the rig has none."""
-    places = {joint: (bone, _HERE) for joint, bone in mapping.items() if bone in bones and joint != HEAD}
+    places = {
+        joint: (bone, _HERE) for joint, bone in mapping.items() if bone in bones and joint != HEAD
+    }
     for side in ("right", "left"):
         for outer, inner in ((f"{side}_wrist", f"{side}_elbow"), (f"{side}_ankle", f"{side}_knee")):
             if outer not in places and inner in places:  # rigs without hands or feet
@@ -83,12 +85,16 @@ def _fingertips(places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str
     return tips
 
 
-def _axes(places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str, Bone]) -> np.ndarray | None:
+def _axes(
+    places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str, Bone]
+) -> np.ndarray | None:
     """The body's left, forward and up in armature space as columns (3, 3); None without shoulders and hips."""
     trunk = [f"{side}_{part}" for part in ("shoulder", "hip") for side in ("right", "left")]
     if any(joint not in places for joint in trunk):
         return None
-    right_shoulder, left_shoulder, right_hip, left_hip = (_at_rest(places[joint], bones) for joint in trunk)
+    right_shoulder, left_shoulder, right_hip, left_hip = (
+        _at_rest(places[joint], bones) for joint in trunk
+    )
     up = (right_shoulder + left_shoulder - right_hip - left_hip) / 2
     left = left_shoulder - right_shoulder + left_hip - right_hip
     left = left - up * (left @ up) / (up @ up)
@@ -140,7 +146,11 @@ def hands(skeleton: Skeleton, matrices: Mapping[str, np.ndarray]) -> np.ndarray:
     for hand, side in zip(points, ("left", "right")):
         known = [(i, f"{side}_{knuckle}") for i, knuckle in enumerate(KNUCKLES, 1)]
         known = [(i, joint) for i, joint in known if joint in skeleton.places]
-        for i, joint in [(0, f"{side}_wrist"), *known] if known and f"{side}_wrist" in skeleton.places else known:
+        for i, joint in (
+            [(0, f"{side}_wrist"), *known]
+            if known and f"{side}_wrist" in skeleton.places
+            else known
+        ):
             hand[i] = _placed(skeleton, joint, matrices)
     return points
 

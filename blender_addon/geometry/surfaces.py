@@ -10,7 +10,9 @@ import numpy as np
 from .projection import View, depths, is_inside, transformed
 from .rasteriser import NONE, Hits, Samples, draw, no_hits, weights
 
-BATCH = 1 << 18  # triangles drawn in one go, so that a forest of instances needs no more memory than one tree
+BATCH = (
+    1 << 18
+)  # triangles drawn in one go, so that a forest of instances needs no more memory than one tree
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ class Surface:
 
     def part(self, points: np.ndarray) -> Surface:
         """The same at some of the points, given by index."""
-        return Surface(self.body[points], self.triangle[points], self.weight[points], self.depth[points])
+        return Surface(
+            self.body[points], self.triangle[points], self.weight[points], self.depth[points]
+        )
 
     def groups(self) -> Iterator[tuple[int, np.ndarray]]:
         """Each body that is seen, with the indices of its points."""
@@ -123,7 +127,9 @@ def surface_at(snapshot: Snapshot, samples: Samples) -> Surface:
 
 def local_points(shape: Shape, triangle: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Points (n, 3) float64 on triangles (n,) of a shape, in its own space."""
-    return np.einsum("nk,nki->ni", weight, shape.points[shape.triangles[triangle]], dtype=np.float64)
+    return np.einsum(
+        "nk,nki->ni", weight, shape.points[shape.triangles[triangle]], dtype=np.float64
+    )
 
 
 def world_points(body: Body, triangle: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -141,13 +147,21 @@ def camera_normals(snapshot: Snapshot, surface: Surface) -> np.ndarray:
         shape = snapshot.bodies[index].shape
         to_camera = snapshot.view.to_camera @ snapshot.bodies[index].matrix
         triangle, weight = surface.triangle[where], surface.weight[where]
-        corners = transformed(to_camera, shape.points[shape.triangles[triangle]].reshape(-1, 3)).reshape(-1, 3, 3)
+        corners = transformed(
+            to_camera, shape.points[shape.triangles[triangle]].reshape(-1, 3)
+        ).reshape(-1, 3, 3)
         flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         is_back = _leans_away(snapshot.view, corners, flat) ^ (np.linalg.det(to_camera[:, :3]) < 0)
-        smooth = np.einsum("nk,nki->ni", weight, shape.normals[triangle]) @ np.linalg.pinv(to_camera[:, :3])
-        turned = np.where(smooth.any(1, keepdims=True), smooth, flat * np.sign(np.linalg.det(to_camera[:, :3])))
+        smooth = np.einsum("nk,nki->ni", weight, shape.normals[triangle]) @ np.linalg.pinv(
+            to_camera[:, :3]
+        )
+        turned = np.where(
+            smooth.any(1, keepdims=True), smooth, flat * np.sign(np.linalg.det(to_camera[:, :3]))
+        )
         length = np.linalg.norm(turned, axis=1)
-        normals[where] = turned * (np.where(is_back, -1, 1) / np.where(length > 0, length, 1))[:, None]
+        normals[where] = (
+            turned * (np.where(is_back, -1, 1) / np.where(length > 0, length, 1))[:, None]
+        )
     return normals
 
 
@@ -175,12 +189,17 @@ def _batches(snapshot: Snapshot) -> Iterator[tuple[int, np.ndarray, np.ndarray]]
 def _placed(view: View, body: Body) -> tuple[np.ndarray, np.ndarray]:
     """Corners (t, 3, 3) in homogeneous pixels and planar depths (t, 3) of a body's triangles."""
     shape, world = body.shape, transformed(body.matrix[:3], body.shape.points)
-    corners, depth = transformed(view.to_pixel, world)[shape.triangles], depths(view, world)[shape.triangles]
+    corners, depth = (
+        transformed(view.to_pixel, world)[shape.triangles],
+        depths(view, world)[shape.triangles],
+    )
     if shape.one_sided is not None:
         volume = (np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]).sum(
             1
         )  # y goes down: negative seen from front
-        depth[shape.one_sided & (volume * np.linalg.det(body.matrix[:3, :3]) > 0)] = -np.inf  # behind the camera
+        depth[
+            shape.one_sided & (volume * np.linalg.det(body.matrix[:3, :3]) > 0)
+        ] = -np.inf  # behind the camera
     return corners, depth
 
 

@@ -28,7 +28,11 @@ class Engine:
     """
 
     def __init__(
-        self, command: Sequence[str | Path], log: Path, silence_s: float = SILENCE_S, patience_s: float = PATIENCE_S
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        silence_s: float = SILENCE_S,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         """`command` starts a worker; `log` takes its stderr.
 
@@ -115,7 +119,11 @@ class Engine:
             self._log_from = os.fstat(log.fileno()).st_size
             try:
                 self._process = subprocess.Popen(
-                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=_clean_environment()
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=_clean_environment(),
                 )
             except OSError as error:
                 raise RuntimeError(no_engine(self._command[0], str(error.strerror))) from error
@@ -124,10 +132,14 @@ class Engine:
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._silent_until, self._rubbish = time.monotonic() + self._silence_s, ""
         self._has_spoken = False
-        self._reader = threading.Thread(target=self._read, args=(self._process, self._lines, self._queue), daemon=True)
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process, self._lines, self._queue), daemon=True
+        )
         self._reader.start()
 
-    def _read(self, process: subprocess.Popen[bytes], lines: Lines, events_in: queue.SimpleQueue[Any]) -> None:
+    def _read(
+        self, process: subprocess.Popen[bytes], lines: Lines, events_in: queue.SimpleQueue[Any]
+    ) -> None:
         try:
             for event in lines.receive():
                 promised_s = event.silence_s if isinstance(event, events.Beat) else 0.0
@@ -149,7 +161,9 @@ class Engine:
                 return found
 
     def _of_the_job(self, drained: list[Any]) -> list[Any]:
-        ours = [event for event in drained if self._job and getattr(event, "job", None) == self._job]
+        ours = [
+            event for event in drained if self._job and getattr(event, "job", None) == self._job
+        ]
         ends = [i for i, event in enumerate(ours) if isinstance(event, events.ENDS)]
         return ours[: ends[0] + 1] if ends else ours
 
@@ -208,4 +222,6 @@ def _has_ended(heard: list[Any]) -> bool:
 
 
 def _clean_environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+    return {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")
+    }

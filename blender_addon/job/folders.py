@@ -51,7 +51,9 @@ class FrameArrays:
     visible: np.ndarray | None = None
     disturbed: np.ndarray | None = None
     flow_back: np.ndarray | None = None
-    flow_here: np.ndarray | None = None  # the flow_ahead of the frame before, which leads to this one
+    flow_here: np.ndarray | None = (
+        None  # the flow_ahead of the frame before, which leads to this one
+    )
     file: RenderedFile | None = None
 
 
@@ -73,7 +75,10 @@ def new_folder(home: Path, prompt: str, now: datetime) -> Path:
     words = re.findall(r"[a-z0-9]+", prompt.lower())
     name = "-".join([now.strftime("%Y%m%d-%H%M%S"), *words[:5]])[:60].rstrip("-")
     home.mkdir(parents=True, exist_ok=True)
-    free = (home / f"{name}{tail}" for tail in itertools.chain([""], (f"-{n}" for n in itertools.count(2))))
+    free = (
+        home / f"{name}{tail}"
+        for tail in itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
+    )
     folder = next(path for path in free if not path.exists())
     folder.mkdir()
     return folder
@@ -88,7 +93,9 @@ def claimed(folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty and holds no job: name a new folder, nothing is overwritten.")
+        raise ValueError(
+            f"{folder} is not empty and holds no job: name a new folder, nothing is overwritten."
+        )
     return folder
 
 

@@ -26,7 +26,9 @@ class Generation:
     times a second; no step takes longer than one frame's capture.
     """
 
-    def __init__(self, folder: Path, spec: JobSpec, engine: Engine | None, is_preview: bool = False) -> None:
+    def __init__(
+        self, folder: Path, spec: JobSpec, engine: Engine | None, is_preview: bool = False
+    ) -> None:
         self.folder, self.spec = folder, spec
         self.stage, self.done, self.total = STARTING, 0, 1
         self.left_s: float | None = None
@@ -40,12 +42,19 @@ class Generation:
         self._arrays: Generator[folders.FrameArrays] | None = None
         self._is_sent = False
 
-    def captures(self, arrays: Generator[folders.FrameArrays], total: int, earlier: Path | None = None) -> Generation:
+    def captures(
+        self, arrays: Generator[folders.FrameArrays], total: int, earlier: Path | None = None
+    ) -> Generation:
         """Makes the job's frames out of `total` captured ones first; without this the folder holds a job already.
 
         With `earlier`, an interrupted job's folder, that job goes on if what is captured is the same once more.
         """
-        self._arrays, self._frames, self._began, self._earlier = arrays, [], time.monotonic(), earlier
+        self._arrays, self._frames, self._began, self._earlier = (
+            arrays,
+            [],
+            time.monotonic(),
+            earlier,
+        )
         self.stage, self.done, self.total = CAPTURING, 0, total
         return self
 
@@ -85,7 +94,9 @@ class Generation:
         frame = next(arrays, None)
         if frame is not None:
             if frame.flow_here is not None:
-                self._frames[-1] = folders.with_flow_ahead(self.folder, self._frames[-1], frame.flow_here)
+                self._frames[-1] = folders.with_flow_ahead(
+                    self.folder, self._frames[-1], frame.flow_here
+                )
             self._frames.append(folders.write_frame(self.folder, frame))
             self.done = len(self._frames)
             self.left_s = (time.monotonic() - self._began) / self.done * (self.total - self.done)
@@ -113,7 +124,12 @@ class Generation:
     def _hear(self, event: Any) -> None:
         match event:
             case events.Progress() if self.stage != CANCELLING:
-                self.stage, self.done, self.total, self.left_s = event.stage, event.done, event.total, event.left_s
+                self.stage, self.done, self.total, self.left_s = (
+                    event.stage,
+                    event.done,
+                    event.total,
+                    event.left_s,
+                )
             case events.Note():
                 self.notes.append(event.text)
             case events.FrameDone():

@@ -50,7 +50,11 @@ def _difference(again: Path, job: Path) -> str:
         return f"another {path}"
     if [frame.number for frame in now.frames] != [frame.number for frame in before.frames]:
         return "other frames"
-    changed = (frame for frame, former in zip(now.frames, before.frames) if not _is_same(again, frame, job, former))
+    changed = (
+        frame
+        for frame, former in zip(now.frames, before.frames)
+        if not _is_same(again, frame, job, former)
+    )
     frame = next(changed, None)
     return f"another frame {frame.number}, as the scene has changed since" if frame else ""
 
@@ -66,7 +70,11 @@ def _path_of_difference(one: Any, two: Any) -> str:
     name = next((name for name in one.keys() | two.keys() if one.get(name) != two.get(name)), None)
     if name is None:
         return ""
-    return f"{name}.{deeper}" if (deeper := _path_of_difference(one.get(name), two.get(name))) else name
+    return (
+        f"{name}.{deeper}"
+        if (deeper := _path_of_difference(one.get(name), two.get(name)))
+        else name
+    )
 
 
 def _is_same(again: Path, frame: Frame, job: Path, former: Frame) -> bool:

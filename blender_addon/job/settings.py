@@ -16,7 +16,12 @@ T = TypeVar("T")
 LATENT_PX = 8  # pixels to a cell of the latents
 TEXT, INSTRUCT = "text", "instruct"
 DEMO_INSTRUCT = f"{wire.DEMO_MODEL}/instruct-pix2pix"
-MOTION_OF_SOURCE = {"none": "none", "strength": "strength", "geometry": "map", "vectors": "map"}  # others: translation
+MOTION_OF_SOURCE = {
+    "none": "none",
+    "strength": "strength",
+    "geometry": "map",
+    "vectors": "map",
+}  # others: translation
 PARTS = {
     "prompt": wire.Prompt,
     "model": wire.Model,
@@ -59,7 +64,9 @@ def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec
             "model": model,
             "motion": dataclasses.replace(parts["motion"], mode=mode),
             "shot": _shot(parts["shot"], settings, aspect, model.base),
-            "controls": tuple(dataclasses.replace(c, model=find(c.model)) for c in _controls(settings)),
+            "controls": tuple(
+                dataclasses.replace(c, model=find(c.model)) for c in _controls(settings)
+            ),
         }
     )
 
@@ -70,10 +77,17 @@ def passes_needed(spec: JobSpec, mode: str) -> set[str]:
     needed |= {"image"} if mode == INSTRUCT else set()
     tied, has_scene_shapes = spec.coherence, spec.controls or mode == INSTRUCT
     needed |= {"mask"} if tied.smoothing else set()
-    needed |= {"ids"} if tied.fusion and tied.anchor_every and has_scene_shapes else set()  # who hides whom
+    needed |= (
+        {"ids"} if tied.fusion and tied.anchor_every and has_scene_shapes else set()
+    )  # who hides whom
     is_mapped = has_scene_shapes or spec.motion.mode == "map"
     needed |= {"disturbed"} if tied.fusion > tied.fusion_disturbed and is_mapped else set()
-    is_tied_by_map = tied.fusion or tied.anchor_weight or tied.smoothing_until or tied.attention == "anchor+hidden"
+    is_tied_by_map = (
+        tied.fusion
+        or tied.anchor_weight
+        or tied.smoothing_until
+        or tied.attention == "anchor+hidden"
+    )
     return needed | ({"map", "visible"} if is_tied_by_map or spec.motion.mode == "map" else set())
 
 

@@ -43,11 +43,15 @@ def main(arguments: list[str]) -> int:
 
 def _perform(asked: argparse.Namespace) -> int:
     if not bpy.data.filepath:
-        return _wrong("No .blend file is open: name one that exists before -c, as in blender -b scene.blend -c t2vz …")
+        return _wrong(
+            "No .blend file is open: name one that exists before -c, as in blender -b scene.blend -c t2vz …"
+        )
     scene = _scene_named(asked.scene) if asked.scene else bpy.context.scene
     apply(asked, scene.t2vz)
     if asked.save and not asked.save.absolute().parent.is_dir():
-        raise ValueError(f"--save: there is no folder {asked.save.absolute().parent}; make it first.")
+        raise ValueError(
+            f"--save: there is no folder {asked.save.absolute().parent}; make it first."
+        )
     worker = None if asked.capture_only else session.engine()
     generation = scene_job.generation_of(scene, worker, asked.out and asked.out.absolute())
     code = carry_out(generation, scene)
@@ -59,12 +63,16 @@ def _perform(asked: argparse.Namespace) -> int:
 
 def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
     """Steps a generation to its end with progress on stderr, adds its strip, and returns the exit code."""
-    interrupted = threading.Event()  # a signal comes in the midst of a step, and must wait for its end
+    interrupted = (
+        threading.Event()
+    )  # a signal comes in the midst of a step, and must wait for its end
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     try:
         _follow(generation, interrupted, Meter())
     finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # None: the handler was Blender's own
+        signal.signal(
+            signal.SIGINT, before or signal.SIG_DFL
+        )  # None: the handler was Blender's own
         session.stop_engine()
     if generation.end == FAILED:
         return _wrong(generation.error + (f" Log: {generation.log}" if generation.log else ""))
@@ -85,7 +93,9 @@ def _scene_named(name: str) -> bpy.types.Scene:
     return scene
 
 
-def _follow(generation: Generation, interrupted: threading.Event, show: Callable[[Generation], None]) -> None:
+def _follow(
+    generation: Generation, interrupted: threading.Event, show: Callable[[Generation], None]
+) -> None:
     while generation.end is None:
         if interrupted.is_set():
             generation.cancel()
@@ -146,12 +156,18 @@ def _put(settings: properties.T2VZ_Settings, path: str, value: object) -> None:
         owner = settings.path_resolve(group) if group else settings
         kind = type(getattr(owner, name))
         if isinstance(value, str) and kind is not str:
-            value = value.lower() in ("1", "true", "yes", "on") if kind is bool else kind(float(value))
+            value = (
+                value.lower() in ("1", "true", "yes", "on") if kind is bool else kind(float(value))
+            )
         setattr(owner, name, value)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"--set {path}: cannot be {value!r} ({error})") from error
-    if isinstance(value, (int, float)) and not math.isclose(value, getattr(owner, name), rel_tol=1e-6):
-        kind = owner.bl_rna.properties[name]  # Blender has moved the value into the range without a word
+    if isinstance(value, (int, float)) and not math.isclose(
+        value, getattr(owner, name), rel_tol=1e-6
+    ):
+        kind = owner.bl_rna.properties[
+            name
+        ]  # Blender has moved the value into the range without a word
         raise ValueError(f"{path}: must lie within {kind.hard_min}..{kind.hard_max}, not {value}")
 
 
@@ -164,17 +180,58 @@ def _parser() -> argparse.ArgumentParser:
     add("--prompt", dest="text", metavar="TEXT", help="what the frames show")
     add("--negative", metavar="TEXT", help="what the frames must not show")
     add("--frames", type=_range, metavar="A-B", help="frame range (default: the scene's)")
-    add("--every", type=int, metavar="N", help="make every n-th frame only and show it n frames long")
-    add("--mode", choices=[mode[0] for mode in properties.MODES], help="what the shapes in the picture follow")
-    add("--motion", dest="motion_source", choices=[source[0] for source in properties.SOURCES], help="what moves it")
-    add("--flow", dest="has_flow", action="store_true", default=None, help="also write the flow from frame to frame")
-    add("--model", dest="base", metavar="MODEL", help="'demo', a folder, a .safetensors file or a name in your models")
+    add(
+        "--every",
+        type=int,
+        metavar="N",
+        help="make every n-th frame only and show it n frames long",
+    )
+    add(
+        "--mode",
+        choices=[mode[0] for mode in properties.MODES],
+        help="what the shapes in the picture follow",
+    )
+    add(
+        "--motion",
+        dest="motion_source",
+        choices=[source[0] for source in properties.SOURCES],
+        help="what moves it",
+    )
+    add(
+        "--flow",
+        dest="has_flow",
+        action="store_true",
+        default=None,
+        help="also write the flow from frame to frame",
+    )
+    add(
+        "--model",
+        dest="base",
+        metavar="MODEL",
+        help="'demo', a folder, a .safetensors file or a name in your models",
+    )
     add("--seed", type=int, metavar="N", help="chooses the noise")
-    add("--fast", action="store_true", help="a quick solver with shortcuts, as the panel's preset Fast")
+    add(
+        "--fast",
+        action="store_true",
+        help="a quick solver with shortcuts, as the panel's preset Fast",
+    )
     add("--steps", type=int, metavar="N", help="denoising steps")
     add("--guidance", type=float, metavar="X", help="how closely the prompt is followed")
-    add("--size", dest="side_px", type=int, metavar="PX", help="side of the square with as many pixels")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any other, as coherence.smoothing=0.6")
+    add(
+        "--size",
+        dest="side_px",
+        type=int,
+        metavar="PX",
+        help="side of the square with as many pixels",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other, as coherence.smoothing=0.6",
+    )
     add("--scene", metavar="NAME", help="the scene to take (default: the one that was active)")
     add(
         "--out",

@@ -22,7 +22,9 @@ FULL_COLOUR = 1 / 16  # of the picture's width: movement shown in full colour
 def show_frame(generation: Generation, scene: bpy.types.Scene) -> None:
     """Puts the conditions of the job's last frame and its motion, side by side, into an Image Editor."""
     frame = generation.spec.frames[-1]
-    since = sum(number < frame.number for number in scene.t2vz.frame_numbers())  # the job has but two of them
+    since = sum(
+        number < frame.number for number in scene.t2vz.frame_numbers()
+    )  # the job has but two of them
     _show(_image(beside_each_other([*_conditions(generation), _motion(generation, frame, since)])))
 
 
@@ -30,13 +32,18 @@ def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
     """Adds one strip for each kind of condition, and one for the motion; a step that can be undone."""
     folder = generation.folder / "conditions" / "motion"
     motions = [
-        (frame.number, _saved(folder / f"{frame.number:04d}.png", _motion(generation, frame, since)))
+        (
+            frame.number,
+            _saved(folder / f"{frame.number:04d}.png", _motion(generation, frame, since)),
+        )
         for frame, since in _numbered(generation.spec.frames)
     ]
     strips.add_strip(scene, "Motion", motions, motions[-1][0])
     for control in generation.spec.controls:
         folder = generation.folder / "conditions" / control.kind
-        frames = [(frame.number, folder / f"{frame.number:04d}.png") for frame in generation.spec.frames]
+        frames = [
+            (frame.number, folder / f"{frame.number:04d}.png") for frame in generation.spec.frames
+        ]
         strips.add_strip(scene, f"Conditions: {control.kind}", frames, frames[-1][0])
     bpy.ops.ed.undo_push(message="Preview Conditions")
 
@@ -73,7 +80,9 @@ def _motion(generation: Generation, frame: Frame, since: int) -> np.ndarray:
     shape = (spec.shot.height_px, spec.shot.width_px, 2)
     if spec.motion.mode == "map" and frame.passes.map.endswith(".npy"):
         rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
-        return flow_colours(np.stack([columns, rows], axis=-1) - np.load(generation.folder / frame.passes.map))
+        return flow_colours(
+            np.stack([columns, rows], axis=-1) - np.load(generation.folder / frame.passes.map)
+        )
     if spec.motion.mode == "strength":
         moved = -since * np.array(spec.motion.strength) * min(shape[:2]) / GRID
     else:
@@ -118,7 +127,9 @@ def _fill(image: bpy.types.Image, picture: np.ndarray) -> None:
 def _show(image: bpy.types.Image) -> None:
     """In every Image Editor that is open; opens a window with one where none is, as Blender does for renders."""
     windows = bpy.context.window_manager.windows
-    editors = [area for window in windows for area in window.screen.areas if area.type == "IMAGE_EDITOR"]
+    editors = [
+        area for window in windows for area in window.screen.areas if area.type == "IMAGE_EDITOR"
+    ]
     if not editors and not bpy.app.background:
         with bpy.context.temp_override(window=windows[0]):
             bpy.ops.wm.window_new()

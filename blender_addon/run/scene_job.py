@@ -23,13 +23,21 @@ from ..job.generation import Generation
 from ..job.settings import passes_needed, spec_of
 
 FEW_DEPTHS = "Grey shows the depths of these frames alone; the whole range, or Near and Far, shows the shot's."
-KEYED_MOTION = "The motion shown is the current frame's alone; keyed, it adds up over the whole range."
+KEYED_MOTION = (
+    "The motion shown is the current frame's alone; keyed, it adds up over the whole range."
+)
 STRENGTH = "t2vz.motion.strength"  # its path in the scene
 UNCOLOURED = (1.0, 1.0, 1.0)  # an object's colour where the artist has not chosen one
-TARGETED = {"object": "object", "own": "own", "both": "sum"}  # our motion sources that need an object: capture's
+TARGETED = {
+    "object": "object",
+    "own": "own",
+    "both": "sum",
+}  # our motion sources that need an object: capture's
 
 
-def generation_of(scene: bpy.types.Scene, worker: Engine | None, folder: Path | None = None) -> Generation:
+def generation_of(
+    scene: bpy.types.Scene, worker: Engine | None, folder: Path | None = None
+) -> Generation:
     """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made for it.
 
     A folder that holds this very job, interrupted, has it taken up.
@@ -48,10 +56,16 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
         ValueError, OSError: as `generation_of`.
     """
     spec = _spec_of(scene)
-    spec = dataclasses.replace(spec, controls=spec.controls or (Control("depth"), Control("outline")))
+    spec = dataclasses.replace(
+        spec, controls=spec.controls or (Control("depth"), Control("outline"))
+    )
     generation = _begun(scene, spec, numbers, worker, is_preview=True)
     has_depth = any(control.kind == "depth" for control in spec.controls)
-    if has_depth and not (spec.shot.near and spec.shot.far) and len(numbers) < len(scene.t2vz.frame_numbers()):
+    if (
+        has_depth
+        and not (spec.shot.near and spec.shot.far)
+        and len(numbers) < len(scene.t2vz.frame_numbers())
+    ):
         generation.notes.append(FEW_DEPTHS)
     if _is_keyed(scene) and len(numbers) < len(scene.t2vz.frame_numbers()):
         generation.notes.append(KEYED_MOTION)
@@ -60,22 +74,37 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
 
 def _spec_of(scene: bpy.types.Scene) -> JobSpec:
     render = scene.render
-    across, down = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
+    across, down = (
+        render.resolution_x * render.pixel_aspect_x,
+        render.resolution_y * render.pixel_aspect_y,
+    )
     spec = spec_of(scene.t2vz, across / down, preferences.find_model)
     if any(control.kind == "segments" for control in spec.controls):
-        spec = dataclasses.replace(spec, colours=_colours(rendered_passes.holds_passes(scene, scene.t2vz.rendered)))
+        spec = dataclasses.replace(
+            spec, colours=_colours(rendered_passes.holds_passes(scene, scene.t2vz.rendered))
+        )
     if _is_keyed(scene):
-        return dataclasses.replace(spec, motion=dataclasses.replace(spec.motion, mode="translation"))
+        return dataclasses.replace(
+            spec, motion=dataclasses.replace(spec.motion, mode="translation")
+        )
     return spec
 
 
 def _colours(has_files: bool) -> tuple[Colour, ...]:
     """Of the objects to which the artist gave one, in the viewport's sense; rendered files know pass indices alone."""
     numbers = object_numbers()
-    coloured = [item for item in bpy.data.objects if item.type in MESHED and tuple(item.color[:3]) != UNCOLOURED]
+    coloured = [
+        item
+        for item in bpy.data.objects
+        if item.type in MESHED and tuple(item.color[:3]) != UNCOLOURED
+    ]
     ids = [item.pass_index if has_files else numbers[item.name_full] for item in coloured]
     srgb = [Color(item.color[:3]).from_scene_linear_to_srgb() for item in coloured]
-    return tuple(Colour(id, tuple(round(255 * part) for part in colour)) for id, colour in zip(ids, srgb) if id)
+    return tuple(
+        Colour(id, tuple(round(255 * part) for part in colour))
+        for id, colour in zip(ids, srgb)
+        if id
+    )
 
 
 def _is_keyed(scene: bpy.types.Scene) -> bool:
@@ -99,17 +128,29 @@ def _begun(
     if earlier:
         folder = resume.folder_for_another_capture(earlier)
     else:
-        folder = folders.claimed(folder) if folder else folders.new_folder(home, spec.prompt.text, datetime.now())
+        folder = (
+            folders.claimed(folder)
+            if folder
+            else folders.new_folder(home, spec.prompt.text, datetime.now())
+        )
     generation = Generation(folder, spec, worker, is_preview)
-    return generation.captures(_arrays(scene, wanted, numbers, generation.notes.append), len(numbers), earlier)
+    return generation.captures(
+        _arrays(scene, wanted, numbers, generation.notes.append), len(numbers), earlier
+    )
 
 
 def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
     settings = scene.t2vz
-    if settings.motion_source == "vectors" and not rendered_passes.holds_passes(scene, settings.rendered):
-        raise ValueError("The Vector Pass needs Renders: choose multilayer EXR files, or another source.")
+    if settings.motion_source == "vectors" and not rendered_passes.holds_passes(
+        scene, settings.rendered
+    ):
+        raise ValueError(
+            "The Vector Pass needs Renders: choose multilayer EXR files, or another source."
+        )
     if settings.motion_source in TARGETED and settings.motion_object is None:
-        raise ValueError("Choose the object whose movement is followed, or take the motion from the camera.")
+        raise ValueError(
+            "Choose the object whose movement is followed, or take the motion from the camera."
+        )
     needed = passes_needed(spec, settings.mode)
     if settings.has_hands and "pose" in needed:
         needed.add("hands")
@@ -152,7 +193,11 @@ def _moved_by_hand(
     try:
         for each in arrays:
             left, up = scene.t2vz.motion.strength
-            x, y = (0.0, 0.0) if each.is_anchor else (x - left * side_px / GRID, y - up * side_px / GRID)
+            x, y = (
+                (0.0, 0.0)
+                if each.is_anchor
+                else (x - left * side_px / GRID, y - up * side_px / GRID)
+            )
             yield dataclasses.replace(each, shift_px=(x, y))
     finally:
         arrays.close()
@@ -164,5 +209,6 @@ def _passes_of_files(scene: bpy.types.Scene, needed: frozenset[str]) -> frozense
     if not rendered_passes.holds_passes(scene, settings.rendered):
         return frozenset()
     return needed & (
-        rendered_passes.PASSES | (rendered_passes.VECTORS if settings.motion_source == "vectors" else frozenset())
+        rendered_passes.PASSES
+        | (rendered_passes.VECTORS if settings.motion_source == "vectors" else frozenset())
     )

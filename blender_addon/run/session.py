@@ -52,7 +52,12 @@ class Session:
     def can_resume(self) -> bool:
         """The last generation has left a job that is not done."""
         last = self.generation
-        return last is not None and last.end in (FAILED, CANCELLED) and not last.is_preview and is_job(last.folder)
+        return (
+            last is not None
+            and last.end in (FAILED, CANCELLED)
+            and not last.is_preview
+            and is_job(last.folder)
+        )
 
     @property
     def error(self) -> str:
@@ -97,15 +102,24 @@ def resumed(folder: Path, worker: Engine) -> Generation:
 
 def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
     """Adds the strip by the button's own operator, so that it can be undone."""
-    bpy.ops.t2vz.import_frames("EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name)
+    bpy.ops.t2vz.import_frames(
+        "EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name
+    )
     generation.notes.append(f"The film is a strip in the sequencer of {scene.name}.")
     if caution := strips.caution(scene):
         generation.notes.append(caution)
 
 
-def begin(generation: Generation, scene: bpy.types.Scene, conclude: Conclude = import_strip) -> None:
+def begin(
+    generation: Generation, scene: bpy.types.Scene, conclude: Conclude = import_strip
+) -> None:
     """Drives a generation beside the artist's work; `conclude` is called when it has finished in its scene."""
-    now.generation, now.scene_uid, now.conclude, now.refusal = generation, scene.session_uid, conclude, ""
+    now.generation, now.scene_uid, now.conclude, now.refusal = (
+        generation,
+        scene.session_uid,
+        conclude,
+        "",
+    )
     _forget(stop_engine)
     bpy.app.timers.register(tick, persistent=True)
 
@@ -141,26 +155,38 @@ def _advance(generation: Generation) -> None:
             _conclude(generation)
     except Exception as error:
         traceback.print_exc()
-        generation.fail(f"The add-on failed ({type(error).__name__}: {error}); Blender's console has the details.")
+        generation.fail(
+            f"The add-on failed ({type(error).__name__}: {error}); Blender's console has the details."
+        )
 
 
 def _shown(generation: Generation) -> tuple[object, ...]:
     """What the panel tells of it."""
-    return caption(generation), len(generation.notes), generation.end, generation.error, now.waits_for
+    return (
+        caption(generation),
+        len(generation.notes),
+        generation.end,
+        generation.error,
+        now.waits_for,
+    )
 
 
 def _user_of_the_scene() -> str:
     """What needs the scene's current frame to stay where it is, which a capture would move; "" if nothing does."""
     if bpy.app.is_job_running("RENDER"):
         return "the render"
-    playing = any(window.screen.is_animation_playing for window in bpy.context.window_manager.windows)
+    playing = any(
+        window.screen.is_animation_playing for window in bpy.context.window_manager.windows
+    )
     return "playback" if playing else ""
 
 
 def _conclude(generation: Generation) -> None:
     scene = next((scene for scene in bpy.data.scenes if scene.session_uid == now.scene_uid), None)
     if scene is None:
-        generation.notes.append("Its scene is not open any more; Import Frames adds the strip to another one.")
+        generation.notes.append(
+            "Its scene is not open any more; Import Frames adds the strip to another one."
+        )
     else:
         with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
             now.conclude(generation, scene)
@@ -187,7 +213,9 @@ def refuse(operator: bpy.types.Operator, error: Exception) -> set[str]:
 def _end_capture(reason: str) -> None:
     """The scene must be as it was, and let go, before Blender does what `reason` says."""
     if now.is_busy and now.generation.is_capturing:
-        now.generation.fail(f"{reason} while the scene was captured, which ended it: generate again.")
+        now.generation.fail(
+            f"{reason} while the scene was captured, which ended it: generate again."
+        )
 
 
 @persistent

@@ -19,7 +19,11 @@ PROVENANCE = "t2vz"
 
 
 def add_strip(
-    scene: bpy.types.Scene, name: str, frames: list[tuple[int, Path]], last: int, provenance: str = ""
+    scene: bpy.types.Scene,
+    name: str,
+    frames: list[tuple[int, Path]],
+    last: int,
+    provenance: str = "",
 ) -> Any:
     """Adds one strip that shows each (frame number, picture) from its frame on until the next, the last until `last`.
 
@@ -69,7 +73,9 @@ def caution(scene: bpy.types.Scene) -> str:
 def strips_of(scene: bpy.types.Scene) -> Any:
     """The scene's top-level strips; makes its sequencer where it has none."""
     editor = scene.sequence_editor or scene.sequence_editor_create()
-    return editor.strips if hasattr(editor, "strips") else editor.sequences  # 4.4 renamed them, 5.0 dropped the old
+    return (
+        editor.strips if hasattr(editor, "strips") else editor.sequences
+    )  # 4.4 renamed them, 5.0 dropped the old
 
 
 def span_of(strip: Any) -> tuple[int, int]:
@@ -90,7 +96,10 @@ def _scale(strip: Any, render: bpy.types.RenderSettings) -> None:
     """Has the strip fill the render's picture, or, where too much of it were cut off, fit into it."""
     picture = strip.elements[0]
     if picture.orig_width:  # a file that cannot be read has no size
-        scales = (render.resolution_x / picture.orig_width, render.resolution_y / picture.orig_height)
+        scales = (
+            render.resolution_x / picture.orig_width,
+            render.resolution_y / picture.orig_height,
+        )
         scale = max(scales) if max(scales) < NEAR * min(scales) else min(scales)
         strip.transform.scale_x = strip.transform.scale_y = scale
 
@@ -108,7 +117,9 @@ def _free_channel(strips: Any, start: int, end: int) -> int:
     for channel in free:
         if channel not in taken:
             return channel
-    raise ValueError(f"All {CHANNELS} channels of the sequencer are taken there: free one and import again.")
+    raise ValueError(
+        f"All {CHANNELS} channels of the sequencer are taken there: free one and import again."
+    )
 
 
 def _path(path: Path) -> str:

@@ -33,7 +33,11 @@ class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
         if not bpy.app.background:
             session.begin(generation, context.scene)
             return {"FINISHED"}
-        return {"FINISHED"} if command_line.carry_out(generation, context.scene) == command_line.DONE else {"CANCELLED"}
+        return (
+            {"FINISHED"}
+            if command_line.carry_out(generation, context.scene) == command_line.DONE
+            else {"CANCELLED"}
+        )
 
 
 class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
@@ -45,7 +49,11 @@ class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
     span: EnumProperty(
         name="Span",
         items=(
-            ("FRAME", "This Frame", "The current frame, and its motion since the first, in the Image Editor"),
+            (
+                "FRAME",
+                "This Frame",
+                "The current frame, and its motion since the first, in the Image Editor",
+            ),
             ("SHOT", "Whole Range", "Every frame of the range, as strips in the sequencer"),
         ),
     )
@@ -75,7 +83,11 @@ class T2VZ_OT_preset(bpy.types.Operator):
         name="Preset",
         items=(
             (presets.PUBLISHED, "Published", "As in the paper: DDIM, 50 steps"),
-            (presets.FAST, "Fast", "DPM++ 2M, 14 steps, guidance in the first 60 %, deep features every other step"),
+            (
+                presets.FAST,
+                "Fast",
+                "DPM++ 2M, 14 steps, guidance in the first 60 %, deep features every other step",
+            ),
         ),
     )
 
@@ -109,7 +121,9 @@ class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
         """Takes the job up again."""
         is_last = session.now.can_resume and not self.directory
         try:
-            folder = session.now.generation.folder if is_last else Path(bpy.path.abspath(self.directory))
+            folder = (
+                session.now.generation.folder if is_last else Path(bpy.path.abspath(self.directory))
+            )
             generation = session.resumed(folder, session.engine())
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
@@ -150,7 +164,9 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
 
     directory: StringProperty(name="Job", description="The job's folder", subtype="DIR_PATH")
     scene: StringProperty(
-        name="Scene", description="Whose sequencer; empty: the one shown", options={"HIDDEN", "SKIP_SAVE"}
+        name="Scene",
+        description="Whose sequencer; empty: the one shown",
+        options={"HIDDEN", "SKIP_SAVE"},
     )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:

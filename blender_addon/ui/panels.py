@@ -43,7 +43,9 @@ class Main:
 
 def _draw_range(column: Any, settings: Any) -> None:
     scene = settings.id_data
-    column.prop(settings, "uses_scene_range", text=f"Scene, {scene.frame_start} to {scene.frame_end}")
+    column.prop(
+        settings, "uses_scene_range", text=f"Scene, {scene.frame_start} to {scene.frame_end}"
+    )
     if not settings.uses_scene_range:
         _draw_all(column.column(align=True), settings, "first", "last")
 
@@ -193,7 +195,9 @@ class Picture(_Section):
             _draw_all(layout, settings.shot, "width_px", "height_px")
         followed = presets.preset_of(settings.sampling)
         row = layout.row(heading="Preset")
-        row.operator_menu_enum("t2vz.preset", "preset", text=followed.capitalize() if followed else "Own")
+        row.operator_menu_enum(
+            "t2vz.preset", "preset", text=followed.capitalize() if followed else "Own"
+        )
         _draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
         layout.prop(settings, "output", placeholder=preferences.output_said())
 
@@ -205,7 +209,9 @@ class Coherence(_Section):
 
     def draw_fields(self, layout: Any, settings: Any) -> None:
         """Attention, background, fusion."""
-        _draw_all(layout, settings.coherence, "attention", "anchor_every", "anchor_weight", "fusion")
+        _draw_all(
+            layout, settings.coherence, "attention", "anchor_every", "anchor_weight", "fusion"
+        )
         layout.prop(settings.coherence, "fusion_disturbed", text="Near Motion")
         _draw_all(layout, settings.coherence, "smoothing")
         if settings.coherence.smoothing:

@@ -24,7 +24,13 @@ from ..job.settings import INSTRUCT, PARTS, TEXT, frame_numbers
 from ..preferences import MAY_BE_RELATIVE
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
-SPELLED = {"ddim": "DDIM", "dpm++2m": "DPM++ 2M", "unipc": "UniPC", "lcm": "LCM", "anchor+hidden": "Anchor + Hidden"}
+SPELLED = {
+    "ddim": "DDIM",
+    "dpm++2m": "DPM++ 2M",
+    "unipc": "UniPC",
+    "lcm": "LCM",
+    "anchor+hidden": "Anchor + Hidden",
+}
 FILES = {"base", "model", "path"}  # text fields that may name a file or folder
 MODES = (
     (TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
@@ -34,7 +40,11 @@ MODES = (
     ("edges", "Edges", "The edges of the rendered frames give the shapes"),
     ("outline", "Outline", "Silhouettes and creases of the scene's geometry give the shapes"),
     ("segments", "Segments", "One flat colour for every object gives the shapes"),
-    (INSTRUCT, "Instruct", "The rendered frames, changed as the prompt says; needs an InstructPix2Pix model"),
+    (
+        INSTRUCT,
+        "Instruct",
+        "The rendered frames, changed as the prompt says; needs an InstructPix2Pix model",
+    ),
 )
 SOURCES = (
     ("camera", "Camera", "The movement of the whole picture"),
@@ -42,7 +52,11 @@ SOURCES = (
     ("own", "Object Alone", "The movement of one object or bone, as if the camera stood still"),
     ("both", "Camera + Object", "The movement of the picture and that of the object, added"),
     ("geometry", "Geometry", "Where each point of each surface was in the first frame"),
-    ("vectors", "Vector Pass", "The Vector pass of rendered EXR files, followed from frame to frame"),
+    (
+        "vectors",
+        "Vector Pass",
+        "The Vector pass of rendered EXR files, followed from frame to frame",
+    ),
     ("strength", "By Hand", "So far per frame, as in the paper; it can be keyed"),
     ("none", "None", "Hold still"),
 )
@@ -58,13 +72,19 @@ def _property(hint: Any, field: dataclasses.Field[Any]) -> Any:
     meta = field.metadata
     said = {"name": _title(field.name), "description": _sentence(meta.get("meaning", ""))}
     if "options" in meta:
-        return EnumProperty(items=[(o, _option_title(o), "") for o in meta["options"]], default=field.default, **said)
+        return EnumProperty(
+            items=[(o, _option_title(o), "") for o in meta["options"]],
+            default=field.default,
+            **said,
+        )
     if typing.get_origin(hint) is tuple:
         item = typing.get_args(hint)[0]
         if dataclasses.is_dataclass(item):
             return CollectionProperty(type=GROUPS[item], **said)
         size = len(field.default)
-        return FloatVectorProperty(size=size, default=field.default, min=meta["low"], max=meta["high"], **said)
+        return FloatVectorProperty(
+            size=size, default=field.default, min=meta["low"], max=meta["high"], **said
+        )
     return _scalar(hint, field, said)
 
 
@@ -82,7 +102,9 @@ def _scalar(hint: type, field: dataclasses.Field[Any], said: dict[str, str]) -> 
 def _text(field: dataclasses.Field[Any], said: dict[str, str]) -> Any:
     if field.name not in FILES:
         return StringProperty(default=field.default, **said)
-    return StringProperty(default=field.default, search=_known_models, search_options={"SUGGESTION"}, **said)
+    return StringProperty(
+        default=field.default, search=_known_models, search_options={"SUGGESTION"}, **said
+    )
 
 
 def _known_models(_group: Any, _context: Any, _typed: str) -> list[str]:
@@ -99,7 +121,9 @@ def _title(name: str) -> str:
 
 
 def _option_title(option: str) -> str:
-    return SPELLED.get(option) or (option if any(c.isdigit() for c in option) else option.capitalize())
+    return SPELLED.get(option) or (
+        option if any(c.isdigit() for c in option) else option.capitalize()
+    )
 
 
 def _sentence(meaning: str) -> str:
@@ -108,11 +132,20 @@ def _sentence(meaning: str) -> str:
 
 def _group(kind: type) -> type:
     name = f"T2VZ_{kind.__name__}"
-    return type(name, (bpy.types.PropertyGroup,), {"__annotations__": _own_fields(kind), "__doc__": kind.__doc__})
+    return type(
+        name,
+        (bpy.types.PropertyGroup,),
+        {"__annotations__": _own_fields(kind), "__doc__": kind.__doc__},
+    )
 
 
 GROUPS: dict[type, type] = {}
-for _kind in (wire.PromptKey, wire.Lora, wire.Control, *PARTS.values()):  # what a group holds comes before it
+for _kind in (
+    wire.PromptKey,
+    wire.Lora,
+    wire.Control,
+    *PARTS.values(),
+):  # what a group holds comes before it
     GROUPS[_kind] = _group(_kind)
 
 
@@ -132,18 +165,28 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     coherence: PointerProperty(type=GROUPS[wire.Coherence])
     control: PointerProperty(type=GROUPS[wire.Control])
     controls: CollectionProperty(type=GROUPS[wire.Control])
-    mode: EnumProperty(name="Mode", description="What the shapes in the picture follow", items=MODES)
-    uses_scene_range: BoolProperty(name="Scene Range", description="Take the scene's frame range", default=True)
+    mode: EnumProperty(
+        name="Mode", description="What the shapes in the picture follow", items=MODES
+    )
+    uses_scene_range: BoolProperty(
+        name="Scene Range", description="Take the scene's frame range", default=True
+    )
     first: IntProperty(name="First", description="First frame", default=1)
     last: IntProperty(name="Last", description="Last frame", default=16)
     every: IntProperty(
-        name="Every", description="Make every n-th frame and show it n frames long", default=1, min=1, max=100
+        name="Every",
+        description="Make every n-th frame and show it n frames long",
+        default=1,
+        min=1,
+        max=100,
     )
     motion_source: EnumProperty(name="Motion", description="What moves the picture", items=SOURCES)
     motion_object: PointerProperty(
         name="Object", description="The object whose movement is followed", type=bpy.types.Object
     )
-    motion_bone: StringProperty(name="Bone", description="The bone of it that is followed; none: the object itself")
+    motion_bone: StringProperty(
+        name="Bone", description="The bone of it that is followed; none: the object itself"
+    )
     foreground: PointerProperty(
         name="Foreground",
         description="The collection that moves on its own; all else is held still as background",
@@ -170,7 +213,8 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         search_options={"SUGGESTION"},
     )
     has_hands: BoolProperty(
-        name="Hands", description="Draw the fingers too, of rigs that have them; for ControlNets that know them"
+        name="Hands",
+        description="Draw the fingers too, of rigs that have them; for ControlNets that know them",
     )
     has_flow: BoolProperty(
         name="Write Flow",

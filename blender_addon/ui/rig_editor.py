@@ -47,12 +47,17 @@ class _WithArmature:
         return armature_of(context) is not None
 
 
-_shown: list[tuple[str, str, str]] = []  # Blender keeps no reference of its own to the texts of an enum
+_shown: list[
+    tuple[str, str, str]
+] = []  # Blender keeps no reference of its own to the texts of an enum
 
 
 def _bones(_operator: Any, context: bpy.types.Context) -> list[tuple[str, str, str]]:
     names = armature_of(context).data.bones.keys()
-    _shown[:] = [(LEFT_OUT, "(left out)", "This joint is not drawn"), *((name, name, "") for name in names)]
+    _shown[:] = [
+        (LEFT_OUT, "(left out)", "This joint is not drawn"),
+        *((name, name, "") for name in names),
+    ]
     return _shown
 
 
@@ -75,7 +80,9 @@ class T2VZ_OT_set_joint(_WithArmature, bpy.types.Operator):
         """Keeps the choice with the armature."""
         armature = armature_of(context)
         bone = "" if self.bone == LEFT_OUT else self.bone
-        armatures.set_mapping(armature, {**dict(armature.get(armatures.PROPERTY, {})), self.joint: bone})
+        armatures.set_mapping(
+            armature, {**dict(armature.get(armatures.PROPERTY, {})), self.joint: bone}
+        )
         return {"FINISHED"}
 
 

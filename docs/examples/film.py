@@ -76,12 +76,17 @@ def main(folder: Path) -> None:
     scene = bpy.context.scene
     bpy.app.handlers.render_write.append(tell)
     (strip,) = strips_of(scene)
-    frames = [Path(bpy.path.abspath(strip.directory)) / element.filename for element in strip.elements]
+    frames = [
+        Path(bpy.path.abspath(strip.directory)) / element.filename for element in strip.elements
+    ]
     render_film(scene, folder / "film.mp4")
     with tempfile.TemporaryDirectory() as rendered:
         above = [picture(path) for path in render_scene(scene, Path(rendered))]
     below = [picture(path) for path in frames]
-    save(np.concatenate([np.concatenate(below, 1), np.concatenate(above, 1)], 0), folder / "sheet.png")
+    save(
+        np.concatenate([np.concatenate(below, 1), np.concatenate(above, 1)], 0),
+        folder / "sheet.png",
+    )
 
 
 if __name__ == "__main__":

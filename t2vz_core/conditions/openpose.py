@@ -25,11 +25,15 @@ COLOURS = (
 )  # fmt: skip
 LIMB_BRIGHTNESS = 0.6
 STROKE = 4 / 512  # half-width of a limb and radius of a joint, of the shorter side
-FINGERS = tuple((i if i % 4 else 0, i + 1) for i in range(20))  # the bones of a hand, from the wrist to five tips
+FINGERS = tuple(
+    (i if i % 4 else 0, i + 1) for i in range(20)
+)  # the bones of a hand, from the wrist to five tips
 KNUCKLE = (0, 0, 255)
 
 
-def draw_people(people: np.ndarray, height_px: int, width_px: int, hands: np.ndarray | None = None) -> np.ndarray:
+def draw_people(
+    people: np.ndarray, height_px: int, width_px: int, hands: np.ndarray | None = None
+) -> np.ndarray:
     """The pose picture (height_px, width_px, 3) uint8 RGB of people (n, 18, 3): x_px, y_px, 1 seen, 0 not.
 
     `hands` (n, 2, 21, 3) are each one's left and right hand. Later people cover earlier ones. Small pictures are
@@ -42,7 +46,11 @@ def draw_people(people: np.ndarray, height_px: int, width_px: int, hands: np.nda
         _draw(canvas, joints[:, :2] * finer, joints[:, 2] > 0, stroke_px)
         for points in () if hands is None else hands[number]:
             _draw_hand(canvas, points[:, :2] * finer, points[:, 2] > 0, stroke_px)
-    return canvas if finer == 1 else cv2.resize(canvas, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    return (
+        canvas
+        if finer == 1
+        else cv2.resize(canvas, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    )
 
 
 def _draw(canvas: np.ndarray, xy: np.ndarray, seen: np.ndarray, stroke_px: int) -> None:

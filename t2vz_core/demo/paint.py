@@ -43,15 +43,21 @@ def sky_colour(sky: Tensor, direction: Tensor, sun: Tensor) -> Tensor:
     table = _table([SKY_COLOURS[name][:2] for name in _SKY_ORDER], direction)[sky]
     x, y, z = direction.unbind(-1)
     height = z.clamp(0, 1)
-    colour = _mix(table[:, None, 0], table[:, None, 1], (height * 1.6).clamp(0, 1).sqrt()[..., None])
+    colour = _mix(
+        table[:, None, 0], table[:, None, 1], (height * 1.6).clamp(0, 1).sqrt()[..., None]
+    )
     u, v = x / (height + 0.25), y / (height + 0.25)
     puffs = torch.sin(2.1 * u + torch.sin(1.7 * v)) + torch.sin(2.6 * v + 1.3 * torch.sin(2.3 * u))
     strength = _table([0.55, 0.75, 0.35, 0.0], direction)[sky][:, None]
     cloud = ((puffs - 0.55) * 1.1).clamp(0, 1) * strength * (height * 8).clamp(0, 1)
-    white = _table([[1.0, 1.0, 1.0], [0.95, 0.95, 0.96], [1.0, 0.55, 0.45], [0.2, 0.2, 0.3]], direction)[sky]
+    white = _table(
+        [[1.0, 1.0, 1.0], [0.95, 0.95, 0.96], [1.0, 0.55, 0.45], [0.2, 0.2, 0.3]], direction
+    )[sky]
     colour = _mix(colour, white[:, None], cloud[..., None])
     disc = dot(direction, sun[:, None])
-    glow = _table([0.0, 0.0, 1.0, 1.0], direction)[sky][:, None] * ((disc - 0.985) * 300).clamp(0, 1)
+    glow = _table([0.0, 0.0, 1.0, 1.0], direction)[sky][:, None] * ((disc - 0.985) * 300).clamp(
+        0, 1
+    )
     return _mix(colour, _table([1.0, 0.93, 0.75], direction).expand_as(colour), glow[..., None])
 
 
@@ -59,9 +65,14 @@ def ground_colour(ground: Tensor, p: Tensor, fade: Tensor) -> Tensor:
     """Unlit colours (b, n, 3) of the grounds (b,) at world points p (b, n, 3); `fade` (b, n) 1 near, 0 far away."""
     light, dark = _table([GROUND_COLOURS[name] for name in _GROUND_ORDER], p)[ground].unbind(1)
     x, y = p[..., 0], p[..., 1]
-    blotches = torch.sin(2.3 * x + 1.7 * torch.sin(1.9 * y)) * torch.sin(2.9 * y + 1.3 * torch.sin(2.1 * x))
+    blotches = torch.sin(2.3 * x + 1.7 * torch.sin(1.9 * y)) * torch.sin(
+        2.9 * y + 1.3 * torch.sin(2.1 * x)
+    )
     ripples = torch.sin(5.0 * y + 1.2 * torch.sin(1.1 * x)) * 0.7
-    planks = torch.sin(torch.floor(x * 1.6) * 12.9898) + (torch.sin(x * 1.6 * torch.pi).abs() < 0.1) * 1.2
+    planks = (
+        torch.sin(torch.floor(x * 1.6) * 12.9898)
+        + (torch.sin(x * 1.6 * torch.pi).abs() < 0.1) * 1.2
+    )
     pattern = {
         "grass": blotches,
         "sand": ripples,

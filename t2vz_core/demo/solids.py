@@ -78,7 +78,9 @@ def _cube(o: Tensor, d: Tensor, size: Tensor) -> Tensor:
 
 def _cap(o: Tensor, d: Tensor, height: Tensor, radius: Tensor) -> Tensor:
     t = (height - o[..., 2]) / torch.where(d[..., 2].abs() < 1e-9, 1e-9, d[..., 2])
-    return _entering(t, (o[..., 0] + t * d[..., 0]) ** 2 + (o[..., 1] + t * d[..., 1]) ** 2 < radius**2)
+    return _entering(
+        t, (o[..., 0] + t * d[..., 0]) ** 2 + (o[..., 1] + t * d[..., 1]) ** 2 < radius**2
+    )
 
 
 def _cylinder(o: Tensor, d: Tensor, size: Tensor) -> Tensor:
@@ -98,7 +100,9 @@ def _cone(o: Tensor, d: Tensor, size: Tensor) -> Tensor:
     b = dot(o[..., :2], d[..., :2]) - k * drop * fall
     c = dot(o[..., :2], o[..., :2]) - k * drop**2
     nearer, farther, real = _quadratic(a, b, c)
-    sides = [_entering(t, real & ((o[..., 2] + t * d[..., 2]).abs() < half)) for t in (nearer, farther)]
+    sides = [
+        _entering(t, real & ((o[..., 2] + t * d[..., 2]).abs() < half)) for t in (nearer, farther)
+    ]
     return torch.minimum(torch.minimum(*sides), _cap(o, d, -half, radius))
 
 

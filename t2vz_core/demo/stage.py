@@ -22,14 +22,34 @@ PLACES = 13
 UP = np.array([0.0, 0.0, 1.0])
 
 # COCO-18: nose, neck, right arm, left arm, right leg, left leg, eyes, ears; R and L are the person's own
-BONES = ((1, 0), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13), (2, 5), (8, 11))
+BONES = (
+    (1, 0),
+    (2, 3),
+    (3, 4),
+    (5, 6),
+    (6, 7),
+    (8, 9),
+    (9, 10),
+    (11, 12),
+    (12, 13),
+    (2, 5),
+    (8, 11),
+)
 BONE_RADII = (0.09, 0.11, 0.09, 0.11, 0.09, 0.13, 0.11, 0.13, 0.11, 0.13, 0.15)
-FACE = ((0, -0.16, 0.02), (-0.06, -0.15, 0.09), (0.06, -0.15, 0.09), (-0.16, 0, 0.05), (0.16, 0, 0.05))
+FACE = (
+    (0, -0.16, 0.02),
+    (-0.06, -0.15, 0.09),
+    (0.06, -0.15, 0.09),
+    (-0.16, 0, 0.05),
+    (0.16, 0, 0.05),
+)
 
 
 def build(descriptions: Sequence[Description], rng: Random) -> tuple[Scene, Camera, torch.Tensor]:
     """b scenes, their cameras, and world joints (b, 18, 3), NaN where there is no mannequin. Same rng, same scenes."""
-    rows, cameras, joints = zip(*(_one(description, rng) for description in descriptions), strict=True)
+    rows, cameras, joints = zip(
+        *(_one(description, rng) for description in descriptions), strict=True
+    )
     columns = [torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)]
     scene = Scene(*(column.float() if column.is_floating_point() else column for column in columns))
     lens = [torch.from_numpy(np.stack(column)).float() for column in zip(*cameras, strict=True)]
@@ -38,7 +58,10 @@ def build(descriptions: Sequence[Description], rng: Random) -> tuple[Scene, Came
 
 def _one(description: Description, rng: Random) -> tuple:
     yaw = rng.uniform(0, 2 * math.pi)
-    forward, right = np.array([math.cos(yaw), math.sin(yaw), 0]), np.array([math.sin(yaw), -math.cos(yaw), 0])
+    forward, right = (
+        np.array([math.cos(yaw), math.sin(yaw), 0]),
+        np.array([math.sin(yaw), -math.cos(yaw), 0]),
+    )
     parts, joints = [], np.full((18, 3), np.nan)
     spread = rng.uniform(0.95, 1.2) if len(description.things) == 2 else 0.0
     slant = rng.uniform(-0.8, 0.8)
@@ -105,14 +128,18 @@ def _body(pose: str, rng: Random, yaw: float) -> np.ndarray:
         legs = [[wave(0.6), 0.35 + wave(0.3), -rng.uniform(0, 0.9)] for _ in legs]
     body = np.zeros((18, 3))
     body[1] = (0, 0, 1.5)
-    for outward, (shoulder, hip), arm, leg in zip((-1, 1), ((2, 8), (5, 11)), arms, legs, strict=True):
+    for outward, (shoulder, hip), arm, leg in zip(
+        (-1, 1), ((2, 8), (5, 11)), arms, legs, strict=True
+    ):
         body[shoulder], body[hip] = (0.27 * outward, 0, 1.48), (0.14 * outward, 0, 0.92)
         for root, length, (swing, spread, bend) in ((shoulder, 0.34, arm), (hip, 0.44, leg)):
             body[root + 1] = body[root] + length * _down(swing, spread * outward)
             body[root + 2] = body[root + 1] + length * _down(swing + bend, spread * outward)
     body[[0, 14, 15, 16, 17]] = np.array([0, 0, 1.76]) + np.array(FACE)
     body[:, 2] += 0.1 - body[:, 2].min()
-    facing = yaw - math.pi / 2 + rng.choice((0, rng.uniform(-1.3, 1.3), rng.uniform(-math.pi, math.pi)))
+    facing = (
+        yaw - math.pi / 2 + rng.choice((0, rng.uniform(-1.3, 1.3), rng.uniform(-math.pi, math.pi)))
+    )
     return body @ _about(UP, facing).T
 
 
@@ -141,10 +168,17 @@ def _capsule(a: np.ndarray, b: np.ndarray, radius: float, thing: Thing) -> tuple
     )
 
 
-def _camera(description: Description, rng: Random, forward, right, reach: tuple[float, float]) -> tuple:
+def _camera(
+    description: Description, rng: Random, forward, right, reach: tuple[float, float]
+) -> tuple:
     extent, middle = reach
     view = description.view
-    rise = {"level": (0.08, 0.38), "close": (0.08, 0.45), "above": (0.7, 1.1), "low": (-0.12, 0.02)}[view]
+    rise = {
+        "level": (0.08, 0.38),
+        "close": (0.08, 0.45),
+        "above": (0.7, 1.1),
+        "low": (-0.12, 0.02),
+    }[view]
     fill = rng.uniform(0.85, 1.1) if view == "close" else rng.uniform(0.5, 0.78)
     angle, focal = rng.uniform(*rise), rng.uniform(0.85, 1.5)
     distance = extent * 2 * focal / fill
@@ -161,17 +195,31 @@ def _camera(description: Description, rng: Random, forward, right, reach: tuple[
 def _sun(sky: str, yaw: float, rng: Random) -> np.ndarray:
     azimuth = yaw + rng.choice((-1, 1)) * rng.uniform(0.5, 2.5)
     height = rng.uniform(0.25, 0.45) if sky == "sunset" else rng.uniform(0.6, 1.1)
-    return np.array([math.cos(azimuth) * math.cos(height), math.sin(azimuth) * math.cos(height), math.sin(height)])
+    return np.array(
+        [
+            math.cos(azimuth) * math.cos(height),
+            math.sin(azimuth) * math.cos(height),
+            math.sin(height),
+        ]
+    )
 
 
 def _columns(parts: list[tuple], description: Description, sun: np.ndarray) -> tuple:
     """One scene as the fields of Scene, padded to PLACES solids."""
     empty = (-1, np.zeros(3), np.eye(3), np.zeros(3), None)
-    kinds, centres, turns, sizes, things = zip(*parts, *[empty] * (PLACES - len(parts)), strict=True)
+    kinds, centres, turns, sizes, things = zip(
+        *parts, *[empty] * (PLACES - len(parts)), strict=True
+    )
     colours = [COLOURS[thing.colour] if thing else (0.0, 0.0, 0.0) for thing in things]
     finishes = [list(FINISHES).index(thing.finish) if thing else 0 for thing in things]
     ground, sky = list(GROUNDS).index(description.ground), list(SKIES).index(description.sky)
-    stacked = (np.stack(centres), np.stack(turns), np.stack(sizes), np.array(colours), np.array(finishes))
+    stacked = (
+        np.stack(centres),
+        np.stack(turns),
+        np.stack(sizes),
+        np.array(colours),
+        np.array(finishes),
+    )
     return np.array(kinds), *stacked, np.array(ground), np.array(sky), sun
 
 

@@ -112,7 +112,9 @@ def move(scene: Scene, offset: Tensor, turn: Tensor) -> Scene:
     return replace(scene, centre=scene.centre + offset, rotation=turn @ scene.rotation)
 
 
-def backward_map(view: View, scene: Scene, camera: Camera, before: Scene, watcher: Camera) -> tuple[Tensor, Tensor]:
+def backward_map(
+    view: View, scene: Scene, camera: Camera, before: Scene, watcher: Camera
+) -> tuple[Tensor, Tensor]:
     """For a view of `scene` by `camera`: where each pixel was for the `watcher` of the scene `before`.
 
     Positions (b, h, w, 2) in pixels, and whether it could be seen from there, (b, h, w).
@@ -120,7 +122,9 @@ def backward_map(view: View, scene: Scene, camera: Camera, before: Scene, watche
     size = view.part.shape[-1]
     part, point = view.part.flatten(1), view.point.flatten(1, 2)
     is_sky = part == SKY
-    sky = watcher.eye[:, None] + point - camera.eye[:, None]  # infinitely far: the same direction from either eye
+    sky = (
+        watcher.eye[:, None] + point - camera.eye[:, None]
+    )  # infinitely far: the same direction from either eye
     origin = torch.where(is_sky[..., None], sky, _carry(point, part, scene, before))
     position, depth = watcher.project(origin, size)
     rays = origin - watcher.eye[:, None]
@@ -183,7 +187,9 @@ def _surface(scene: Scene, point: Tensor, part: Tensor) -> tuple[Tensor, Tensor,
         size = scene.size[rows, place][:, None]
         local = _own_space(scene, place, rows, point[rows] - scene.centre[rows, place][:, None])
         outward = solids.normal(kind, local, size) @ scene.rotation[rows, place].mT
-        painted = paint.finish_colour(scene.finish[rows, place], scene.colour[rows, place], local / size[..., :1])
+        painted = paint.finish_colour(
+            scene.finish[rows, place], scene.colour[rows, place], local / size[..., :1]
+        )
         here = (part[rows] == place + 1)[..., None]
         normal[rows] = torch.where(here, outward, normal[rows])
         albedo[rows] = torch.where(here, painted, albedo[rows])
@@ -214,17 +220,23 @@ def _shade(
     mirror = gaze - 2 * dot(gaze, normal)[..., None] * normal
     highlight = dot(mirror, scene.sun[:, None]).clamp_min(0) ** 24 * (part > GROUND) * (lit > 0)
     colour = colour + 0.45 * highlight[..., None] * sunlight
-    colour = torch.where(is_metal[..., None], _polished(scene, colour, albedo, mirror, point), colour)
+    colour = torch.where(
+        is_metal[..., None], _polished(scene, colour, albedo, mirror, point), colour
+    )
     horizon = paint.sky_colour(scene.sky, gaze * gaze.new_tensor([1.0, 1.0, 0.0]), scene.sun)
     mist = 1 - torch.exp(-((depth.clamp_max(1e3) / 45) ** 2))
     return torch.where((part == SKY)[..., None], sky, colour + (horizon - colour) * mist[..., None])
 
 
-def _polished(scene: Scene, colour: Tensor, albedo: Tensor, mirror: Tensor, point: Tensor) -> Tensor:
+def _polished(
+    scene: Scene, colour: Tensor, albedo: Tensor, mirror: Tensor, point: Tensor
+) -> Tensor:
     """Half paint, half a tinted mirror of the sky above and the ground below."""
     above = paint.sky_colour(scene.sky, mirror, scene.sun)
     sunlight, ambient = paint.daylight(scene.sky, mirror)
-    below = paint.ground_colour(scene.ground, point, torch.zeros_like(point[..., 0])) * (ambient + 0.4 * sunlight)
+    below = paint.ground_colour(scene.ground, point, torch.zeros_like(point[..., 0])) * (
+        ambient + 0.4 * sunlight
+    )
     blend = (mirror[..., 2:] * 6 + 0.5).clamp(0, 1)
     return 0.6 * colour + 0.7 * (0.25 + 0.75 * albedo) * (below + (above - below) * blend)
 

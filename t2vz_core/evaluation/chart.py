@@ -33,7 +33,13 @@ def draw(rows: dict[str, list[Measures]], pictures: Sequence[Array], shot: Shot)
 def _panel(name: str, rows: dict[str, list[Measures]], numbers: list[int]) -> Array:
     canvas = np.full((*PANEL_PX, 3), PAPER, np.uint8)
     curves = {row: [measured[name] for measured in per_frame] for row, per_frame in rows.items()}
-    top = max((value for curve in curves.values() for value in curve if value is not None), default=0.0) or 1.0
+    top = (
+        max(
+            (value for curve in curves.values() for value in curve if value is not None),
+            default=0.0,
+        )
+        or 1.0
+    )
     above, right, below, left = MARGIN_PX
     height, width = PANEL_PX[0] - above - below, PANEL_PX[1] - left - right
     cv2.rectangle(canvas, (left, above), (left + width, above + height), AXIS)
@@ -45,17 +51,29 @@ def _panel(name: str, rows: dict[str, list[Measures]], numbers: list[int]) -> Ar
     for place, (row, curve) in enumerate(curves.items()):
         _write(canvas, row, (left + width - 120 + 62 * place, 20), 0.4, COLOURS[row])
         points = [
-            (left + round(width * i / max(len(curve) - 1, 1)), above + height - round(height * value / top))
+            (
+                left + round(width * i / max(len(curve) - 1, 1)),
+                above + height - round(height * value / top),
+            )
             for i, value in enumerate(curve)
             if value is not None
         ]
-        cv2.polylines(canvas, [np.array(points, np.int32).reshape(-1, 1, 2)], False, COLOURS[row], 2, cv2.LINE_AA)
+        cv2.polylines(
+            canvas,
+            [np.array(points, np.int32).reshape(-1, 1, 2)],
+            False,
+            COLOURS[row],
+            2,
+            cv2.LINE_AA,
+        )
         for point in points:
             cv2.circle(canvas, point, 3, COLOURS[row], -1, cv2.LINE_AA)
     return canvas
 
 
-def _pair(name: str, measured: list[Measures], pictures: Sequence[Array], shot: Shot) -> Array | None:
+def _pair(
+    name: str, measured: list[Measures], pictures: Sequence[Array], shot: Shot
+) -> Array | None:
     """The frame with the worst `name`, the other frame as it should look here, and where they differ."""
     known = {i: value for i, row in enumerate(measured) if (value := row[name]) is not None}
     if not known:
@@ -72,7 +90,9 @@ def _pair(name: str, measured: list[Measures], pictures: Sequence[Array], shot: 
         f"frame {numbers[1]} moved here (grey: not seen)",
         "difference",
     )
-    return np.hstack([_titled(picture, title) for picture, title in zip((pictures[i], moved, apart), titles)])
+    return np.hstack(
+        [_titled(picture, title) for picture, title in zip((pictures[i], moved, apart), titles)]
+    )
 
 
 def _titled(picture: Array, title: str) -> Array:
@@ -90,5 +110,7 @@ def _fit(picture: Array, width: int) -> Array:
     return np.pad(picture, ((0, 0), (0, width - picture.shape[1]), (0, 0)), constant_values=PAPER)
 
 
-def _write(canvas: Array, text: str, at: tuple[int, int], scale: float, colour: tuple[int, int, int] = INK) -> None:
+def _write(
+    canvas: Array, text: str, at: tuple[int, int], scale: float, colour: tuple[int, int, int] = INK
+) -> None:
     cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)

@@ -46,7 +46,9 @@ class Shot:
     frames: tuple[Frame, ...]
     anchors: tuple[int, ...]  # place of each frame's anchor in `frames`
     to_anchor: tuple[Link, ...]
-    flow: tuple[tuple[Link | None, Link | None], ...]  # to the frame before and to the next, where the job has it
+    flow: tuple[
+        tuple[Link | None, Link | None], ...
+    ]  # to the frame before and to the next, where the job has it
     foreground: tuple[Array | None, ...]
     depth: tuple[Array | None, ...]
 
@@ -59,7 +61,9 @@ class Shot:
         if j == self.anchors[i]:
             return self.to_anchor[i]
         travelled = i - self.anchors[i]
-        return pixel_maps.link(self.to_anchor[i], self.to_anchor[j], (j - self.anchors[i]) / max(travelled, 1))
+        return pixel_maps.link(
+            self.to_anchor[i], self.to_anchor[j], (j - self.anchors[i]) / max(travelled, 1)
+        )
 
 
 def evaluate(folder: Path) -> dict[str, object]:
@@ -152,7 +156,9 @@ def _measure_frame(pictures: Sequence[Array], shot: Shot, i: int) -> Measures:
         "coverage_long": long and float(long.visible.mean()),
         "warp_long_foreground": None if front is None else to_anchor(front),
         "warp_long_background": None if front is None else to_anchor(~front),
-        "flicker": back and forth and metrics.flicker(pictures[i - 1], picture, pictures[i + 1], back, forth),
+        "flicker": back
+        and forth
+        and metrics.flicker(pictures[i - 1], picture, pictures[i + 1], back, forth),
         "motion_error_px": back and metrics.motion_error_px(picture, pictures[i - 1], back),
         "motion_px": back and metrics.motion_px(back),
         "structure": None if depth is None else metrics.structure(picture, depth),

@@ -32,7 +32,9 @@ def map_to_cells(map_px: Tensor, visible: Tensor, cell_px: int = 8) -> tuple[Ten
         cells (h, w, 2) in cells and the visible part (h, w) of each cell's area, 0..1.
     """
     seen = _blocks((visible > 0).float()[..., None], cell_px)  # -> (h, w, cell², 1)
-    moves = _blocks(map_px - identity_map(*map_px.shape[:2], map_px.device), cell_px)  # -> (h, w, cell², 2)
+    moves = _blocks(
+        map_px - identity_map(*map_px.shape[:2], map_px.device), cell_px
+    )  # -> (h, w, cell², 2)
     part = seen.mean(2)  # -> (h, w, 1)
     usable = (seen > 0) | (part == 0)[:, :, None]
     ordered = torch.where(usable, moves, torch.inf).sort(dim=2).values
@@ -51,12 +53,16 @@ def sample(latents: Tensor, cells: Tensor, mode: str = "bilinear") -> Tensor:
 
     Beyond the border the border is repeated. `mode` is grid_sample's: nearest, bilinear, bicubic.
     """
-    size = torch.tensor([latents.shape[2], latents.shape[1]], device=cells.device, dtype=cells.dtype)
+    size = torch.tensor(
+        [latents.shape[2], latents.shape[1]], device=cells.device, dtype=cells.dtype
+    )
     grid = (cells * 2 / size - 1)[None].to(latents.dtype)
     return F.grid_sample(latents[None], grid, mode, padding_mode="border", align_corners=False)[0]
 
 
-def neighbours(cells: Tensor, height: int, width: int, *, wraps: bool = False) -> tuple[Tensor, Tensor]:
+def neighbours(
+    cells: Tensor, height: int, width: int, *, wraps: bool = False
+) -> tuple[Tensor, Tensor]:
     """The four cells around each position of `cells` (h', w', 2) in a grid of height × width.
 
     Returns:
@@ -64,7 +70,9 @@ def neighbours(cells: Tensor, height: int, width: int, *, wraps: bool = False) -
         has no outside if it `wraps` around.
     """
     limit = torch.tensor([width, height], device=cells.device, dtype=cells.dtype)
-    place = (cells - 0.5) % limit if wraps else torch.minimum((cells - 0.5).clamp_min(-2), limit + 1)
+    place = (
+        (cells - 0.5) % limit if wraps else torch.minimum((cells - 0.5).clamp_min(-2), limit + 1)
+    )
     corner = place.floor()
     right, down = (place - corner).unbind(-1)  # the part of the way to the next neighbour
     index, weight = [], []

@@ -53,7 +53,9 @@ def link(frame: Link, other: Link, way: float) -> Link:
 
 def grid(height: int, width: int) -> Array:
     """The map (height, width, 2) under which nothing moves."""
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5)
+    x, y = np.meshgrid(
+        np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5
+    )
     return np.stack([x, y], -1)
 
 
@@ -65,7 +67,10 @@ def warp(picture: Array, map_px: Array, method: int = cv2.INTER_LINEAR) -> Array
 
 def _nearest(values: Array, place: Array) -> Array:
     height, width = values.shape
-    x, y = (np.floor(place[..., i]).clip(0, limit - 1).astype(int) for i, limit in ((0, width), (1, height)))
+    x, y = (
+        np.floor(place[..., i]).clip(0, limit - 1).astype(int)
+        for i, limit in ((0, width), (1, height))
+    )
     return values[y, x]
 
 

@@ -48,7 +48,9 @@ def read_exr(path: Path, name: str) -> np.ndarray:
 def depth(path: Path, said: Rendered) -> np.ndarray:
     """(H, W) float32, planar; inf where there is nothing."""
     values = layer(path, said, "depth")[..., 0]
-    end = min(NOTHING, said.far * (1 - 1e-6)) if said.far else NOTHING  # EEVEE up to 5.0 writes the clip end
+    end = (
+        min(NOTHING, said.far * (1 - 1e-6)) if said.far else NOTHING
+    )  # EEVEE up to 5.0 writes the clip end
     return np.where(values >= end, np.float32(np.inf), values)
 
 
@@ -75,9 +77,9 @@ def mask(path: Path, said: Rendered) -> np.ndarray:
         return np.where(np.isfinite(depth(path, said)), 255, 0).astype(np.uint8)
     if has_layer(path, said, "matte"):
         names = _names(path)
-        return np.where(np.isin(_matte(path, said), [names[n] for n in said.subject if n in names]), 255, 0).astype(
-            "u1"
-        )
+        return np.where(
+            np.isin(_matte(path, said), [names[n] for n in said.subject if n in names]), 255, 0
+        ).astype("u1")
     indices = np.round(layer(path, said, "index")[..., 0])
     return np.where(np.isin(indices, said.subject_indices), 255, 0).astype(np.uint8)
 
@@ -85,9 +87,9 @@ def mask(path: Path, said: Rendered) -> np.ndarray:
 def image(path: Path, said: Rendered) -> np.ndarray:
     """(H, W, 3) uint8: the scene's light as plain sRGB, without the artist's view transform."""
     light = np.clip(layer(path, said, "image").astype(np.float32), 0, 1)
-    return np.round(255 * np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)).astype(
-        np.uint8
-    )
+    return np.round(
+        255 * np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    ).astype(np.uint8)
 
 
 READERS = {"image": image, "depth": depth, "normal": normal, "ids": ids, "mask": mask}
@@ -124,7 +126,11 @@ def size(path: Path) -> tuple[int, int]:
 
 def _channels(path: Path, view_layer: str, name: str) -> tuple[str, ...] | None:
     found = _file(path)
-    layers = [view_layer + "."] if view_layer else [*dict.fromkeys(key.partition(".")[0] + "." for key in found)]
+    layers = (
+        [view_layer + "."]
+        if view_layer
+        else [*dict.fromkeys(key.partition(".")[0] + "." for key in found)]
+    )
     for prefix in (*layers, ""):  # File Output nodes write no view layer
         for endings in PASSES[name]:
             names = tuple(prefix + ending for ending in endings)
@@ -145,15 +151,23 @@ def _names(path: Path) -> dict[str, int]:
             prefix = key.removesuffix("manifest")
             if _parts(path)[0].header.get(prefix + "name", "").endswith("CryptoObject"):
                 numbers = {name: int(number, 16) for name, number in json.loads(value).items()}
-                return {name: number - (1 << 32) * (number >> 31) for name, number in numbers.items()}
-    raise Fault(f"{path.name} has no list of its cryptomatte's objects: render it again from Blender.")
+                return {
+                    name: number - (1 << 32) * (number >> 31) for name, number in numbers.items()
+                }
+    raise Fault(
+        f"{path.name} has no list of its cryptomatte's objects: render it again from Blender."
+    )
 
 
 def _file(path: Path) -> dict[str, np.ndarray]:
-    return {name: channel.pixels for part in _parts(path) for name, channel in part.channels.items()}
+    return {
+        name: channel.pixels for part in _parts(path) for name, channel in part.channels.items()
+    }
 
 
-@lru_cache(maxsize=2)  # the passes of a frame are asked for one after the other; decompressing takes long
+@lru_cache(
+    maxsize=2
+)  # the passes of a frame are asked for one after the other; decompressing takes long
 def _parts(path: Path) -> list:
     try:
         parts = OpenEXR.File(str(path), separate_channels=True).parts

@@ -73,7 +73,9 @@ def write_png(path: Path, picture: Any) -> None:
 
 
 def _write_whole(path: Path, body: bytes) -> None:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # several machines may write into one folder
+    part = path.with_name(
+        f".{path.name}.{uuid.uuid4().hex}.part"
+    )  # several machines may write into one folder
     try:
         part.write_bytes(body)
         os.replace(part, path)

@@ -51,9 +51,13 @@ class Source:
         array = _load(file, name)
         free, tail, dtype = _KINDS[name]
         if array.ndim != free + len(tail) or array.shape[free:] != tail:
-            raise Fault(f"{file} has the shape {array.shape}, which no {name} pass has: capture the shot again.")
+            raise Fault(
+                f"{file} has the shape {array.shape}, which no {name} pass has: capture the shot again."
+            )
         if array.dtype.kind != np.dtype(dtype).kind:
-            raise Fault(f"{file} holds {array.dtype}, a {name} pass holds {dtype}: capture the shot again.")
+            raise Fault(
+                f"{file} holds {array.dtype}, a {name} pass holds {dtype}: capture the shot again."
+            )
         return array.astype(dtype, copy=False)
 
 

@@ -28,7 +28,9 @@ def backward(path: Path) -> tuple[np.ndarray, np.ndarray]:
     while chain[-1] not in _recent and (previous := read_rendered(chain[-1]).previous) is not None:
         chain.append(path.with_name(previous))
         if len(chain) > LONGEST_CHAIN:
-            raise Fault(f"{path.name}: the frames before it lead round in a circle: capture the shot again.")
+            raise Fault(
+                f"{path.name}: the frames before it lead round in a circle: capture the shot again."
+            )
     for file, before in zip(reversed(chain), [None, *reversed(chain)]):
         if file not in _recent:
             _recent[file] = _composed(file, before)
@@ -38,7 +40,9 @@ def backward(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return place.astype(np.float32), np.where(visible, 255, 0).astype(np.uint8)
 
 
-_recent: dict[Path, tuple[np.ndarray, np.ndarray]] = {}  # the last two maps: the next frame goes on from them
+_recent: dict[
+    Path, tuple[np.ndarray, np.ndarray]
+] = {}  # the last two maps: the next frame goes on from them
 
 
 def _composed(path: Path, before: Path | None) -> tuple[np.ndarray, np.ndarray]:
@@ -75,14 +79,18 @@ def _to_next(path: Path, after: Path) -> np.ndarray:
 
 def _scale(path: Path, said: Rendered) -> np.ndarray:
     height, width = exr.size(path)
-    return np.array([said.width_px / width, -said.height_px / height], np.float32)  # y up becomes y down
+    return np.array(
+        [said.width_px / width, -said.height_px / height], np.float32
+    )  # y up becomes y down
 
 
 def _is_sky(path: Path) -> np.ndarray:
     return np.isinf(exr.read_exr(path, "depth"))
 
 
-def _check(path: Path, vector: np.ndarray, place: np.ndarray, here: Rendered, there: Rendered) -> None:
+def _check(
+    path: Path, vector: np.ndarray, place: np.ndarray, here: Rendered, there: Rendered
+) -> None:
     """Tells vectors that some versions and settings write wrong from those that are right."""
     if here.to_pixel == there.to_pixel:
         return
@@ -137,7 +145,10 @@ def _sky(here: Rendered, there: Rendered) -> np.ndarray:
         return _seen(here, there, np.zeros(pixels.shape[:2]))
     if not (one[2].any() and two[2].any()):
         return pixels
-    seen = np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1) @ (two @ np.linalg.inv(one)).T
+    seen = (
+        np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1)
+        @ (two @ np.linalg.inv(one)).T
+    )
     return np.clip(seen[..., :2] / np.maximum(seen[..., 2:], 1e-9), -1e5, 1e5)
 
 
@@ -155,7 +166,11 @@ def _is_inside(place: np.ndarray, said: Rendered) -> np.ndarray:
 
 
 def _nearest(place: np.ndarray, said: Rendered) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.clip(np.floor(place), 0, (said.width_px - 1, said.height_px - 1)).astype(int).transpose(2, 0, 1)
+    x, y = (
+        np.clip(np.floor(place), 0, (said.width_px - 1, said.height_px - 1))
+        .astype(int)
+        .transpose(2, 0, 1)
+    )
     return y, x
 
 
@@ -167,8 +182,13 @@ def _sampled(field: np.ndarray, place: np.ndarray) -> np.ndarray:
     x, y = corner[..., 0], corner[..., 1]
     around = np.stack([field[y, x], field[y, x + 1], field[y + 1, x], field[y + 1, x + 1]])
     u, v = part[..., :1], part[..., 1:]
-    mixed = (around[0] * (1 - u) + around[1] * u) * (1 - v) + (around[2] * (1 - u) + around[3] * u) * v
+    mixed = (around[0] * (1 - u) + around[1] * u) * (1 - v) + (
+        around[2] * (1 - u) + around[3] * u
+    ) * v
     is_bent = np.ptp(around, axis=0).max(-1, keepdims=True) > BEND_PX
-    row, column = (np.clip(np.floor(place[..., i]), 0, limit - 1).astype(int) for i, limit in ((1, height), (0, width)))
+    row, column = (
+        np.clip(np.floor(place[..., i]), 0, limit - 1).astype(int)
+        for i, limit in ((1, height), (0, width))
+    )
     own = field[row, column] + place - (np.stack([column, row], axis=-1) + 0.5)
     return np.where(is_bent, own, mixed)

@@ -81,7 +81,10 @@ class CrossFrame:
         if self._kept is not None:
             self._kept.put(self.step, layer, tokens)
         if self.role == FRAMES:
-            known = [one.get(self.step, layer, tokens.device) for one in (self.memory, *self.sight.further)]
+            known = [
+                one.get(self.step, layer, tokens.device)
+                for one in (self.memory, *self.sight.further)
+            ]
             tokens = torch.cat(known, 1) if len(known) > 1 else known[0]
         return _heads(attn.to_k(tokens), attn), _heads(attn.to_v(tokens), attn)
 
@@ -90,7 +93,11 @@ class CrossFrame:
 def cross_frame(networks: list[nn.Module], memory: Memory) -> Iterator[CrossFrame]:
     """Lets every attention layer of the networks look across frames; un-patched at the end, come what may."""
     state = CrossFrame(memory)
-    layers = [(f"{n}.{name}", module) for n, net in enumerate(networks) for name, module in _attentions(net)]
+    layers = [
+        (f"{n}.{name}", module)
+        for n, net in enumerate(networks)
+        for name, module in _attentions(net)
+    ]
     before = [layer.processor for _, layer in layers]
     try:
         for name, layer in layers:
@@ -103,7 +110,11 @@ def cross_frame(networks: list[nn.Module], memory: Memory) -> Iterator[CrossFram
 
 def _attentions(network: nn.Module) -> list[tuple[str, Any]]:
     """The self- and text attention layers of a network, by name."""
-    return [(name, module) for name, module in network.named_modules() if name.endswith((".attn1", ".attn2"))]
+    return [
+        (name, module)
+        for name, module in network.named_modules()
+        if name.endswith((".attn1", ".attn2"))
+    ]
 
 
 class _ToAnchor:
@@ -119,7 +130,9 @@ class _ToAnchor:
         if is_frames and sight.hidden is not None:
             new = tokens_of(sight.hidden, hidden_states.shape[1])
             if new.any():
-                return _attend_new(attn, hidden_states, keys, values, new, self._state.slice, weights)
+                return _attend_new(
+                    attn, hidden_states, keys, values, new, self._state.slice, weights
+                )
         return _attend(attn, hidden_states, keys, values, self._state.slice, weights)
 
 
@@ -129,7 +142,9 @@ class _ToText:
     def __init__(self) -> None:
         self._text: Tensor | None = None
 
-    def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any, **__: Any
+    ) -> Tensor:
         if self._text is not encoder_hidden_states:
             self._text = encoder_hidden_states
             self._pair = _heads(attn.to_k(self._text), attn), _heads(attn.to_v(self._text), attn)
@@ -137,25 +152,39 @@ class _ToText:
 
 
 def _attend(
-    attn: Any, tokens: Tensor, keys: Tensor, values: Tensor, slice_at: int = 0, weights: Tensor | None = None
+    attn: Any,
+    tokens: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    slice_at: int = 0,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Attention of the tokens (groups·f, n, c) to keys and values (groups, heads, m, d)."""
     groups, d, (batch, n, _) = keys.shape[0], keys.shape[-1], tokens.shape
-    query = _heads(attn.to_q(tokens).reshape(groups, batch // groups * n, -1), attn)  # -> (groups, heads, f·n, d)
+    query = _heads(
+        attn.to_q(tokens).reshape(groups, batch // groups * n, -1), attn
+    )  # -> (groups, heads, f·n, d)
     if weights is not None:
         query, keys, values = _weighed(query, keys, values, weights.repeat_interleave(n, 0))
     seen = _look_up(query, keys, values, d, slice_at).transpose(1, 2).reshape(batch, n, -1)
     return attn.to_out[1](attn.to_out[0](seen))
 
 
-def _look_up(query: Tensor, keys: Tensor, values: Tensor, d: int, slice_at: int, mask: Tensor | None = None) -> Tensor:
+def _look_up(
+    query: Tensor, keys: Tensor, values: Tensor, d: int, slice_at: int, mask: Tensor | None = None
+) -> Tensor:
     """softmax(Q Kᵀ/√d) V, the first d entries of each, so many queries at once."""
     parts = query.split(slice_at or query.shape[2], 2)
-    seen = [F.scaled_dot_product_attention(part, keys, values, attn_mask=mask, scale=d**-0.5) for part in parts]
+    seen = [
+        F.scaled_dot_product_attention(part, keys, values, attn_mask=mask, scale=d**-0.5)
+        for part in parts
+    ]
     return (seen[0] if len(seen) == 1 else torch.cat(seen, dim=2))[..., :d]
 
 
-def _weighed(query: Tensor, keys: Tensor, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _weighed(
+    query: Tensor, keys: Tensor, values: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Adds log w to the scores of the keys of further anchors, without a mask as large as all scores.
 
     A score is a dot product: log w is a further entry of the query, where the keys of that anchor have a one.
@@ -166,8 +195,12 @@ def _weighed(query: Tensor, keys: Tensor, values: Tensor, weights: Tensor) -> tu
         weights: (q, s) or (batch, 1, 1, s).
     """
     sources, d = weights.shape[-1], query.shape[-1]
-    logs = F.pad(weights.clamp_min(LEAST).log() * d**0.5, (0, WEIGHING - sources))  # attention divides scores by √d
-    ones = F.pad(torch.eye(sources), (0, WEIGHING - sources, 1, 0))  # -> (1 + s, 8), the anchor's are 0
+    logs = F.pad(
+        weights.clamp_min(LEAST).log() * d**0.5, (0, WEIGHING - sources)
+    )  # attention divides scores by √d
+    ones = F.pad(
+        torch.eye(sources), (0, WEIGHING - sources, 1, 0)
+    )  # -> (1 + s, 8), the anchor's are 0
     ones = ones.repeat_interleave(keys.shape[2] // (1 + sources), 0)
     query = torch.cat([query, logs.to(query).expand(*query.shape[:3], -1)], -1)
     keys = torch.cat([keys, ones.to(keys).expand(*keys.shape[:2], -1, -1)], -1)
@@ -196,17 +229,28 @@ def _attend_new(
 ) -> Tensor:
     """As `_attend`, each frame attending also to those of its own tokens that are `new` (f, n)."""
     frames, most, d = len(new), int(new.sum(1).max()), keys.shape[-1]
-    query, (keys, values) = _heads(attn.to_q(tokens), attn), (x.repeat_interleave(frames, 0) for x in (keys, values))
+    query, (keys, values) = (
+        _heads(attn.to_q(tokens), attn),
+        (x.repeat_interleave(frames, 0) for x in (keys, values)),
+    )
     if weights is not None:
-        query, keys, values = _weighed(query, keys, values, weights.repeat(len(query) // frames, 1)[:, None, None])
-    chosen = new.long().argsort(dim=1, descending=True, stable=True)[:, :most]  # -> (f, most); the shorter are padded
+        query, keys, values = _weighed(
+            query, keys, values, weights.repeat(len(query) // frames, 1)[:, None, None]
+        )
+    chosen = new.long().argsort(dim=1, descending=True, stable=True)[
+        :, :most
+    ]  # -> (f, most); the shorter are padded
     is_used = new.gather(1, chosen)
     is_used = torch.cat([is_used.new_ones(frames, keys.shape[2]), is_used], 1)  # -> (f, m + most)
     own = tokens.unflatten(0, (-1, frames))  # -> (groups, f, n, c)
-    own = own.gather(2, chosen[None, :, :, None].expand(len(own), -1, -1, own.shape[3])).flatten(0, 1)
+    own = own.gather(2, chosen[None, :, :, None].expand(len(own), -1, -1, own.shape[3])).flatten(
+        0, 1
+    )
     more = [F.pad(_heads(to(own), attn), (0, keys.shape[-1] - d)) for to in (attn.to_k, attn.to_v)]
     keys, values = torch.cat([keys, more[0]], 2), torch.cat([values, more[1]], 2)
-    mask = is_used[:, None, None].repeat(len(tokens) // frames, 1, 1, 1)  # -> (groups·f, 1, 1, m + most)
+    mask = is_used[:, None, None].repeat(
+        len(tokens) // frames, 1, 1, 1
+    )  # -> (groups·f, 1, 1, m + most)
     seen = _look_up(query, keys, values, d, slice_at, mask)
     return attn.to_out[1](attn.to_out[0](seen.transpose(1, 2).flatten(2)))
 

@@ -34,7 +34,10 @@ def demand_masks(spec: JobSpec) -> None:
 
 def background(source: Source, here: Place, anchor: Frame) -> Tensor:
     """The part (h, w) of each cell of a frame that is background there and in the anchor, and was visible."""
-    foregrounds = (mask_to_cells(torch.from_numpy(source.read(frame, "mask"))) for frame in (here.frame, anchor))
+    foregrounds = (
+        mask_to_cells(torch.from_numpy(source.read(frame, "mask")))
+        for frame in (here.frame, anchor)
+    )
     return shared_background(*foregrounds, here.cells, here.visible)
 
 
@@ -72,11 +75,18 @@ def smooth(
     blend = weight * moved + (1 - weight) * latents
     if correlation is None:
         return blend
-    return blend / torch.sqrt(weight**2 + (1 - weight) ** 2 + 2 * weight * (1 - weight) * correlation)
+    return blend / torch.sqrt(
+        weight**2 + (1 - weight) ** 2 + 2 * weight * (1 - weight) * correlation
+    )
 
 
 def smooth_level(
-    x: Tensor, x0: Tensor, moved: tuple[Tensor, Tensor], background: Tensor, alpha_bar: float, tied: Coherence
+    x: Tensor,
+    x0: Tensor,
+    moved: tuple[Tensor, Tensor],
+    background: Tensor,
+    alpha_bar: float,
+    tied: Coherence,
 ) -> Tensor:
     """The latents x_t^k (f, c, h, w) of a level with their background smoothed.
 
@@ -97,6 +107,7 @@ def smooth_level(
 def correlation(one: Tensor, two: Tensor, where: Tensor) -> Tensor:
     """ρ of two fields of noise (f, c, h, w) within `where` (f, 1, h, w) -> (f, 1, 1, 1)."""
     both, first, second = (
-        (where * product).sum((1, 2, 3), keepdim=True) for product in (one * two, one * one, two * two)
+        (where * product).sum((1, 2, 3), keepdim=True)
+        for product in (one * two, one * one, two * two)
     )
     return (both / (first * second).sqrt().clamp_min(1e-6)).clamp(0, 1)

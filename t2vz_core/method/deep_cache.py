@@ -64,7 +64,9 @@ def deep_layers(networks: Sequence[nn.Module], every: int, start: int) -> Iterat
         start: the step at which the frames begin.
     """
     state = Deep(every, start)
-    patches = [patch for network in networks for patch in _patches(network, state)] if every > 1 else []
+    patches = (
+        [patch for network in networks for patch in _patches(network, state)] if every > 1 else []
+    )
     before = [module.__dict__.get("forward") for module, _ in patches]
     try:
         for module, forward in patches:
@@ -105,7 +107,9 @@ def _asleep(module: nn.Module, state: Deep, instead: Callable[[Tensor], Any]) ->
 
 def _remembering(module: nn.Module, state: Deep) -> Callable[..., Tensor]:
     forward = module.forward
-    return lambda *args, **more: state.remembered() if state.is_asleep else state.remember(forward(*args, **more))
+    return lambda *args, **more: (
+        state.remembered() if state.is_asleep else state.remember(forward(*args, **more))
+    )
 
 
 def _outputs(block: Any) -> int:

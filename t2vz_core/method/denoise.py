@@ -77,7 +77,9 @@ class Denoiser:
             self._tick(1)
         return path
 
-    def frames(self, places: list[Place], x: Tensor, start: int, anchor: Path, *, is_further: bool = False) -> Tensor:
+    def frames(
+        self, places: list[Place], x: Tensor, start: int, anchor: Path, *, is_further: bool = False
+    ) -> Tensor:
         """The frames' way down from level `start` to x_0 (f, c, h, w).
 
         Args:
@@ -99,7 +101,10 @@ class Denoiser:
                 path[i + 1] = x
             self._tick(len(places))
         if batch.sight.keeps:
-            self._further = [*self._further[-1:], Further(places[0], batch, path, batch.sight.keeps)]
+            self._further = [
+                *self._further[-1:],
+                Further(places[0], batch, path, batch.sight.keeps),
+            ]
         return x
 
     def show(self, here: Place, x: Tensor) -> None:
@@ -112,7 +117,12 @@ class Denoiser:
 
     def shrink(self) -> bool:
         """Keeps the anchors' tokens of one step only from now on; False where that is so already."""
-        return any([memory.shrink() for memory in (self._attention.memory, *(one.memory for one in self._further))])
+        return any(
+            [
+                memory.shrink()
+                for memory in (self._attention.memory, *(one.memory for one in self._further))
+            ]
+        )
 
     @property
     def _carries(self) -> bool:
@@ -135,10 +145,15 @@ class Denoiser:
             sight.weights = (self._spec.coherence.anchor_weight * near).to(self.device)
         return sight
 
-    def _smooth(self, places: list[Place], x: Tensor, x0: Tensor, i: int, anchor: Path, shows: Tensor) -> Tensor:
+    def _smooth(
+        self, places: list[Place], x: Tensor, x0: Tensor, i: int, anchor: Path, shows: Tensor
+    ) -> Tensor:
         """The latents x at level i with their background drawn towards the anchor, its picture and its noise."""
         h, w = x.shape[2:]
-        where = [background(self._source, self._surface(here, h, w), anchor.batch.frames[0]) for here in places]
+        where = [
+            background(self._source, self._surface(here, h, w), anchor.batch.frames[0])
+            for here in places
+        ]
         alpha_bar = float(self._descent.alpha_bar[i])
         noise = (anchor.x[i] - alpha_bar**0.5 * anchor.x[-1]) / max(1 - alpha_bar, 1e-6) ** 0.5
         moved = torch.cat([warp(self._spec, here, noise) for here in places])
@@ -149,7 +164,11 @@ class Denoiser:
         """Where the surfaces lay, pixel by pixel, whose they are, and where their light may have changed."""
         pixels = self._surface(here, self._spec.shot.height_px, self._spec.shot.width_px)
         is_scene = self._has_scene_shapes or self._spec.motion.mode == "map"
-        known = [name for name in ("ids", "disturbed") if is_scene and getattr(here.frame.passes, name) is not None]
+        known = [
+            name
+            for name in ("ids", "disturbed")
+            if is_scene and getattr(here.frame.passes, name) is not None
+        ]
         return replace(pixels, **{name: self._source.read(here.frame, name) for name in known})
 
     def _surface(self, here: Place, h: int, w: int) -> Place:
@@ -171,7 +190,9 @@ class Denoiser:
 
     def _x0(self, batch: Batch, x: Tensor, i: int, role: str) -> Tensor:
         """x̂_0 (f, c, h, w) of the latents x at level i."""
-        weights = group_weights(self._spec.sampling, i, len(self._descent), self._networks.is_instruct)
+        weights = group_weights(
+            self._spec.sampling, i, len(self._descent), self._networks.is_instruct
+        )
         groups = tuple(weights)
         self._attention.turn(i, role, batch.sight)
         self._deep.turn(batch.deep, groups, i)
@@ -180,9 +201,13 @@ class Denoiser:
         z = self._to_network(x).repeat(len(groups), 1, 1, 1)  # -> (groups·f, c, h, w)
         more = self._residuals(batch, z, time, i, groups)
         if batch.source is not None:
-            z = torch.cat([z, torch.cat([batch.source * (group != NOTHING) for group in groups])], 1)
+            z = torch.cat(
+                [z, torch.cat([batch.source * (group != NOTHING) for group in groups])], 1
+            )
         output = self._networks.unet(z, time, **text, **more, return_dict=False)[0].float()
-        guided = sum(weights[group] * part for group, part in zip(groups, output.chunk(len(groups))))
+        guided = sum(
+            weights[group] * part for group, part in zip(groups, output.chunk(len(groups)))
+        )
         if not torch.isfinite(guided).all():
             raise Fault(
                 f"The networks lost themselves at step {i + 1} (not a number) while making frame "
@@ -190,11 +215,15 @@ class Denoiser:
             )
         return self._descent.x0(x, guided, i)
 
-    def _residuals(self, batch: Batch, z: Tensor, time: Tensor, i: int, groups: tuple[str, ...]) -> dict[str, Any]:
+    def _residuals(
+        self, batch: Batch, z: Tensor, time: Tensor, i: int, groups: tuple[str, ...]
+    ) -> dict[str, Any]:
         """What the ControlNets add to the UNet at this step."""
         down: list[Tensor] = []
         middle: Any = 0.0
-        for control, network, picture in zip(self._spec.controls, self._networks.controlnets, batch.controls):
+        for control, network, picture in zip(
+            self._spec.controls, self._networks.controlnets, batch.controls
+        ):
             if not is_active(control, i, len(self._descent)):
                 continue
             led = tuple(group for group in groups if group == PROMPT or not control.is_guess)
@@ -207,10 +236,17 @@ class Denoiser:
                 **self._prompts.condition(led, batch.frames),
                 return_dict=False,
             )
-            one, mid = [among_groups(part, led, groups) for part in one], among_groups(mid, led, groups)
+            one, mid = (
+                [among_groups(part, led, groups) for part in one],
+                among_groups(mid, led, groups),
+            )
             down = [a + b for a, b in zip(down, one)] if down else one
             middle = middle + mid
-        return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle} if down else {}
+        return (
+            {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+            if down
+            else {}
+        )
 
     def _batch(self, frames: list[Frame]) -> Batch:
         pictures = [conditions(self._spec, self._source, frame) for frame in frames]
@@ -226,7 +262,9 @@ class Denoiser:
         if not self._descent.needs_noise:
             return None
         seed, shape = self._spec.sampling.seed, tuple(x.shape[1:])
-        return torch.stack([keyed_noise(seed, frame.number, shape, f"step {i}") for frame in batch.frames]).to(x)
+        return torch.stack(
+            [keyed_noise(seed, frame.number, shape, f"step {i}") for frame in batch.frames]
+        ).to(x)
 
     def _to_network(self, x: Tensor) -> Tensor:
         return x.to(self._networks.device, self._networks.dtype)

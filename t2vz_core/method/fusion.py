@@ -101,8 +101,13 @@ def carried(networks: Any, gallery: Gallery, pixels: Sequence[Place]) -> Carried
     pictures, known = zip(*(carry([(one.picture, to) for one, to in links]) for links in seen))
     lost = torch.stack([carry_lost([(one.lost, to) for one, to in links]) for links in seen])
     encoded = networks.encode(np.stack(pictures)).float()
-    steady = [one if here.disturbed is None else one & (here.disturbed == 0) for one, here in zip(known, pixels)]
-    return Carried(encoded + lost.to(encoded), _cells(known).to(encoded), _cells(steady).to(encoded))
+    steady = [
+        one if here.disturbed is None else one & (here.disturbed == 0)
+        for one, here in zip(known, pixels)
+    ]
+    return Carried(
+        encoded + lost.to(encoded), _cells(known).to(encoded), _cells(steady).to(encoded)
+    )
 
 
 def is_fused(step: int, steps: int, part: float) -> bool:
@@ -128,7 +133,10 @@ def carry(shown: Iterable[tuple[Array, Link]]) -> tuple[Array, Array]:
     picture, known = warp(first, to.map, cv2.INTER_CUBIC), to.visible
     for other, to in others:
         new = to.visible & ~known
-        picture, known = np.where(new[..., None], warp(other, to.map, cv2.INTER_CUBIC), picture), known | new
+        picture, known = (
+            np.where(new[..., None], warp(other, to.map, cv2.INTER_CUBIC), picture),
+            known | new,
+        )
     rows = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
     filled = _filled(rows, torch.from_numpy(known)[None, None].float())[0]
     return filled.permute(1, 2, 0).round().to(torch.uint8).numpy(), known

@@ -34,7 +34,12 @@ from .solvers import Descent
 
 @torch.inference_mode()
 def generate(
-    spec: JobSpec, source: Source, networks: Networks, numbers: Sequence[int], watch: Any, chunk: int = 0
+    spec: JobSpec,
+    source: Source,
+    networks: Networks,
+    numbers: Sequence[int],
+    watch: Any,
+    chunk: int = 0,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Makes the frames `numbers` of a job, each as soon as it is done.
 
@@ -63,7 +68,9 @@ def generate(
         ):
             denoiser = Denoiser(spec, source, networks, descent, attention, deep, tally.steps)
             cells = spec.shot.height_px // 8 * spec.shot.width_px // 8
-            room = Room(networks.device, chunk, cells, watch.note, _reliefs(networks, denoiser, attention))
+            room = Room(
+                networks.device, chunk, cells, watch.note, _reliefs(networks, denoiser, attention)
+            )
             for frames, x_0 in _latents(spec, source, scene, descent, levels, denoiser, room):
                 for frame, x in zip(frames, x_0):
                     yield frame.number, room.attempt(partial(_picture, networks, x))
@@ -90,7 +97,11 @@ def _latents(
         return place(spec, source, frame, scene.since[frame.number], h, w)
 
     # The anchor: pure noise, x^1 ~ N(0, I), all the way down, seeing only itself.
-    x1 = room.measured(partial(denoiser.anchor, scene.anchor, noise(scene.anchor), T if scene.frames else len(descent)))
+    x1 = room.measured(
+        partial(
+            denoiser.anchor, scene.anchor, noise(scene.anchor), T if scene.frames else len(descent)
+        )
+    )
     if scene.anchor.number in scene.wanted:
         yield [scene.anchor], x1.x[-1]
 
@@ -99,18 +110,26 @@ def _latents(
             x = x1.x[T]  # every frame from the anchor's noise, as the paper does with ControlNet
         else:
             # Motion dynamics, 3.3.1: the anchor's latent at T′ moves, then DDPM forward up to T.
-            x = descent.up(warp(spec, here, x1.x[T_]), T_, T, noise(here.frame), spec.motion.is_faithful)
+            x = descent.up(
+                warp(spec, here, x1.x[T_]), T_, T, noise(here.frame), spec.motion.is_faithful
+            )
         if not spec.coherence.smoothing:
             return x
         # Background smoothing, 3.3.3. Both terms are nearly noise; what they share of it is √A.
-        shared = (descent.alpha_bar[T] / descent.alpha_bar[T_]).sqrt() if spec.coherence.keeps_variance else None
+        shared = (
+            (descent.alpha_bar[T] / descent.alpha_bar[T_]).sqrt()
+            if spec.coherence.keeps_variance
+            else None
+        )
         where = background(source, here, scene.anchor).to(x)
         return smooth(x, warp(spec, here, x1.x[T]), where, spec.coherence.smoothing, shared)
 
     def x_0(frames: list[Frame], *, is_further: bool = False) -> Tensor:
         places = [at(frame) for frame in frames]
         # Cross-frame attention, 3.3.2, all the way down from T.
-        return denoiser.frames(places, torch.cat([x_T(here) for here in places]), T, x1, is_further=is_further)
+        return denoiser.frames(
+            places, torch.cat([x_T(here) for here in places]), T, x1, is_further=is_further
+        )
 
     denoiser.show(at(scene.anchor), x1.x[-1])
     for span in scene.spans:
@@ -143,7 +162,9 @@ def _picture(networks: Networks, x: Tensor) -> np.ndarray:
     return next(networks.decode(x[None]))
 
 
-def _reliefs(networks: Networks, denoiser: Denoiser, attention: CrossFrame) -> list[tuple[str, Callable[[], Any]]]:
+def _reliefs(
+    networks: Networks, denoiser: Denoiser, attention: CrossFrame
+) -> list[tuple[str, Callable[[], Any]]]:
     """What can be given up for memory, the cheapest first."""
     return [
         ("the anchor is denoised again beside the other frames", denoiser.shrink),

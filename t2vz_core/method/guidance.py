@@ -33,7 +33,11 @@ def group_weights(sampling: Sampling, step: int, steps: int, is_instruct: bool) 
 
 def of_groups(batch: Tensor, groups: tuple[str, ...], some: tuple[str, ...]) -> Tensor:
     """The rows of some of the groups of a batch (groups·f, …)."""
-    return batch if some == groups else torch.cat([batch.chunk(len(groups))[groups.index(group)] for group in some])
+    return (
+        batch
+        if some == groups
+        else torch.cat([batch.chunk(len(groups))[groups.index(group)] for group in some])
+    )
 
 
 def among_groups(batch: Tensor, some: tuple[str, ...], groups: tuple[str, ...]) -> Tensor:

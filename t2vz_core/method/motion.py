@@ -42,7 +42,9 @@ class Place:
 def place(spec: JobSpec, source: Source, frame: Frame, since: int, h: int, w: int) -> Place:
     """T_k and V_k of a frame, from its map, its shift or the strength."""
     if spec.motion.mode == "map":
-        map_px, visible = (torch.from_numpy(source.read(frame, name)) for name in ("map", "visible"))
+        map_px, visible = (
+            torch.from_numpy(source.read(frame, name)) for name in ("map", "visible")
+        )
         return Place(frame, since, *map_to_cells(map_px, visible, spec.shot.height_px // h))
     cells = identity_map(h, w) + torch.tensor(displacement(spec, frame, since, h))
     is_inside = ((cells > 0) & (cells < torch.tensor([w, h]))).all(-1)
@@ -57,7 +59,9 @@ def displacement(spec: JobSpec, frame: Frame, since: int, h: int) -> tuple[float
         cells_each = since * min(shot.width_px, shot.height_px) / GRID / cell_px
         return motion.strength[0] * cells_each, motion.strength[1] * cells_each
     if motion.mode == "translation":
-        return -frame.shift_px[0] / cell_px, -frame.shift_px[1] / cell_px  # content went right: look further left
+        return -frame.shift_px[0] / cell_px, -frame.shift_px[
+            1
+        ] / cell_px  # content went right: look further left
     return 0.0, 0.0
 
 
@@ -74,7 +78,9 @@ def warp(spec: JobSpec, here: Place, latent: Tensor) -> Tensor:
     behind = keyed_noise(seed, 0, shape, "behind").to(latent)
     cells, was_seen = here.cells.to(latent), (here.visible > 0.5).to(latent.device)
     seen = warp_noise(latent[0], cells, draws, was_seen)
-    return torch.where(was_seen, seen, warp_noise(behind, cells, draws, ~was_seen, wraps=True))[None]
+    return torch.where(was_seen, seen, warp_noise(behind, cells, draws, ~was_seen, wraps=True))[
+        None
+    ]
 
 
 def published_warp(latent: Tensor, x: float, y: float) -> Tensor:
@@ -83,10 +89,14 @@ def published_warp(latent: Tensor, x: float, y: float) -> Tensor:
     It builds its grid from corners where grid_sample means centres, which biases every place by half a pixel of
     the 512 grid, −1/16 cell at 64 × 64: hence the uneven steps. Kept to reproduce published results.
     """
-    field = identity_map(GRID, GRID, latent.device) - 0.5 + torch.tensor([x, y], device=latent.device)
+    field = (
+        identity_map(GRID, GRID, latent.device) - 0.5 + torch.tensor([x, y], device=latent.device)
+    )
     grid = (field / GRID * 2 - 1).permute(2, 0, 1)[None]  # -> (1, 2, 512, 512)
     grid = F.interpolate(grid, size=latent.shape[-2:], mode="bilinear").permute(0, 2, 3, 1)
-    return F.grid_sample(latent, grid.to(latent), "nearest", padding_mode="reflection", align_corners=False)
+    return F.grid_sample(
+        latent, grid.to(latent), "nearest", padding_mode="reflection", align_corners=False
+    )
 
 
 def _published_displacement(spec: JobSpec, here: Place) -> tuple[float, float]:
@@ -96,4 +106,6 @@ def _published_displacement(spec: JobSpec, here: Place) -> tuple[float, float]:
     if spec.motion.mode == "translation":
         x, y = here.frame.shift_px
         return -x * GRID / spec.shot.width_px, -y * GRID / spec.shot.height_px
-    raise Fault("The published code knows no maps: choose the motion strength or translation, or leave its mode off.")
+    raise Fault(
+        "The published code knows no maps: choose the motion strength or translation, or leave its mode off."
+    )

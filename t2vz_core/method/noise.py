@@ -32,7 +32,12 @@ def keyed_noise(seed: int, number: int, shape: tuple[int, ...], purpose: str = "
 
 
 def warp_noise(
-    noise: Tensor, cells: Tensor, draws: Tensor, visible: Tensor | None = None, *, wraps: bool = False
+    noise: Tensor,
+    cells: Tensor,
+    draws: Tensor,
+    visible: Tensor | None = None,
+    *,
+    wraps: bool = False,
 ) -> Tensor:
     """The white unit-variance field `noise` moved along `cells`; white and of unit variance for any map.
 
@@ -50,15 +55,21 @@ def warp_noise(
         (channels, h', w'); exactly `noise` where the map is the identity.
     """
     channels, size = noise.shape[0], noise.shape[1] * noise.shape[2]
-    source, weight = neighbours(cells, noise.shape[1], noise.shape[2], wraps=wraps)  # 2 × (4, h', w')
+    source, weight = neighbours(
+        cells, noise.shape[1], noise.shape[2], wraps=wraps
+    )  # 2 × (4, h', w')
     if visible is not None:
         weight = weight * visible
     asked = _sum_by_source(weight[None], source, size)[0]  # -> (h·w,)
     share = weight / asked[source].clamp_min(1 / _UNIT)
     parts = _to_units(share.sqrt() * draws[:4].transpose(0, 1))  # -> (channels, 4, h', w')
-    surplus = _sum_by_source(_from_units(parts), source, size)[:, source]  # -> (channels, 4, h', w')
+    surplus = _sum_by_source(_from_units(parts), source, size)[
+        :, source
+    ]  # -> (channels, 4, h', w')
     # share·n + (part − share·S): the bracket is exactly 0 for a neighbour that only one target asks.
-    moved = share * noise.reshape(channels, size)[:, source] + (_from_units(parts) - share * surplus)
+    moved = share * noise.reshape(channels, size)[:, source] + (
+        _from_units(parts) - share * surplus
+    )
     variance = share.sum(0)
     return torch.where(variance > 1e-6, moved.sum(1) / variance.clamp_min(1e-6).sqrt(), draws[4])
 

@@ -25,7 +25,9 @@ class Tally:
         Raises:
             Cancelled: the job must stop here.
         """
-        self._done = min(self._done + frames, self._total)  # steps made again for want of memory would exceed it
+        self._done = min(
+            self._done + frames, self._total
+        )  # steps made again for want of memory would exceed it
         self._watch.progress("painting frames", self._done, self._total)
 
     def decoded(self) -> None:

@@ -21,7 +21,9 @@ class Prompts:
             keys.insert(0, (first, spec.prompt.text))
         self._numbers = [number for number, _ in keys]
         self._negative = len(keys)
-        embedded = networks.embed([*(text for _, text in keys), spec.prompt.negative], spec.prompt.clip_skip)
+        embedded = networks.embed(
+            [*(text for _, text in keys), spec.prompt.negative], spec.prompt.clip_skip
+        )
         self._tokens, self._pooled = embedded.tokens, embedded.pooled
         self._size_ids = networks.size_ids(spec.shot.height_px, spec.shot.width_px)
         self._kept: dict[tuple[str, ...], Tensor] = {}
@@ -47,7 +49,9 @@ class Prompts:
 
     def _shared(self, groups: tuple[str, ...], any_frame: list[Frame]) -> Tensor:
         if groups not in self._kept:
-            self._kept[groups] = torch.cat([self._mixed(self._tokens, group, any_frame) for group in groups])
+            self._kept[groups] = torch.cat(
+                [self._mixed(self._tokens, group, any_frame) for group in groups]
+            )
         return self._kept[groups]
 
     def _mixed(self, values: Tensor, group: str, frames: list[Frame]) -> Tensor:
@@ -55,7 +59,9 @@ class Prompts:
         if group != PROMPT:
             return values[[self._negative] * len(frames)]
         before, after, part = zip(*(self._between(frame.number) for frame in frames))
-        weight = torch.tensor(part, device=values.device, dtype=values.dtype).view(-1, *[1] * (values.ndim - 1))
+        weight = torch.tensor(part, device=values.device, dtype=values.dtype).view(
+            -1, *[1] * (values.ndim - 1)
+        )
         return torch.lerp(values[list(before)], values[list(after)], weight)
 
     def _between(self, number: int) -> tuple[int, int, float]:

@@ -50,5 +50,7 @@ def _spans(scene: Sequence[Frame], wanted: frozenset[int], every: int) -> Iterat
     last = max(i for i, frame in enumerate(scene) if frame.number in wanted)
     step = every or len(scene)
     for start in range(0, last, step):
-        between = tuple(frame for frame in scene[start + 1 : start + step] if frame.number in wanted)
+        between = tuple(
+            frame for frame in scene[start + 1 : start + step] if frame.number in wanted
+        )
         yield Span(scene[start + step] if start + step < len(scene) else None, between)

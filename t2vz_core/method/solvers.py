@@ -25,7 +25,10 @@ Step = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
 
 _LIBRARY: dict[str, tuple[type, dict[str, Any]]] = {
     "ddim": (diffusers.DDIMScheduler, {}),
-    "dpm++2m": (diffusers.DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+    "dpm++2m": (
+        diffusers.DPMSolverMultistepScheduler,
+        {"algorithm_type": "dpmsolver++", "solver_order": 2},
+    ),
     "unipc": (diffusers.UniPCMultistepScheduler, {"solver_order": 2}),
     "euler": (diffusers.EulerDiscreteScheduler, {}),
     "lcm": (diffusers.LCMScheduler, {}),
@@ -46,7 +49,9 @@ class Descent:
         kind, extra = _LIBRARY[sampling.scheduler]
         self._kind = sampling.scheduler
         self._predicts = scheduler_config.get("prediction_type", "epsilon")
-        self._library = kind.from_config(dict(scheduler_config), **{**extra, "prediction_type": "sample"})
+        self._library = kind.from_config(
+            dict(scheduler_config), **{**extra, "prediction_type": "sample"}
+        )
         self._library.set_timesteps(sampling.steps)
         self.times: list[float] = self._library.timesteps.tolist()
         self.alpha_bar = self._alpha_bars()
@@ -79,10 +84,14 @@ class Descent:
             return self._lcm
         solver = copy.deepcopy(self._library)
         solver.set_begin_index(i)
-        solver.is_scale_input_called = True  # the latents outside are scaled as the networks take them
+        solver.is_scale_input_called = (
+            True  # the latents outside are scaled as the networks take them
+        )
         return lambda x, x0, j, noise: self._step_of(solver, x, x0, j)
 
-    def up(self, x: Tensor, low: int, high: int, noise: Tensor, is_faithful: bool = False) -> Tensor:
+    def up(
+        self, x: Tensor, low: int, high: int, noise: Tensor, is_faithful: bool = False
+    ) -> Tensor:
         """DDPM forward from level `low` (less noise) to `high`: x_T = √A·x_T′ + √(1−A)·ε, A = ᾱ_T/ᾱ_T′.
 
         Faithful: the published code's product of α runs over T′..T−1 instead of T′+1..T.

@@ -26,7 +26,9 @@ CLASSES = {
     "text_encoder_2": ("transformers.models.clip.modeling_clip", "CLIPTextModelWithProjection"),
 }
 KNOWN = "Stable Diffusion 1.x, 2.x and SDXL"
-_KNOWN_VALUES: dict[tuple[str, str], tuple[Any, ...]] = {  # by part and key; other values mean another method
+_KNOWN_VALUES: dict[
+    tuple[str, str], tuple[Any, ...]
+] = {  # by part and key; other values mean another method
     ("model_index", "requires_aesthetics_score"): (False,),
     ("unet", "_class_name"): ("UNet2DConditionModel",),
     ("unet", "in_channels"): (4, 8),
@@ -78,8 +80,12 @@ class Checkpoint:
             network = empty_network(part, self.configs[part])
         except Exception as error:  # what a network's class makes of a strange value is up to it
             said = str(error).partition("\n")[0]
-            raise ModelError(f"{what} has a broken configuration ({said}); copy or download it again.") from error
-        weights = _fitting(network, self.weights(part, network.state_dict()), what, part in ("unet", "controlnet"))
+            raise ModelError(
+                f"{what} has a broken configuration ({said}); copy or download it again."
+            ) from error
+        weights = _fitting(
+            network, self.weights(part, network.state_dict()), what, part in ("unet", "controlnet")
+        )
         for key in weights:  # one by one, so that the file's copy of each can go
             weights[key] = weights[key].to(device, dtype)
         return _filled(network, weights, what)
@@ -92,14 +98,21 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
         ModelError: a part is missing or of a kind this engine does not know.
     """
     if not (folder / "model_index.json").is_file():
-        raise ModelError(f"{folder}: has no model_index.json; choose a folder that has one, or a .safetensors file.")
+        raise ModelError(
+            f"{folder}: has no model_index.json; choose a folder that has one, or a .safetensors file."
+        )
     configs = {"model_index": read_config(folder / "model_index.json")}
     if not (folder / "unet").is_dir():
         name = configs["model_index"].get("_class_name", "model")
         raise ModelError(f"{folder}: is a {name}, which has no UNet; this engine reads {KNOWN}.")
     configs["unet"] = read_config(folder / "unet/config.json")
     check(configs, folder)
-    parts = ["unet", "vae", "text_encoder", *(["text_encoder_2"] if (folder / "text_encoder_2").is_dir() else [])]
+    parts = [
+        "unet",
+        "vae",
+        "text_encoder",
+        *(["text_encoder_2"] if (folder / "text_encoder_2").is_dir() else []),
+    ]
     configs |= {part: read_config(folder / part / "config.json") for part in parts}
     configs["scheduler"] = read_config(folder / "scheduler/scheduler_config.json")
     check(configs, folder)
@@ -108,23 +121,35 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
         folder,
         configs,
         lambda part, _: _read_all(files[part], allow_pickle),
-        lambda: [_tokenizer(folder / part.replace("text_encoder", "tokenizer")) for part in parts if "text" in part],
+        lambda: [
+            _tokenizer(folder / part.replace("text_encoder", "tokenizer"))
+            for part in parts
+            if "text" in part
+        ],
     )
 
 
-def open_controlnet_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = False) -> Checkpoint:
+def open_controlnet_folder(
+    folder: Path, prefers_half: bool = False, allow_pickle: bool = False
+) -> Checkpoint:
     """The ControlNet of a diffusers folder.
 
     Raises:
         ModelError: the folder holds none.
     """
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder}: has no config.json; choose a ControlNet's folder, or its .safetensors file.")
+        raise ModelError(
+            f"{folder}: has no config.json; choose a ControlNet's folder, or its .safetensors file."
+        )
     config = read_config(folder / "config.json")
     if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
-        raise ModelError(f"{folder}: is a {config['_class_name']}, not a ControlNet; choose a ControlNet's folder.")
+        raise ModelError(
+            f"{folder}: is a {config['_class_name']}, not a ControlNet; choose a ControlNet's folder."
+        )
     files = weight_files(folder, prefers_half, allow_pickle)
-    return Checkpoint(folder, {"controlnet": config}, lambda *_: _read_all(files, allow_pickle), list)
+    return Checkpoint(
+        folder, {"controlnet": config}, lambda *_: _read_all(files, allow_pickle), list
+    )
 
 
 def family(config: Config) -> str:
@@ -144,7 +169,9 @@ def check(configs: dict[str, Config], path: Path) -> None:
         value = configs.get(part, {}).get(key)
         if value is not None and value not in known:
             pipeline = configs["model_index"].get("_class_name", "model")
-            what = _NICKNAMES.get(f"{key} {value}", f"a {pipeline} ({part}: {key.strip('_')} {value})")
+            what = _NICKNAMES.get(
+                f"{key} {value}", f"a {pipeline} ({part}: {key.strip('_')} {value})"
+            )
             raise ModelError(f"{path}: is {what}; this engine reads {KNOWN} and InstructPix2Pix.")
 
 
@@ -163,7 +190,9 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
     try:
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exception on a broken file
-        raise ModelError(f"{folder}: its tokenizer is broken ({error}); copy or download the model again.") from error
+        raise ModelError(
+            f"{folder}: its tokenizer is broken ({error}); copy or download the model again."
+        ) from error
 
 
 def empty_network(part: str, config: Config) -> Module:
@@ -180,15 +209,21 @@ def empty_network(part: str, config: Config) -> Module:
         return kind.from_config(config)
 
 
-def _fitting(network: Module, weights: dict[str, Tensor], what: str, is_strict: bool) -> dict[str, Tensor]:
+def _fitting(
+    network: Module, weights: dict[str, Tensor], what: str, is_strict: bool
+) -> dict[str, Tensor]:
     """The weights of this network under its own names; where strict, none may be left over."""
     wanted = network.state_dict().keys()
     weights = _named_as(wanted, weights)
     if missing := sorted(wanted - weights.keys()):
-        raise ModelError(f"{what} lacks weights ({missing[0]}, …): it is damaged or of another kind; choose another.")
+        raise ModelError(
+            f"{what} lacks weights ({missing[0]}, …): it is damaged or of another kind; choose another."
+        )
     if is_strict and (more := sorted(weights.keys() - wanted)):
         other = kind(more) or "of another kind"
-        raise ModelError(f"{what} has strange weights ({more[0]}, …): it is {other}; choose another.")
+        raise ModelError(
+            f"{what} has strange weights ({more[0]}, …): it is {other}; choose another."
+        )
     return {key: weights[key] for key in wanted}
 
 
@@ -198,7 +233,9 @@ def _filled(network: Module, weights: dict[str, Tensor], what: str) -> Module:
     try:
         network.load_state_dict(weights, assign=True)
     except RuntimeError as error:
-        raise ModelError(f"{what} does not fit its configuration ({str(error).splitlines()[-1].strip()}).") from error
+        raise ModelError(
+            f"{what} does not fit its configuration ({str(error).splitlines()[-1].strip()})."
+        ) from error
     for module in network.modules():
         if getattr(module, "position_ids", None) is not None:  # a buffer that files no longer carry
             device = next(iter(weights.values())).device

@@ -14,9 +14,15 @@ _KINDS = (  # the first whose pattern is found in a name
     (r"^edm_(mean|std)$", "Playground 2.5"),
     (r"^edm_vpred\.", "a CosXL model"),
     (r"time_embed(ding)?\.cond_proj\.", "a latent consistency model with its guidance built in"),
-    (r"^(cc_projection|embedder\.model\.visual|noise_augmentor)\.", "a model that is told pictures, not words"),
+    (
+        r"^(cc_projection|embedder\.model\.visual|noise_augmentor)\.",
+        "a model that is told pictures, not words",
+    ),
     (r"^scaled_fp8$|\.(scale_weight|comfy_quant)$|\.quant_state\.", "a quantized model"),
-    (r"^conditioner\.embedders\.0\.model\.(?s:.*)^model\.diffusion_model\.label_emb\.", "the SDXL refiner"),
+    (
+        r"^conditioner\.embedders\.0\.model\.(?s:.*)^model\.diffusion_model\.label_emb\.",
+        "the SDXL refiner",
+    ),
     (r"^lora_controlnet$", "a Control-LoRA"),
     (r"^lllite_", "a ControlNet-LLLite"),
     (r"^(ip_adapter|image_proj)\.", "an IP-Adapter"),
@@ -35,7 +41,10 @@ _KINDS = (  # the first whose pattern is found in a name
     (r"^(input_blocks|time_embedding)\.", _UNET),
     (r"^(encoder|decoder)\.(down|up|mid|conv_in)", "a VAE"),
     (r"^vision_model\.", "an image encoder"),
-    (r"^(text_model|transformer\.resblocks)\.|\btoken_embedding\.|\.SelfAttention\.", "a text encoder"),
+    (
+        r"^(text_model|transformer\.resblocks)\.|\btoken_embedding\.|\.SelfAttention\.",
+        "a text encoder",
+    ),
     (r"^(emb_params|clip_[gl]|<.+>)$|^string_to_param", "a textual inversion"),
     (r"rdb\d|RDB\d|^conv_first\.", "an upscaler"),
 )
@@ -57,5 +66,7 @@ def mistaken(path: Path, names: Iterable[str], wanted: str) -> ModelError:
     """Why a file is not what it was chosen as, with what it is and where it belongs."""
     found = kind(names)
     if found and not wanted.startswith(found):
-        return ModelError(f"{path}: is {found}, not {wanted}; {_ADVICE.get(found, 'choose another')}.")
+        return ModelError(
+            f"{path}: is {found}, not {wanted}; {_ADVICE.get(found, 'choose another')}."
+        )
     return ModelError(f"{path}: is not {wanted} that this engine reads; choose another.")

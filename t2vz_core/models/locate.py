@@ -30,14 +30,20 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
         path = WEIGHTS / (rest or demo)
         if path.exists():
             return path
-        raise ModelError(f"{name}: the demo model has no {rest or demo}; choose a model of your own.")
+        raise ModelError(
+            f"{name}: the demo model has no {rest or demo}; choose a model of your own."
+        )
     name = name.strip().strip('"')  # a path copied in Windows' Explorer comes in quotes
     for path in (Path(name).expanduser(), models_folder() / name):
         if name and os.path.exists(path):
             return _snapshot(path)
     if not HUB_NAME.fullmatch(name):
-        raise ModelError(f"{name!r}: is no file or folder, here or in {models_folder()}; choose a model again.")
-    return _fetched(name, prefers_half, model.allow_pickle) if model.allow_network else _cached(name)
+        raise ModelError(
+            f"{name!r}: is no file or folder, here or in {models_folder()}; choose a model again."
+        )
+    return (
+        _fetched(name, prefers_half, model.allow_pickle) if model.allow_network else _cached(name)
+    )
 
 
 def _cached(name: str) -> Path:
@@ -58,8 +64,12 @@ def _fetched(name: str, prefers_half: bool, allow_pickle: bool) -> Path:
     try:
         files = hub_files(list_repo_files(name), prefers_half, allow_pickle)
         return Path(snapshot_download(name, allow_patterns=files))
-    except Exception as error:  # no such model, no network, a full disk: the hub's client has no common exception
-        raise ModelError(f"{name}: could not be fetched from the model hub ({_first_line(error)}).") from error
+    except (
+        Exception
+    ) as error:  # no such model, no network, a full disk: the hub's client has no common exception
+        raise ModelError(
+            f"{name}: could not be fetched from the model hub ({_first_line(error)})."
+        ) from error
 
 
 def hub_files(files: Iterable[str], prefers_half: bool, allow_pickle: bool) -> list[str]:
@@ -69,10 +79,16 @@ def hub_files(files: Iterable[str], prefers_half: bool, allow_pickle: bool) -> l
     small = [path for path in paths if path.suffix in (".json", ".txt") and len(path.parts) <= 2]
     weights = []
     for folder in HUB_PARTS if is_model else (".",):
-        here = [path for path in paths if path.parent == PurePosixPath(folder) and "non_ema" not in path.name]
+        here = [
+            path
+            for path in paths
+            if path.parent == PurePosixPath(folder) and "non_ema" not in path.name
+        ]
         named = [path for path in here if path.name.startswith(PICKLE_STEMS)]
         found = [path for path in named or here if path.suffix == ".safetensors"]
-        if not named and (is_model or len(found) > 1):  # one file of any name is a LoRA; of several, none is meant
+        if not named and (
+            is_model or len(found) > 1
+        ):  # one file of any name is a LoRA; of several, none is meant
             found = []
         if not found and allow_pickle:
             found = [path for path in named if path.suffix == ".bin"]
@@ -102,7 +118,11 @@ def _inside(folder: Path) -> list[Path]:
 def _line(path: Path) -> str:
     """The path of a model and what it is, or what is wrong with it; "" where there is none."""
     folder = _snapshot(path)
-    indices = [index for name in ("model_index.json", "config.json") if os.path.exists(index := folder / name)]
+    indices = [
+        index
+        for name in ("model_index.json", "config.json")
+        if os.path.exists(index := folder / name)
+    ]
     try:
         if indices:
             return f"{folder}  ({read_config(indices[0]).get('_class_name', 'of no name')})"
@@ -116,4 +136,8 @@ def _line(path: Path) -> str:
 def _snapshot(path: Path) -> Path:
     """A folder of the hub's cache holds the model of a name in a snapshot of its own."""
     ref = path / "refs" / "main"
-    return path / "snapshots" / ref.read_text(encoding="utf-8").strip() if os.path.exists(ref) else path
+    return (
+        path / "snapshots" / ref.read_text(encoding="utf-8").strip()
+        if os.path.exists(ref)
+        else path
+    )

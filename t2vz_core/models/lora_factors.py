@@ -39,7 +39,9 @@ def change(factors: Factors) -> tuple[Tensor, int | None]:
     if any(name.startswith("lokr_") for name in factors):
         first, second = _whole(factors, "lokr_w1"), _whole(factors, "lokr_w2")
         ranks = [len(factors[name]) for name in ("lokr_w2_b", "lokr_w1_b") if name in factors]
-        return torch.kron(first.view(*first.shape, *[1] * (second.ndim - 2)), second), next(iter(ranks), None)
+        return torch.kron(first.view(*first.shape, *[1] * (second.ndim - 2)), second), next(
+            iter(ranks), None
+        )
     down, up = factors["down"].flatten(1), factors["up"].flatten(1)
     if "mid" in factors:
         return _cored(factors["mid"], up.T, down), len(down)
@@ -53,7 +55,9 @@ def remagnified(weight: Tensor, delta: Tensor, factors: Factors) -> Tensor:
         return delta
     is_input = "dora_scale" in factors and len(scale) == 1
     whole = weight + delta
-    norm = torch.linalg.vector_norm(whole, dim=[i for i in range(whole.ndim) if i != is_input], keepdim=True)
+    norm = torch.linalg.vector_norm(
+        whole, dim=[i for i in range(whole.ndim) if i != is_input], keepdim=True
+    )
     return whole * (scale.view_as(norm) / norm) - weight
 
 
@@ -61,10 +65,16 @@ def _whole(factors: Factors, name: str) -> Tensor:
     """A matrix that is kept as it is, or as two of low rank."""
     if name in factors:
         return factors[name]
-    left, right, core = factors[f"{name}_a"], factors[f"{name}_b"], factors.get(name.replace("_w", "_t"))
+    left, right, core = (
+        factors[f"{name}_a"],
+        factors[f"{name}_b"],
+        factors.get(name.replace("_w", "_t")),
+    )
     return left @ right if core is None else _cored(core, left, right)
 
 
 def _cored(core: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Core (r, s, h, w) between left (r, out) and right (s, in) -> (out, in, h, w)."""
-    return torch.einsum("rshw,ro,si->oihw", core, left, right).contiguous()  # as torch.kron needs it
+    return torch.einsum(
+        "rshw,ro,si->oihw", core, left, right
+    ).contiguous()  # as torch.kron needs it

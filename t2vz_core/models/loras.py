@@ -55,20 +55,30 @@ def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: boo
     if not found:
         raise mistaken(path, weights, LORA)
     strange = sorted(found.keys() - layers.keys())
-    asked = {name for name in found if name.startswith("unet/")} or found.keys()  # others share SD 1's text encoder
+    asked = {
+        name for name in found if name.startswith("unet/")
+    } or found.keys()  # others share SD 1's text encoder
     if not asked & layers.keys():
-        raise ModelError(f"{path}: was not made for this model, which has no {strange[0]} and the like.")
+        raise ModelError(
+            f"{path}: was not made for this model, which has no {strange[0]} and the like."
+        )
     for name in sorted(found.keys() & layers.keys()):
         try:
             _add(layers[name], weight, name, found[name], settings)
         except KeyError as error:
-            raise ModelError(f"{path}: lacks {error} of {name}; copy or download it again.") from error
+            raise ModelError(
+                f"{path}: lacks {error} of {name}; copy or download it again."
+            ) from error
         except (RuntimeError, IndexError, TypeError, ValueError, AttributeError) as error:
             if is_out_of_memory(error):
                 raise
             what = "was made for another family of models, or is damaged"
             raise ModelError(f"{path}: {what}; its {name} does not fit.") from error
-    left_out = [f"{len(strange)} of its {len(found)} layers have no place in this model"] if strange else []
+    left_out = (
+        [f"{len(strange)} of its {len(found)} layers have no place in this model"]
+        if strange
+        else []
+    )
     if others:
         left_out.append(f"{len(others)} of its weights are not read ({others[0]}, …)")
     return f"{path.name}: {' and '.join(left_out)}." if left_out else ""
@@ -79,7 +89,9 @@ def _file(path: Path) -> Path:
         return path
     found = sorted(path.glob("*.safetensors"))
     if len(found) != 1:
-        raise ModelError(f"{path}: holds {len(found)} .safetensors files; choose the LoRA's file itself.")
+        raise ModelError(
+            f"{path}: holds {len(found)} .safetensors files; choose the LoRA's file itself."
+        )
     return found[0]
 
 
@@ -92,14 +104,19 @@ def _settings(path: Path) -> dict[str, Any]:
             return {f"unet.{key}": value for key, value in read_config(beside).items()}
         return dict(json.loads(said.get(SETTINGS, "{}")))
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{path}: its scales are broken ({error}); copy or download it again.") from error
+        raise ModelError(
+            f"{path}: its scales are broken ({error}); copy or download it again."
+        ) from error
 
 
 def _scale(name: str, rank: int, settings: dict[str, Any]) -> float:
     """α/r of a layer whose α is not beside its matrices; with rsLoRA α/√r (arXiv 2312.03732)."""
     part, _, layer = name.partition("/")
     own = settings.get(f"{part}.alpha_pattern") or {}
-    ends = ((end.removeprefix("^").removeprefix("text_model.").replace(".", "_"), alpha) for end, alpha in own.items())
+    ends = (
+        (end.removeprefix("^").removeprefix("text_model.").replace(".", "_"), alpha)
+        for end, alpha in own.items()
+    )
     owns = (alpha for end, alpha in ends if f"_{layer}".endswith(f"_{end}"))
     alpha = next(owns, settings.get(f"{part}.lora_alpha", rank))
     return alpha / (math.sqrt(rank) if settings.get(f"{part}.use_rslora") else rank)
@@ -120,16 +137,24 @@ def _factors(weights: dict[str, Tensor]) -> tuple[dict[str, Factors], list[str]]
 
 def _plain(name: str) -> str:
     """A layer's name in any dialect as `part/name_with_underscores`."""
-    start, part = next(((start, part) for start, part in _STARTS if name.startswith(start)), ("", "unet"))
+    start, part = next(
+        ((start, part) for start, part in _STARTS if name.startswith(start)), ("", "unet")
+    )
     name = re.sub(r"\.processor\.(to_\w+)$", r".\1", name.removeprefix(start))
-    name = re.sub(r"\.self_attn\.to_(\w+)$", r".self_attn.\1_proj", name)  # diffusers' first dialect, in CLIP
+    name = re.sub(
+        r"\.self_attn\.to_(\w+)$", r".self_attn.\1_proj", name
+    )  # diffusers' first dialect, in CLIP
     name = re.sub(r"\.to_out$", ".to_out.0", name)  # and it left the 0 out
     return f"{part}/{name.replace('.', '_').removeprefix('text_model_')}"
 
 
 def _layers(parts: dict[str, Module]) -> dict[str, Layer]:
     """Every layer a LoRA may change, under each name the dialects have for it."""
-    return {f"{part}/{name}": layer for part, network in parts.items() for name, layer in _named(part, network)}
+    return {
+        f"{part}/{name}": layer
+        for part, network in parts.items()
+        for name, layer in _named(part, network)
+    }
 
 
 def _named(part: str, network: Module) -> Iterator[tuple[str, Layer]]:
@@ -141,12 +166,16 @@ def _named(part: str, network: Module) -> Iterator[tuple[str, Layer]]:
                 yield old.replace(".", "_"), layer
 
 
-def _add(layer: Layer, strength: float, name: str, factors: Factors, settings: dict[str, Any]) -> None:
+def _add(
+    layer: Layer, strength: float, name: str, factors: Factors, settings: dict[str, Any]
+) -> None:
     weight = layer.weight.float()
     factors = {which: factor.to(weight.device, weight.dtype) for which, factor in factors.items()}
     delta, rank = change(factors)
     if rank is not None:
-        delta = delta * (float(factors["alpha"]) / rank if "alpha" in factors else _scale(name, rank, settings))
+        delta = delta * (
+            float(factors["alpha"]) / rank if "alpha" in factors else _scale(name, rank, settings)
+        )
     if len(delta) != len(weight):  # the same count of numbers may be another layer's
         raise RuntimeError("other sizes")
     delta = remagnified(weight, delta.reshape(weight.shape), factors)

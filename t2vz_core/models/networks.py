@@ -28,7 +28,11 @@ from .weights import ModelError
 __all__ = ["ModelError", "Networks", "load", "models_found"]
 
 INSTRUCT_CHANNELS = 8
-SHARED = ("cross_attention_dim", "block_out_channels", "layers_per_block")  # alike in a ControlNet and its UNet
+SHARED = (
+    "cross_attention_dim",
+    "block_out_channels",
+    "layers_per_block",
+)  # alike in a ControlNet and its UNet
 CPU = torch.device("cpu")
 DISTILLED = re.compile(r"turbo|lightning|hyper-?sd", re.IGNORECASE)  # only their names tell them
 SHARE = 0.5  # of the memory that is free beside the UNet; the rest is for the work
@@ -72,7 +76,9 @@ class Networks:
 
     def size_ids(self, height_px: int, width_px: int) -> Tensor:
         """SDXL's size conditioning (6,): original size, crop at the top-left, target size; each y, x."""
-        return torch.tensor([height_px, width_px, 0, 0, height_px, width_px], dtype=self.dtype, device=self.device)
+        return torch.tensor(
+            [height_px, width_px, 0, 0, height_px, width_px], dtype=self.dtype, device=self.device
+        )
 
     @torch.no_grad()
     def encode(self, images: np.ndarray) -> Tensor:
@@ -103,7 +109,9 @@ class Networks:
         image = self.vae.decode(latent.to(self.vae.dtype) / self.latent_scale).sample[0]
         if not image.isfinite().all():
             if self.vae.dtype == torch.float32 or not latent.isfinite().all():
-                raise ModelError("The picture is not a number: lower the guidance, or choose precision float32.")
+                raise ModelError(
+                    "The picture is not a number: lower the guidance, or choose precision float32."
+                )
             self.vae.float()  # for good: it would overflow again on the next frame
             return self._decoded(latent)
         levels = (image.permute(1, 2, 0).float() / 2 + 0.5).clamp(0, 1) * 255
@@ -166,7 +174,9 @@ def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Net
     return _loaded(model, controls, place, CPU)
 
 
-def _loaded(model: Model, controls: Sequence[Control], place: torch.device, home: torch.device) -> Networks:
+def _loaded(
+    model: Model, controls: Sequence[Control], place: torch.device, home: torch.device
+) -> Networks:
     """The networks that work at `place`; UNet and ControlNets rest at `home` meanwhile."""
     prefers_half = place.type != "cpu"
     path = find(model.base, "stable-diffusion", model, prefers_half)
@@ -176,10 +186,16 @@ def _loaded(model: Model, controls: Sequence[Control], place: torch.device, home
         checkpoint = open_file(path, model.allow_pickle)
     dtype = chosen_dtype(model.precision, place, checkpoint.family)
     unet = checkpoint.build("unet", home, dtype)
-    controls_on_disk = [_controlnet(control, model, checkpoint, prefers_half) for control in controls]
+    controls_on_disk = [
+        _controlnet(control, model, checkpoint, prefers_half) for control in controls
+    ]
     controlnets = [one.build("controlnet", home, dtype) for one in controls_on_disk]
-    vae = checkpoint.build("vae", CPU, vae_dtype(checkpoint.configs["vae"], checkpoint.family, dtype))
-    vae.to(memory_format=torch.channels_last)  # its large pictures are convolved faster, on a CPU by a quarter
+    vae = checkpoint.build(
+        "vae", CPU, vae_dtype(checkpoint.configs["vae"], checkpoint.family, dtype)
+    )
+    vae.to(
+        memory_format=torch.channels_last
+    )  # its large pictures are convolved faster, on a CPU by a quarter
     names = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
     encoders = {part: checkpoint.build(part, CPU, dtype) for part in names}
     bendable = {"unet": unet, **encoders}
@@ -205,7 +221,11 @@ def _loaded(model: Model, controls: Sequence[Control], place: torch.device, home
 
 def _spacing(files: Sequence[Path]) -> dict[str, str]:
     """Models made for a few steps, of which the first is to begin at pure noise, and LoRAs that make them so."""
-    return {"timestep_spacing": "trailing"} if any(DISTILLED.search(file.name) for file in files) else {}
+    return (
+        {"timestep_spacing": "trailing"}
+        if any(DISTILLED.search(file.name) for file in files)
+        else {}
+    )
 
 
 def _move(modules: Sequence[Module], device: torch.device) -> None:
@@ -223,5 +243,7 @@ def _controlnet(control: Control, model: Model, base: Checkpoint, prefers_half: 
         checkpoint = open_controlnet_file(path, unet, model.allow_pickle)
     theirs = checkpoint.configs["controlnet"]
     if any(theirs[key] != unet[key] for key in SHARED if key in theirs and key in unet):
-        raise ModelError(f"{path}: was not made for models like {base.path} ({base.family}); choose one that was.")
+        raise ModelError(
+            f"{path}: was not made for models like {base.path} ({base.family}); choose one that was."
+        )
     return checkpoint

@@ -34,13 +34,18 @@ _PARTS = {  # how its names begin in a whole file
     "text encoder": ("cond_stage_model.", "conditioner."),
 }
 _SPELLINGS = (  # what tools have written, and the name it has in published files
-    (r"^cond_stage_model\.transformer\.(?!text_model)", "cond_stage_model.transformer.text_model."),  # merged SD 1
+    (
+        r"^cond_stage_model\.transformer\.(?!text_model)",
+        "cond_stage_model.transformer.text_model.",
+    ),  # merged SD 1
     (r"^conditioner\.embedders\.0\.model\.", "cond_stage_model.model."),  # SD-Turbo
     (r"(\.mid\.attn_1\.)to_([qkv])\.", r"\1\2."),  # diffusers' own script, for a time
     (r"(\.mid\.attn_1\.)to_out\.0\.", r"\1proj_out."),
 )
 _VELOCITY_MARK = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
-_VELOCITY_SPREAD = 0.09  # of that weight's numbers: SD 2's models for 768 px are above, those for 512 px below
+_VELOCITY_SPREAD = (
+    0.09  # of that weight's numbers: SD 2's models for 768 px are above, those for 512 px below
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,9 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
     names = contents.shapes
     for part, starts in _PARTS.items():
         if not any(name.startswith(starts) for name in names):
-            raise ModelError(f"{path}: holds no {part}; choose a file with UNet, VAE and text encoder in one.")
+            raise ModelError(
+                f"{path}: holds no {part}; choose a file with UNet, VAE and text encoder in one."
+            )
     family = next((family for family, name in _TELLTALES.items() if name in names), None)
     if family is None or len(names.get(UNET_START, ())) != 4:
         raise mistaken(path, names, f"{MODEL} of {KNOWN}")
@@ -79,7 +86,9 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
         path,
         configs,
         lambda part, wanted: _renamed(contents, part, prefixes[part], wanted, configs[part]),
-        lambda: [tokenizer(name == "text_encoder" and family != "sd2") for name in PREFIXES[family]],
+        lambda: [
+            tokenizer(name == "text_encoder" and family != "sd2") for name in PREFIXES[family]
+        ],
     )
 
 
@@ -97,14 +106,22 @@ def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -
     hints = [name_of(f"{_HINT}.{part}.weight") for part in _HINT_PARTS]
     if not all(len(shapes.get(name, ())) == 4 for name in hints):
         raise mistaken(path, shapes, CONTROLNET)
-    config = {key: value for key, value in unet.items() if key not in ("sample_size", "up_block_types", "in_channels")}
+    config = {
+        key: value
+        for key, value in unet.items()
+        if key not in ("sample_size", "up_block_types", "in_channels")
+    }
     config |= _attentions(len(unet["down_block_types"]), lambda name: name_of(name) in shapes)
-    wide = (shape[-1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight") and shape)
+    wide = (
+        shape[-1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight") and shape
+    )
     config["cross_attention_dim"] = next(wide, unet["cross_attention_dim"])
     config["conditioning_embedding_out_channels"] = [shapes[name][0] for name in hints]
 
     def weights(_: str, wanted: Iterable[str]) -> dict[str, Tensor]:
-        everything = shapes if hints[0].startswith(_HINT) else ()  # so that what is too much is seen
+        everything = (
+            shapes if hints[0].startswith(_HINT) else ()
+        )  # so that what is too much is seen
         names = {name: name_of(name) for name in (*wanted, *everything)}
         return {name: contents.read(old) for name, old in names.items() if old in shapes}
 
@@ -115,14 +132,20 @@ def _attentions(blocks: int, has: Callable[[str], bool]) -> Config:
     """Where a ControlNet attends and how deeply; SDXL has small ones, which attend less than their UNet."""
 
     def depth(block: str) -> int:
-        return next(i for i in count() if not has(f"{block}.attentions.0.transformer_blocks.{i}.norm1.weight"))
+        return next(
+            i
+            for i in count()
+            if not has(f"{block}.attentions.0.transformer_blocks.{i}.norm1.weight")
+        )
 
     attends = [has(f"down_blocks.{i}.attentions.0.norm.weight") for i in range(blocks)]
     middle = depth("mid_block")
     return {
         "down_block_types": ["CrossAttnDownBlock2D" if one else "DownBlock2D" for one in attends],
         "mid_block_type": f"UNetMidBlock2D{'CrossAttn' * has('mid_block.attentions.0.norm.weight')}",
-        "transformer_layers_per_block": [depth(f"down_blocks.{i}") if attends[i] else middle for i in range(blocks)],
+        "transformer_layers_per_block": [
+            depth(f"down_blocks.{i}") if attends[i] else middle for i in range(blocks)
+        ],
     }
 
 
@@ -133,7 +156,10 @@ def _controlnet_names(contents: Contents) -> Callable[[str], str] | None:
         lambda name: original("controlnet", name, {}),
         lambda name: SHARED_PREFIXES["controlnet"] + original("controlnet", name, {}),
     ]
-    return next((name_of for name_of in layouts if name_of(f"{_HINT}.conv_in.weight") in contents.shapes), None)
+    return next(
+        (name_of for name_of in layouts if name_of(f"{_HINT}.conv_in.weight") in contents.shapes),
+        None,
+    )
 
 
 def tokenizer(pads_with_end: bool) -> CLIPTokenizer:
@@ -156,7 +182,9 @@ def _merges() -> str:
 def _contents(path: Path, allow_pickle: bool) -> Contents:
     if path.suffix.lower() in PICKLES:
         weights = read_weights(path, allow_pickle)
-        return Contents({name: list(weight.shape) for name, weight in weights.items()}, {}, weights.__getitem__)
+        return Contents(
+            {name: list(weight.shape) for name, weight in weights.items()}, {}, weights.__getitem__
+        )
     table, read = header(path), reader(path)
     metadata = table.pop("__metadata__", None) or {}
     return Contents({name: entry["shape"] for name, entry in table.items()}, metadata, read)
@@ -177,25 +205,41 @@ def _respelled(contents: Contents) -> Contents:
 def _prediction(path: Path, contents: Contents) -> Config:
     """What the UNet predicts where the file, or the .yaml beside it, says so, or its weights give it away."""
     if "v_pred" in contents.shapes:
-        return {"prediction_type": "v_prediction", "rescale_betas_zero_snr": "ztsnr" in contents.shapes}
+        return {
+            "prediction_type": "v_prediction",
+            "rescale_betas_zero_snr": "ztsnr" in contents.shapes,
+        }
     keys = ("modelspec.prediction_type", "modelspec.predict_key")
     said = next((contents.metadata[key] for key in keys if key in contents.metadata), "")
     sidecar = path.with_suffix(".yaml")
     if not said and sidecar.is_file():
-        found = re.search(r"parameterization:\s*[\"']?(\w+)", sidecar.read_text(encoding="utf-8", errors="replace"))
+        found = re.search(
+            r"parameterization:\s*[\"']?(\w+)",
+            sidecar.read_text(encoding="utf-8", errors="replace"),
+        )
         said = found[1] if found else "epsilon"
     if not said and _TELLTALES["sd2"] in contents.shapes and _VELOCITY_MARK in contents.shapes:
         spread = contents.read(_VELOCITY_MARK).float().std(unbiased=False)
         said = "v" if spread > _VELOCITY_SPREAD else "epsilon"
-    return {"prediction_type": "v_prediction" if said.startswith("v") else "epsilon"} if said else {}
+    return (
+        {"prediction_type": "v_prediction" if said.startswith("v") else "epsilon"} if said else {}
+    )
 
 
-def _renamed(contents: Contents, part: str, prefix: str, wanted: Iterable[str], config: Config) -> dict[str, Tensor]:
+def _renamed(
+    contents: Contents, part: str, prefix: str, wanted: Iterable[str], config: Config
+) -> dict[str, Tensor]:
     """The tensors of `wanted`, which are diffusers' names, where the file has them."""
     found = {name: prefix + original(part, name, config) for name in wanted}
     # diffusers' own script leaves SDXL's projection as it was, where published files have it turned and named shorter
-    found = {name: old if old in contents.shapes else f"{old}.weight" for name, old in found.items()}
-    return {name: _shaped(name, old, contents.read(old)) for name, old in found.items() if old in contents.shapes}
+    found = {
+        name: old if old in contents.shapes else f"{old}.weight" for name, old in found.items()
+    }
+    return {
+        name: _shaped(name, old, contents.read(old))
+        for name, old in found.items()
+        if old in contents.shapes
+    }
 
 
 def _shaped(name: str, old: str, weight: Tensor) -> Tensor:
@@ -203,6 +247,8 @@ def _shaped(name: str, old: str, weight: Tensor) -> Tensor:
         return weight.chunk(3)["qkv".index(name.split(".self_attn.")[1][0])]
     if old.endswith(".text_projection"):
         return weight.T.contiguous()
-    if ".mid.attn_1." in old and weight.ndim == 4:  # a 1 x 1 convolution where diffusers has a linear layer
+    if (
+        ".mid.attn_1." in old and weight.ndim == 4
+    ):  # a 1 x 1 convolution where diffusers has a linear layer
         return weight[:, :, 0, 0]
     return weight

@@ -20,7 +20,11 @@ PREFIXES = {
         "text_encoder_2": "conditioner.embedders.1.model.",
     },
 }
-SHARED_PREFIXES = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "controlnet": "control_model."}
+SHARED_PREFIXES = {
+    "unet": "model.diffusion_model.",
+    "vae": "first_stage_model.",
+    "controlnet": "control_model.",
+}
 
 _RESNET: list[Rule] = [
     (r"\.norm1\.", ".in_layers.0."),
@@ -49,7 +53,10 @@ _OPEN_CLIP: list[Rule] = [
     (r"\.mlp\.fc1\.", ".mlp.c_fc."),
     (r"\.mlp\.fc2\.", ".mlp.c_proj."),
     (r"\.self_attn\.out_proj\.", ".attn.out_proj."),
-    (r"\.self_attn\.[qkv]_proj\.(weight|bias)$", r".attn.in_proj_\1"),  # q, k, v lie in one tensor, a third each
+    (
+        r"\.self_attn\.[qkv]_proj\.(weight|bias)$",
+        r".attn.in_proj_\1",
+    ),  # q, k, v lie in one tensor, a third each
 ]
 
 
@@ -78,7 +85,9 @@ def _unet_rules(config: Config) -> list[Rule]:
     levels = config.get("up_block_types", ())
 
     def down(m: re.Match[str]) -> str:
-        return f"input_blocks.{1 + int(m[1]) * (layers + 1) + int(m[3])}.{int(m[2] == 'attentions')}"
+        return (
+            f"input_blocks.{1 + int(m[1]) * (layers + 1) + int(m[3])}.{int(m[2] == 'attentions')}"
+        )
 
     def downsampler(m: re.Match[str]) -> str:
         return f"input_blocks.{(int(m[1]) + 1) * (layers + 1)}.0.op"
@@ -105,7 +114,10 @@ def _unet_rules(config: Config) -> list[Rule]:
         (r"^up_blocks\.(\d+)\.(resnets|attentions)\.(\d+)", up),
         (r"^up_blocks\.(\d+)\.upsamplers\.0\.conv", upsampler),
         (r"^controlnet_cond_embedding\.conv_in", "input_hint_block.0"),
-        (r"^controlnet_cond_embedding\.blocks\.(\d+)", lambda m: f"input_hint_block.{2 + 2 * int(m[1])}"),
+        (
+            r"^controlnet_cond_embedding\.blocks\.(\d+)",
+            lambda m: f"input_hint_block.{2 + 2 * int(m[1])}",
+        ),
         (r"^controlnet_cond_embedding\.conv_out", "input_hint_block.14"),
         (r"^controlnet_down_blocks\.(\d+)", r"zero_convs.\1.0"),
         (r"^controlnet_mid_block", "middle_block_out.0"),

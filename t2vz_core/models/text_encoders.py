@@ -30,7 +30,10 @@ class Text:
     """The tokenizers and text encoders of a model, one of each or, with SDXL, two."""
 
     def __init__(
-        self, tokenizers: list[CLIPTokenizer], encoders: list[CLIPTextModel], zeroes_empty: bool = False
+        self,
+        tokenizers: list[CLIPTokenizer],
+        encoders: list[CLIPTextModel],
+        zeroes_empty: bool = False,
     ) -> None:
         self.tokenizers, self.encoders = tokenizers, encoders
         self._zeroes_empty = zeroes_empty
@@ -56,14 +59,18 @@ class Text:
             return Embedding(tokens)
         pooled = outputs[-1][1][:, 0]
         if self._zeroes_empty:
-            says = torch.tensor([bool(text) for text in texts], dtype=tokens.dtype, device=tokens.device)
+            says = torch.tensor(
+                [bool(text) for text in texts], dtype=tokens.dtype, device=tokens.device
+            )
             tokens, pooled = tokens * says[:, None, None], pooled * says[:, None]
         return Embedding(tokens, pooled)
 
     def _skip(self, encoder: CLIPTextModel, clip_skip: int) -> int:
         skip, layers = clip_skip + (len(self.encoders) > 1), encoder.config.num_hidden_layers
         if skip >= layers:
-            raise ModelError(f"prompt.clip_skip: the text encoder has {layers} layers, {clip_skip} cannot be left out.")
+            raise ModelError(
+                f"prompt.clip_skip: the text encoder has {layers} layers, {clip_skip} cannot be left out."
+            )
         return skip
 
     @staticmethod
@@ -80,7 +87,9 @@ class Text:
         return torch.tensor(rows).view(len(texts), count, room + MARKS)
 
 
-def _encode(encoder: CLIPTextModel, ids: Tensor, skip: int, has_norm: bool) -> tuple[Tensor, Tensor]:
+def _encode(
+    encoder: CLIPTextModel, ids: Tensor, skip: int, has_norm: bool
+) -> tuple[Tensor, Tensor]:
     """Token states (n, chunks, tokens, d), without the last `skip` layers, and pooled vectors (n, chunks, p)."""
     output = encoder(ids.flatten(0, 1).to(encoder.device), output_hidden_states=True)
     states = output.hidden_states[-1 - skip]

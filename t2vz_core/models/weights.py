@@ -20,7 +20,11 @@ PICKLES = (".ckpt", ".bin", ".pt", ".pth")
 HEADER_LIMIT = 100_000_000  # bytes; the format's own
 _AGAIN = "copy or download it again"
 _OTHERS = (  # how files begin that lie in a weight file's place, what they are and what to do
-    (b"version https://git-lfs", "a Git LFS pointer, not the weights", "run `git lfs pull` in its folder"),
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer, not the weights",
+        "run `git lfs pull` in its folder",
+    ),
     (b"<", "a web page, not the weights", "download the file itself"),
     (b"{", "a text, not the weights", _AGAIN),
     (b"GGUF", "a GGUF file, which this engine does not read", "take the model's .safetensors"),
@@ -32,7 +36,9 @@ class ModelError(Fault):
     """A model that cannot be used: one sentence with its path and what to do."""
 
 
-def weight_files(folder: Path, prefers_half: bool = False, allow_pickle: bool = False) -> list[Path]:
+def weight_files(
+    folder: Path, prefers_half: bool = False, allow_pickle: bool = False
+) -> list[Path]:
     """The files, or shards of one, that hold the weights of a diffusers component folder.
 
     Raises:
@@ -54,7 +60,9 @@ def weight_files(folder: Path, prefers_half: bool = False, allow_pickle: bool = 
         return pickles[:1]
     if pickles:
         raise ModelError(pickle_sentence(pickles[0]))
-    raise ModelError(f"{folder}: holds no weights (a .safetensors file); copy or download the model again.")
+    raise ModelError(
+        f"{folder}: holds no weights (a .safetensors file); copy or download the model again."
+    )
 
 
 def read_weights(path: Path, allow_pickle: bool = False) -> dict[str, Tensor]:
@@ -80,8 +88,14 @@ def reader(path: Path) -> Callable[[str], Tensor]:
     def sayable(read: Callable[..., Any], *args: str | Path) -> Any:
         try:
             return read(*args)
-        except (SafetensorError, RuntimeError, AttributeError) as error:  # the last two of formats torch has not
-            raise ModelError(f"{path}: is broken ({str(error).splitlines()[0]}); {_AGAIN}.") from error
+        except (
+            SafetensorError,
+            RuntimeError,
+            AttributeError,
+        ) as error:  # the last two of formats torch has not
+            raise ModelError(
+                f"{path}: is broken ({str(error).splitlines()[0]}); {_AGAIN}."
+            ) from error
 
     return partial(sayable, sayable(safe_open, path, "pt").get_tensor)
 
@@ -97,11 +111,16 @@ def header(path: Path) -> dict[str, Any]:
     try:
         size = path.stat().st_size
         if not 0 < length <= min(size - 8, HEADER_LIMIT):
-            raise _other(path, start) or ModelError(f"{path}: is no safetensors file, or cut off; {_AGAIN}.")
+            raise _other(path, start) or ModelError(
+                f"{path}: is no safetensors file, or cut off; {_AGAIN}."
+            )
         with path.open("rb") as file:
             file.seek(8)
             table = json.loads(file.read(length))
-        end = max((entry["data_offsets"][1] for key, entry in table.items() if key != "__metadata__"), default=0)
+        end = max(
+            (entry["data_offsets"][1] for key, entry in table.items() if key != "__metadata__"),
+            default=0,
+        )
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -117,7 +136,9 @@ def _start(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(64)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); copy or download the model again.") from error
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror}); copy or download the model again."
+        ) from error
 
 
 def _other(path: Path, start: bytes) -> ModelError | None:
@@ -135,9 +156,13 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); copy or download the model again.") from error
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror}); copy or download the model again."
+        ) from error
     except ValueError as error:
-        raise ModelError(f"{path}: is no JSON file ({error}); copy or download the model again.") from error
+        raise ModelError(
+            f"{path}: is no JSON file ({error}); copy or download the model again."
+        ) from error
     if not isinstance(config, dict):
         raise ModelError(f"{path}: holds no object; copy or download the model again.")
     return config
@@ -167,6 +192,8 @@ def _read_pickle(path: Path, allow_pickle: bool) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling raises is up to the file
-        raise ModelError(f"{path}: is cut off or holds more than weights; take the model's .safetensors.") from error
+        raise ModelError(
+            f"{path}: is cut off or holds more than weights; take the model's .safetensors."
+        ) from error
     found = found.get("state_dict", found) if isinstance(found, dict) else {}
     return {key: value for key, value in found.items() if isinstance(value, torch.Tensor)}

@@ -23,7 +23,9 @@ def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dty
     """
     if precision != "auto":
         return getattr(torch, precision)
-    if device.type == "cpu" or (device.type == "cuda" and "GTX 16" in torch.cuda.get_device_name(device)):
+    if device.type == "cpu" or (
+        device.type == "cuda" and "GTX 16" in torch.cuda.get_device_name(device)
+    ):
         return torch.float32  # those cards compute float16 to black pictures
     if family != "sd2":
         return torch.float16

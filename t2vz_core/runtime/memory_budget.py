@@ -15,7 +15,9 @@ from ..fault import Fault
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-UNMEASURED_CELLS = 4 * 64 * 64  # a chunk's latent cells where no peak can be measured: 4 frames at 512²
+UNMEASURED_CELLS = (
+    4 * 64 * 64
+)  # a chunk's latent cells where no peak can be measured: 4 frames at 512²
 LARGEST = 8  # 16 are no faster, take nearly twice the memory, and show their first frame later
 SHARE = 0.7  # of the free memory that a chunk may take
 
@@ -63,10 +65,14 @@ class Room:
             return self.attempt(work)
         torch.cuda.reset_peak_memory_stats(self._device)
         made = self.attempt(work)
-        self._frame_bytes = torch.cuda.max_memory_allocated(self._device) - torch.cuda.memory_allocated(self._device)
+        self._frame_bytes = torch.cuda.max_memory_allocated(
+            self._device
+        ) - torch.cuda.memory_allocated(self._device)
         return made
 
-    def chunked(self, items: Sequence[Item], work: Callable[[list[Item]], T]) -> Iterator[tuple[list[Item], T]]:
+    def chunked(
+        self, items: Sequence[Item], work: Callable[[list[Item]], T]
+    ) -> Iterator[tuple[list[Item], T]]:
         """Does the work chunk by chunk; a chunk that does not fit is halved.
 
         Yields:
@@ -81,7 +87,9 @@ class Room:
             made = _or_none(todo) if size > 1 else self.attempt(todo)
             if made is None:
                 size = self._chunk = size // 2
-                self._note(f"Memory ran out: going on with {size} frame{'s' * (size > 1)} at a time.")
+                self._note(
+                    f"Memory ran out: going on with {size} frame{'s' * (size > 1)} at a time."
+                )
                 continue
             yield rest[:size], made
             rest = rest[size:]
@@ -94,7 +102,9 @@ class Room:
         """
         while (made := _or_none(work)) is None:
             if not self._relieved():
-                raise Fault("There is not enough memory for a single frame: lower the picture size.")
+                raise Fault(
+                    "There is not enough memory for a single frame: lower the picture size."
+                )
         return made
 
     def _relieved(self) -> bool:

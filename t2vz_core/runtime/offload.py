@@ -15,7 +15,11 @@ def lend(network: nn.Module, device: torch.device) -> None:
     Only for reading: what would be written to a lent weight is lost.
     """
     for block in _blocks(network.cpu()):
-        kept = [(part, name, weight) for part in block.modules() for name, weight in part.named_parameters("", False)]
+        kept = [
+            (part, name, weight)
+            for part in block.modules()
+            for name, weight in part.named_parameters("", False)
+        ]
         block.register_forward_pre_hook(lambda *_, kept=kept: _set(kept, device))
         block.register_forward_hook(lambda *_, kept=kept: _set(kept, None), always_call=True)
 
@@ -33,7 +37,9 @@ def _blocks(network: nn.Module) -> Iterator[nn.Module]:
 
 def _set(kept: list[tuple[nn.Module, str, Any]], device: torch.device | None) -> None:
     for module, name, weight in kept:
-        module._parameters[name] = weight if device is None else nn.Parameter(_lent(weight, device), False)
+        module._parameters[name] = (
+            weight if device is None else nn.Parameter(_lent(weight, device), False)
+        )
 
 
 def _lent(weight: Tensor, device: torch.device) -> Tensor:

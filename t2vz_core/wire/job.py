@@ -66,7 +66,9 @@ class Model:
     loras: tuple[Lora, ...] = ()
     precision: str = one_of("auto", PRECISIONS, "number format of the networks")
     allow_network: bool = flag(False, "fetch a hub name when it is not on this machine")
-    allow_pickle: bool = flag(False, "load weight files that can run code; only from sources you trust")
+    allow_pickle: bool = flag(
+        False, "load weight files that can run code; only from sources you trust"
+    )
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,12 @@ class Shot:
 
     width_px: int = numeric(512, 64, 4096, "picture width, a multiple of 8")
     height_px: int = numeric(512, 64, 4096, "picture height, a multiple of 8")
-    near: float = numeric(0.0, 0.0, 1e9, "depth shown white, scene units; 0: the nearest of the shot")
-    far: float = numeric(0.0, 0.0, 1e9, "depth shown black, scene units; 0: the farthest of the shot")
+    near: float = numeric(
+        0.0, 0.0, 1e9, "depth shown white, scene units; 0: the nearest of the shot"
+    )
+    far: float = numeric(
+        0.0, 0.0, 1e9, "depth shown black, scene units; 0: the farthest of the shot"
+    )
 
 
 @dataclass(frozen=True)
@@ -88,19 +94,31 @@ class Sampling:
     guidance: float = numeric(7.5, 0.0, 50.0, "classifier-free guidance; 1 and below: none")
     guidance_from: float = numeric(0.0, 0.0, 1.0, "part of the steps after which guidance begins")
     guidance_to: float = numeric(1.0, 0.0, 1.0, "part of the steps after which guidance ends")
-    image_guidance: float = numeric(1.5, 0.0, 20.0, "InstructPix2Pix: how closely the source frame is kept")
+    image_guidance: float = numeric(
+        1.5, 0.0, 20.0, "InstructPix2Pix: how closely the source frame is kept"
+    )
     scheduler: str = one_of("ddim", SCHEDULERS, "the solver")
-    deep_every: int = numeric(1, 1, 10, "of so many steps one computes the networks' deep layers; 1: every step")
+    deep_every: int = numeric(
+        1, 1, 10, "of so many steps one computes the networks' deep layers; 1: every step"
+    )
 
 
 @dataclass(frozen=True)
 class Motion:
     """Motion dynamics: the anchor's latent is moved along the motion, then re-noised."""
 
-    mode: str = one_of("translation", MOTIONS, "whence the motion: nothing, strength, shift_px or map of each frame")
-    strength: tuple[float, float] = numeric((12.0, 12.0), -512.0, 512.0, "per frame, 1/512 of the side; + is left, up")
+    mode: str = one_of(
+        "translation",
+        MOTIONS,
+        "whence the motion: nothing, strength, shift_px or map of each frame",
+    )
+    strength: tuple[float, float] = numeric(
+        (12.0, 12.0), -512.0, 512.0, "per frame, 1/512 of the side; + is left, up"
+    )
     level_from: int = numeric(881, 1, 999, "noise level T' (0..1000) at which the anchor is moved")
-    level_to: int = numeric(941, 1, 999, "noise level T (0..1000) from which all frames are denoised")
+    level_to: int = numeric(
+        941, 1, 999, "noise level T (0..1000) from which all frames are denoised"
+    )
     is_faithful: bool = flag(False, "repeat the published code exactly, its rounding included")
 
 
@@ -109,13 +127,25 @@ class Coherence:
     """What ties the frames to the anchor frame while they are denoised."""
 
     attention: str = one_of("anchor", ATTENTIONS, "what each frame attends to")
-    anchor_every: int = numeric(8, 0, 1000, "a further anchor to fuse from every so many frames; 0: none")
-    anchor_weight: float = numeric(0.0, 0.0, 1.0, "weight of further anchors in attention, the nearer more; 0: off")
-    smoothing: float = numeric(0.0, 0.0, 1.0, "background smoothing α on the moved anchor; 0: off; needs mask passes")
-    smoothing_until: float = numeric(0.0, 0.0, 1.0, "first part of the steps that smooth; 0: once, at T, as published")
+    anchor_every: int = numeric(
+        8, 0, 1000, "a further anchor to fuse from every so many frames; 0: none"
+    )
+    anchor_weight: float = numeric(
+        0.0, 0.0, 1.0, "weight of further anchors in attention, the nearer more; 0: off"
+    )
+    smoothing: float = numeric(
+        0.0, 0.0, 1.0, "background smoothing α on the moved anchor; 0: off; needs mask passes"
+    )
+    smoothing_until: float = numeric(
+        0.0, 0.0, 1.0, "first part of the steps that smooth; 0: once, at T, as published"
+    )
     keeps_variance: bool = flag(True, "divide the smoothed background by the variance it lost")
-    fusion: float = numeric(0.7, 0.0, 1.0, "first part of the steps that fuse the anchor in along the map; 0: off")
-    fusion_disturbed: float = numeric(0.3, 0.0, 1.0, "first part of the steps that fuse near what moved and its shadow")
+    fusion: float = numeric(
+        0.7, 0.0, 1.0, "first part of the steps that fuse the anchor in along the map; 0: off"
+    )
+    fusion_disturbed: float = numeric(
+        0.3, 0.0, 1.0, "first part of the steps that fuse near what moved and its shadow"
+    )
 
 
 @dataclass(frozen=True)
@@ -127,7 +157,9 @@ class Control:
     scale: float = numeric(1.0, 0.0, 4.0, "how strongly it steers")
     start: float = numeric(0.0, 0.0, 1.0, "part of the steps after which it begins")
     end: float = numeric(1.0, 0.0, 1.0, "part of the steps after which it ends")
-    is_guess: bool = flag(False, "steer the prompt's prediction alone, its deep layers more: for weak or no prompts")
+    is_guess: bool = flag(
+        False, "steer the prompt's prediction alone, its deep layers more: for weak or no prompts"
+    )
 
 
 @dataclass(frozen=True)
@@ -172,7 +204,9 @@ class Frame:
 
     number: int = numeric(1, -1_000_000, 1_000_000, "scene frame; also names the file")
     is_anchor: bool = flag(False, "starts a new anchor, after a camera cut")
-    shift_px: tuple[float, float] = numeric((0.0, 0.0), -1e6, 1e6, "movement of the content since the anchor, x y")
+    shift_px: tuple[float, float] = numeric(
+        (0.0, 0.0), -1e6, 1e6, "movement of the content since the anchor, x y"
+    )
     passes: Passes = Passes()
 
 
@@ -207,7 +241,9 @@ class JobSpec:
             WireError: one sentence that begins with the field's path.
         """
         if isinstance(value, dict) and value.get("version", VERSION) != VERSION:
-            raise WireError(f"version: this engine reads version {VERSION}, the job has {value['version']!r}")
+            raise WireError(
+                f"version: this engine reads version {VERSION}, the job has {value['version']!r}"
+            )
         spec = from_json(JobSpec, value)
         _check_frames(spec)
         _check_sizes(spec)
@@ -236,7 +272,11 @@ def read_job(folder: Path) -> JobSpec:
 
 def write_job(folder: Path, spec: JobSpec) -> None:
     """Checks the job and writes it as the folder's job.json, whole or not at all."""
-    body = json.dumps(JobSpec.from_json(json.loads(json.dumps(spec.to_json()))).to_json(), indent=1, ensure_ascii=False)
+    body = json.dumps(
+        JobSpec.from_json(json.loads(json.dumps(spec.to_json()))).to_json(),
+        indent=1,
+        ensure_ascii=False,
+    )
     part = folder / "job.json.part"
     part.write_text(body + "\n", encoding="utf-8")
     part.replace(folder / "job.json")
@@ -258,7 +298,9 @@ def _check_frames(spec: JobSpec) -> None:
         for field in dataclasses.fields(Passes):
             path = getattr(frame.passes, field.name)
             if path is not None and _leaves(path):
-                raise WireError(f"frames[{i}].passes.{field.name}: must stay inside the job folder, not {path!r}")
+                raise WireError(
+                    f"frames[{i}].passes.{field.name}: must stay inside the job folder, not {path!r}"
+                )
 
 
 def _leaves(path: str) -> bool:

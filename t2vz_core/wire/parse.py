@@ -17,7 +17,9 @@ class WireError(ValueError):
 
 def numeric(default: Any, low: float, high: float, meaning: str) -> Any:
     """A dataclass field for a number within `low`..`high`, bounds included."""
-    return dataclasses.field(default=default, metadata={"low": low, "high": high, "meaning": meaning})
+    return dataclasses.field(
+        default=default, metadata={"low": low, "high": high, "meaning": meaning}
+    )
 
 
 def one_of(default: str, options: tuple[str, ...], meaning: str) -> Any:
@@ -72,9 +74,13 @@ def _join(path: str, key: object) -> str:
 
 
 def _name(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: "text", bool: "true/false", type(None): "null"}.get(
-        type(value), "a number"
-    )
+    return {
+        dict: "an object",
+        list: "a list",
+        str: "text",
+        bool: "true/false",
+        type(None): "null",
+    }.get(type(value), "a number")
 
 
 def _converted(hint: Any, value: Any, path: str) -> Any:
@@ -96,16 +102,24 @@ def _tuple(args: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
         args = (args[0],) * len(value)
     if len(args) != len(value):
         raise WireError(f"{path}: must have {len(args)} items, not {len(value)}")
-    return tuple(_converted(arg, item, f"{path}[{i}]") for i, (arg, item) in enumerate(zip(args, value)))
+    return tuple(
+        _converted(arg, item, f"{path}[{i}]") for i, (arg, item) in enumerate(zip(args, value))
+    )
 
 
 def _scalar(hint: type, value: Any, path: str) -> Any:
     names = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = is_number if hint is float else isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    fits = (
+        is_number
+        if hint is float
+        else isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    )
     if not fits:
         raise WireError(f"{path}: must be {names[hint]}, not {_name(value)}")
-    if is_number and not abs(value) <= sys.float_info.max:  # nor a whole number that no float can hold
+    if (
+        is_number and not abs(value) <= sys.float_info.max
+    ):  # nor a whole number that no float can hold
         raise WireError(f"{path}: must be finite, not {str(value)[:20]}")
     return float(value) if hint is float else value
 
@@ -117,5 +131,7 @@ def _checked(value: Any, field: dataclasses.Field[Any], path: str) -> Any:
     if "low" in meta and value is not None:
         for item in value if isinstance(value, tuple) else (value,):
             if not meta["low"] <= item <= meta["high"]:
-                raise WireError(f"{path}: must lie within {meta['low']}..{meta['high']}, not {item}")
+                raise WireError(
+                    f"{path}: must lie within {meta['low']}..{meta['high']}, not {item}"
+                )
     return value

@@ -9,8 +9,20 @@ from typing import Any
 PUBLISHED, FAST = "published", "fast"
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    PUBLISHED: {"scheduler": "ddim", "steps": 50, "guidance_from": 0.0, "guidance_to": 1.0, "deep_every": 1},
-    FAST: {"scheduler": "dpm++2m", "steps": 14, "guidance_from": 0.0, "guidance_to": 0.6, "deep_every": 2},
+    PUBLISHED: {
+        "scheduler": "ddim",
+        "steps": 50,
+        "guidance_from": 0.0,
+        "guidance_to": 1.0,
+        "deep_every": 1,
+    },
+    FAST: {
+        "scheduler": "dpm++2m",
+        "steps": 14,
+        "guidance_from": 0.0,
+        "guidance_to": 0.6,
+        "deep_every": 2,
+    },
 }
 """Fields of `Sampling`; how quick and how good `FAST` is, is measured in docs/speed.md."""
 

@@ -23,11 +23,18 @@ class Rendered:
     height_px: int = numeric(512, 64, 4096, "picture height")
     to_pixel: tuple[float, ...] = (0.0,) * 12
     to_camera: tuple[float, ...] = (0.0,) * 12
-    far: float = numeric(0.0, 0.0, 1e12, "the camera's clip end, which some renderers put where nothing is; 0: unknown")
+    far: float = numeric(
+        0.0,
+        0.0,
+        1e12,
+        "the camera's clip end, which some renderers put where nothing is; 0: unknown",
+    )
     layer: str = words("", "the view layer; empty: the first of the file")
     subject: tuple[str, ...] = ()  # names of the objects that the mask shows; none: every surface
     subject_indices: tuple[int, ...] = ()  # their pass indices
-    previous: str | None = None  # name of the frame's file before this one, beside it; null at an anchor
+    previous: str | None = (
+        None  # name of the frame's file before this one, beside it; null at an anchor
+    )
 
 
 def read_rendered(exr: Path) -> Rendered:

@@ -24,14 +24,28 @@ from t2vz_core.evaluation import evaluate
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.generate import generate
 from t2vz_core.models.networks import Networks, load
-from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Model, Motion, Prompt, Sampling, Shot
+from t2vz_core.wire.job import (
+    Coherence,
+    Control,
+    Frame,
+    JobSpec,
+    Model,
+    Motion,
+    Prompt,
+    Sampling,
+    Shot,
+)
 
 from . import ablation_scenes as scenes
 from . import ablation_tables as tables
 
 MODES = ("text", "depth")
 PLAIN = Coherence(attention="anchor", anchor_every=0, smoothing=0.0, fusion=0.0)
-SMOOTHING, FUSION, ATTENDED = {"smoothing": 0.6}, {"fusion": 0.7}, {"anchor_every": 4, "anchor_weight": 1.0}
+SMOOTHING, FUSION, ATTENDED = (
+    {"smoothing": 0.6},
+    {"fusion": 0.7},
+    {"anchor_every": 4, "anchor_weight": 1.0},
+)
 LONG = {**SMOOTHING, "smoothing_until": 0.5}
 
 Row = Callable[[JobSpec], JobSpec]
@@ -43,7 +57,9 @@ def _with(motion: Motion, **coherence: Any) -> Row:
 
 def _independent(spec: JobSpec) -> JobSpec:
     frames = tuple(replace(frame, is_anchor=True) for frame in spec.frames)
-    return replace(spec, frames=frames, coherence=replace(PLAIN, attention="self"), motion=Motion("none"))
+    return replace(
+        spec, frames=frames, coherence=replace(PLAIN, attention="self"), motion=Motion("none")
+    )
 
 
 def _published(**coherence: Any) -> Row:
@@ -111,7 +127,9 @@ class _Silent:
         pass
 
 
-def run(plan: Plan, modes: list[str], seeds: int, rows: list[str]) -> dict[str, list[tables.Measured]]:
+def run(
+    plan: Plan, modes: list[str], seeds: int, rows: list[str]
+) -> dict[str, list[tables.Measured]]:
     """Measures of every mode, shot, seed and row, and of the scene's own render."""
     found: dict[str, list[tables.Measured]] = {mode: [] for mode in modes}
     for seed in range(seeds):
@@ -122,12 +140,16 @@ def run(plan: Plan, modes: list[str], seeds: int, rows: list[str]) -> dict[str, 
             render = [source.read(frame, "image").astype(np.float32) / 255 for frame in frames]
             for mode in modes:
                 job = plan.spec(mode, shot, seed, frames)
-                strips = {row: _made(plan.out / mode, shot, ROWS[row](job), row, source) for row in rows}
+                strips = {
+                    row: _made(plan.out / mode, shot, ROWS[row](job), row, source) for row in rows
+                }
                 if seed == 0:
                     sheet = tables.sheet({tables.RENDER: render, **strips}, mode)
                     cv2.imwrite(str(plan.out / f"{mode}-{shot}.jpg"), sheet[..., ::-1])
                 found[mode] += tables.measured(shot, seed, render, strips, geometry)
-        (plan.out / "ablation.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        (plan.out / "ablation.json").write_text(
+            json.dumps(found, indent=1) + "\n", encoding="utf-8"
+        )
         (plan.out / "ablation.md").write_text("\n".join(_report(found)), encoding="utf-8")
     return found
 
@@ -148,7 +170,9 @@ def _made(folder: Path, shot: str, spec: JobSpec, row: str, source: Source) -> l
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         numbers = [frame.number for frame in spec.frames]
-        made = dict(generate(spec, source, _networks(spec.model, spec.controls), numbers, _Silent()))
+        made = dict(
+            generate(spec, source, _networks(spec.model, spec.controls), numbers, _Silent())
+        )
         strip = np.hstack([made[number] for number in numbers])
         cv2.imwrite(str(path), strip[..., ::-1])
         print(path, flush=True)
@@ -169,7 +193,9 @@ def _report(found: dict[str, list[tables.Measured]]) -> Iterator[str]:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="demo")
     parser.add_argument("--control", default="demo")

@@ -28,13 +28,17 @@ class Shot:
     go: Callable[[world.Scene, world.Camera, Along], tuple[world.Scene, world.Camera]]
 
 
-def _pan(scene: world.Scene, camera: world.Camera, along: Along) -> tuple[world.Scene, world.Camera]:
+def _pan(
+    scene: world.Scene, camera: world.Camera, along: Along
+) -> tuple[world.Scene, world.Camera]:
     """The camera turns to the left by a quarter of the picture: the content moves right."""
     turn = _about_up(along * 0.25 / float(camera.focal[0]))
     return scene, replace(camera, axes=camera.axes @ turn.mT)
 
 
-def _passing(scene: world.Scene, camera: world.Camera, along: Along) -> tuple[world.Scene, world.Camera]:
+def _passing(
+    scene: world.Scene, camera: world.Camera, along: Along
+) -> tuple[world.Scene, world.Camera]:
     """The first thing passes before the second; the camera stands still."""
     offset = torch.zeros_like(scene.centre)
     right = camera.axes[:, 0] * 1.2 - camera.axes[:, 2] * torch.tensor([1.0, 1.0, 0.0]) * 0.5
@@ -43,21 +47,35 @@ def _passing(scene: world.Scene, camera: world.Camera, along: Along) -> tuple[wo
     return world.move(scene, offset, still), camera
 
 
-def _orbit(scene: world.Scene, camera: world.Camera, along: Along) -> tuple[world.Scene, world.Camera]:
+def _orbit(
+    scene: world.Scene, camera: world.Camera, along: Along
+) -> tuple[world.Scene, world.Camera]:
     """The camera goes 20 degrees around the middle, which it keeps in view."""
     turn = _about_up(along * math.radians(-20))
-    return scene, replace(camera, eye=(turn @ camera.eye[..., None])[..., 0], axes=camera.axes @ turn.mT)
+    return scene, replace(
+        camera, eye=(turn @ camera.eye[..., None])[..., 0], axes=camera.axes @ turn.mT
+    )
 
 
 SHOTS = {
     "pan": Shot(Description((Thing("red", "striped", "cube"),), "grass", "blue", "level"), 3, _pan),
     "passing": Shot(
-        Description((Thing("orange", "plain", "ball"), Thing("blue", "checkered", "cube")), "sand", "cloudy", "level"),
+        Description(
+            (Thing("orange", "plain", "ball"), Thing("blue", "checkered", "cube")),
+            "sand",
+            "cloudy",
+            "level",
+        ),
         13,
         _passing,
     ),
     "orbit": Shot(
-        Description((Thing("green", "plain", "cone"), Thing("purple", "striped", "cylinder")), "snow", "blue", "level"),
+        Description(
+            (Thing("green", "plain", "cone"), Thing("purple", "striped", "cylinder")),
+            "snow",
+            "blue",
+            "level",
+        ),
         17,
         _orbit,
     ),
@@ -74,9 +92,13 @@ def write_passes(name: str, folder: Path, count: int, size: int) -> tuple[Frame,
     shot = SHOTS[name]
     scene, camera, _ = stage.build([shot.description], Random(shot.layout))
     rows = torch.zeros(count, dtype=torch.long)
-    scene, camera = shot.go(world.pick(scene, rows), world.pick(camera, rows), torch.linspace(0, 1, count))
+    scene, camera = shot.go(
+        world.pick(scene, rows), world.pick(camera, rows), torch.linspace(0, 1, count)
+    )
     view = world.render(scene, camera, size)
-    place, visible = world.backward_map(view, scene, camera, world.pick(scene, rows), world.pick(camera, rows))
+    place, visible = world.backward_map(
+        view, scene, camera, world.pick(scene, rows), world.pick(camera, rows)
+    )
     picture, _ = world.photograph(scene, camera, size)
     arrays = {
         "image": (picture.movedim(1, -1) * 255).round().to(torch.uint8),
@@ -88,17 +110,28 @@ def write_passes(name: str, folder: Path, count: int, size: int) -> tuple[Frame,
         "disturbed": _disturbed(view, scene).to(torch.uint8) * 255,
     }
     shift = (torch.stack([place[0]] * count) - place).flatten(1, 2).median(1).values
-    return tuple(_write(folder, i + 1, shift[i], {k: v[i].numpy() for k, v in arrays.items()}) for i in range(count))
+    return tuple(
+        _write(folder, i + 1, shift[i], {k: v[i].numpy() for k, v in arrays.items()})
+        for i in range(count)
+    )
 
 
 def _disturbed(view: world.View, scene: world.Scene) -> Tensor:
     """(frames, h, w) bool, as the pass of this name: what stands still within the length of a thing that has moved."""
     away = (scene.centre - scene.centre[:1]).norm(dim=-1) > 0  # (frames, k), since the anchor
-    places = torch.stack([scene.centre, scene.centre[:1].expand_as(scene.centre)], 2)  # (frames, k, now and then, 3)
+    places = torch.stack(
+        [scene.centre, scene.centre[:1].expand_as(scene.centre)], 2
+    )  # (frames, k, now and then, 3)
     points = view.point[:, :, :, None, None]
-    near = (points - places[:, None, None]).norm(dim=-1).amin(-1) < 3 * scene.size.amax(-1)[:, None, None]
-    is_moved = torch.cat([torch.zeros(len(away), 2, dtype=torch.bool), away], 1)  # of sky, ground and the things
-    stands = ~is_moved.gather(1, (view.part + 1).flatten(1)).view_as(view.part) & (view.part != world.SKY)
+    near = (points - places[:, None, None]).norm(dim=-1).amin(-1) < 3 * scene.size.amax(-1)[
+        :, None, None
+    ]
+    is_moved = torch.cat(
+        [torch.zeros(len(away), 2, dtype=torch.bool), away], 1
+    )  # of sky, ground and the things
+    stands = ~is_moved.gather(1, (view.part + 1).flatten(1)).view_as(view.part) & (
+        view.part != world.SKY
+    )
     return (near & away[:, None, None]).any(-1) & stands
 
 

@@ -30,12 +30,21 @@ Measured = dict[str, float | str | None]
 
 
 def measured(
-    shot: str, seed: int, render: list[Array], strips: dict[str, list[Array]], geometry: evaluate.Shot
+    shot: str,
+    seed: int,
+    render: list[Array],
+    strips: dict[str, list[Array]],
+    geometry: evaluate.Shot,
 ) -> list[Measured]:
     """The measures of all rows of one shot and seed; the render's only with the first seed."""
     found = []
     for row, pictures in {**({RENDER: render} if seed == 0 else {}), **strips}.items():
-        one: Measured = {"row": row, "shot": shot, "seed": seed, **evaluate.mean(evaluate.measure(pictures, geometry))}
+        one: Measured = {
+            "row": row,
+            "shot": shot,
+            "seed": seed,
+            **evaluate.mean(evaluate.measure(pictures, geometry)),
+        }
         found.append(one)
     alone = next((one for one in found if one["row"] == INDEPENDENT), None)
     for one in found if alone else ():
@@ -62,7 +71,10 @@ def bar(found: Sequence[Measured]) -> str:
     lines = ["| % of Text2Video-Zero's | " + " | ".join(titles) + " |", "|---" * 5 + "|"]
     rows = list(dict.fromkeys(one["row"] for one in found))
     for row in rows[rows.index(T2VZ) :] if T2VZ in rows else ():
-        shares = [np.mean(_values(found, row, name)) / np.mean(_values(found, T2VZ, name)) for name in names]
+        shares = [
+            np.mean(_values(found, row, name)) / np.mean(_values(found, T2VZ, name))
+            for name in names
+        ]
         lines.append(f"| {row} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
     return "\n".join(lines)
 
@@ -74,13 +86,17 @@ def sheet(strips: dict[str, list[Array]], title: str) -> Array:
         strip = (np.hstack(pictures) * 255).round().astype(np.uint8)
         head = np.full((18, strip.shape[1], 3), 255, np.uint8)
         said = f"{title} mode: {row}"
-        cv2.putText(head, said, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
+        cv2.putText(
+            head, said, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA
+        )
         parts += [head, strip]
     return np.vstack(parts)
 
 
 def _values(found: Sequence[Measured], row: object, name: str) -> list[float]:
-    return [value for one in found if one["row"] == row and isinstance(value := one.get(name), float)]
+    return [
+        value for one in found if one["row"] == row and isinstance(value := one.get(name), float)
+    ]
 
 
 def _cell(values: list[float], scale: float) -> str:
@@ -90,6 +106,7 @@ def _cell(values: list[float], scale: float) -> str:
 def _colour_distance(pictures: list[Array], others: list[Array]) -> float:
     """Distance in CIELAB between the mean colours of two sequences."""
     one, two = (
-        np.mean([cv2.cvtColor(p, cv2.COLOR_RGB2LAB).mean((0, 1)) for p in many], 0) for many in (pictures, others)
+        np.mean([cv2.cvtColor(p, cv2.COLOR_RGB2LAB).mean((0, 1)) for p in many], 0)
+        for many in (pictures, others)
     )
     return float(np.linalg.norm(one - two))

@@ -29,7 +29,15 @@ def crowd() -> Case:
     bpy.ops.mesh.primitive_grid_add(x_subdivisions=170, y_subdivisions=170, size=14)
     bpy.context.active_object.modifiers.new("hills", "WAVE").height = 0.3
     bpy.data.objects.remove(case.scene.objects["ground"])
-    skin = add(case, "skin", bpy.ops.mesh.primitive_cylinder_add, vertices=140, radius=0.5, depth=4, location=(2, 0, 2))
+    skin = add(
+        case,
+        "skin",
+        bpy.ops.mesh.primitive_cylinder_add,
+        vertices=140,
+        radius=0.5,
+        depth=4,
+        location=(2, 0, 2),
+    )
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.select_all(action="SELECT")
     bpy.ops.mesh.bisect(plane_co=(2, 0, 2), plane_no=(0, 0, 1))
@@ -67,16 +75,24 @@ def bind(skin: bpy.types.Object, armature: bpy.types.Object) -> None:
 def main() -> None:
     case = crowd()
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    meshes = [item.evaluated_get(depsgraph).data for item in case.scene.objects if item.type == "MESH"]
+    meshes = [
+        item.evaluated_get(depsgraph).data for item in case.scene.objects if item.type == "MESH"
+    ]
     count = sum(len(polygon.vertices) - 2 for mesh in meshes for polygon in mesh.polygons)
     wall, cpu = time.perf_counter(), time.process_time()
     peaks = []
-    for arrays in capture(case.scene, bpy.context.view_layer, Wanted(512, 512, PASSES), range(1, FRAMES + 1)):
+    for arrays in capture(
+        case.scene, bpy.context.view_layer, Wanted(512, 512, PASSES), range(1, FRAMES + 1)
+    ):
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         assert arrays.map is not None
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"{FRAMES} frames, {count} triangles, {BONES} bones: {wall:.1f} s, {cpu:.1f} s of processor time")
-    print(f"peak memory after 3 frames {peaks[2]:.0f} MiB, after {FRAMES} frames {peaks[-1]:.0f} MiB")
+    print(
+        f"{FRAMES} frames, {count} triangles, {BONES} bones: {wall:.1f} s, {cpu:.1f} s of processor time"
+    )
+    print(
+        f"peak memory after 3 frames {peaks[2]:.0f} MiB, after {FRAMES} frames {peaks[-1]:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -25,10 +25,16 @@ COUNT = 20
 FRAMES = (1, 2, 3)
 SEED = 9100
 MAKERS = {
-    "ball": lambda: bpy.ops.mesh.primitive_uv_sphere_add(segments=48, ring_count=24, radius=0.9, location=(0, 0, 0.9)),
+    "ball": lambda: bpy.ops.mesh.primitive_uv_sphere_add(
+        segments=48, ring_count=24, radius=0.9, location=(0, 0, 0.9)
+    ),
     "cube": lambda: bpy.ops.mesh.primitive_cube_add(size=1.5, location=(0, 0, 0.75)),
-    "cylinder": lambda: bpy.ops.mesh.primitive_cylinder_add(vertices=48, radius=0.65, depth=1.7, location=(0, 0, 0.85)),
-    "cone": lambda: bpy.ops.mesh.primitive_cone_add(vertices=48, radius1=0.9, depth=1.9, location=(0, 0, 0.95)),
+    "cylinder": lambda: bpy.ops.mesh.primitive_cylinder_add(
+        vertices=48, radius=0.65, depth=1.7, location=(0, 0, 0.85)
+    ),
+    "cone": lambda: bpy.ops.mesh.primitive_cone_add(
+        vertices=48, radius1=0.9, depth=1.9, location=(0, 0, 0.95)
+    ),
 }
 
 
@@ -51,14 +57,20 @@ def build(shape: str, rng: Random) -> bpy.types.Object:
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     scene = bpy.context.scene
     scene.collection.objects.link(camera)
-    scene.camera, scene.render.resolution_x, scene.render.resolution_y = camera, DEMO_SIDE_PX, DEMO_SIDE_PX
+    scene.camera, scene.render.resolution_x, scene.render.resolution_y = (
+        camera,
+        DEMO_SIDE_PX,
+        DEMO_SIDE_PX,
+    )
     focal, fill = rng.uniform(0.9, 1.4), rng.uniform(0.5, 0.75)
     camera.data.lens = focal * camera.data.sensor_width
     distance, rise, yaw = 2.3 * focal / fill, rng.uniform(0.1, 0.35), rng.uniform(0, 2 * math.pi)
     aim = Vector((rng.uniform(-0.3, 0.3), rng.uniform(-0.3, 0.3), rng.uniform(0.75, 1.0)))
     for number in FRAMES:
         turn = yaw + 0.06 * number
-        out = Vector((math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise)))
+        out = Vector(
+            (math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise))
+        )
         camera.location = aim + distance * out
         camera.rotation_euler = out.to_track_quat("Z", "Y").to_euler()
         for path in ("location", "rotation_euler"):
@@ -73,7 +85,10 @@ def write_shot(folder: Path, seed: int) -> None:
     thing = build(description.things[0].shape, rng)
     scene, side = bpy.context.scene, DEMO_SIDE_PX
     wanted = Wanted(side, side, frozenset({"depth", "mask", "map", "visible"}), subject=thing)
-    frames = [folders.write_frame(folder, each) for each in capture(scene, scene.view_layers[0], wanted, FRAMES)]
+    frames = [
+        folders.write_frame(folder, each)
+        for each in capture(scene, scene.view_layers[0], wanted, FRAMES)
+    ]
     spec = JobSpec(
         prompt=Prompt(plain_caption(description)),
         shot=Shot(side, side),

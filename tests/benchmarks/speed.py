@@ -34,7 +34,10 @@ from . import speed_cost, speed_floor, speed_models
 from .speed_sides import PAPER_LEVELS, SIDES, Case, ours, published, seconds, taken_alone
 
 Row = dict[str, Any]
-FEW, FEW_LEVELS = 4, (501, 751)  # steps, and the levels where frames part, that tell as much as ten in less time
+FEW, FEW_LEVELS = (
+    4,
+    (501, 751),
+)  # steps, and the levels where frames part, that tell as much as ten in less time
 
 
 def in_turns(case: Case, rounds: int, device: str, warm_ups: int = 1) -> Row:
@@ -50,8 +53,16 @@ def in_turns(case: Case, rounds: int, device: str, warm_ups: int = 1) -> Row:
             if i >= 0:
                 taken[name].append(spent)
     medians = {name: statistics.median(values) for name, values in taken.items()}
-    ratio = statistics.median(theirs / our for our, theirs in zip(taken["ours"], taken["diffusers"]))
-    return {"model": case.model, "side_px": case.side_px, "frames": case.frames, **medians, "ratio": ratio}
+    ratio = statistics.median(
+        theirs / our for our, theirs in zip(taken["ours"], taken["diffusers"])
+    )
+    return {
+        "model": case.model,
+        "side_px": case.side_px,
+        "frames": case.frames,
+        **medians,
+        "ratio": ratio,
+    }
 
 
 def compared(cases: list[Case], rounds: int) -> Iterator[Row]:
@@ -71,7 +82,11 @@ def lengths(model: str, side_px: int, counts: list[int]) -> Iterator[Row]:
     """Ours alone at growing lengths: seconds of each frame, and the peak of memory."""
     for count in counts:
         taken = taken_alone("ours", Case(model, side_px, count, FEW, FEW_LEVELS), "cpu")
-        yield {"frames": count, "per_frame": taken["seconds"] / count, "peak_mib": taken["peak_mib"]}
+        yield {
+            "frames": count,
+            "per_frame": taken["seconds"] / count,
+            "peak_mib": taken["peak_mib"],
+        }
 
 
 def accelerated(model: str, side_px: int, frames: int, rounds: int) -> Iterator[Row]:
@@ -85,7 +100,9 @@ def accelerated(model: str, side_px: int, frames: int, rounds: int) -> Iterator[
         "exact": partial(ours, mine, case.spec()),
         "fast": partial(ours, mine, fast),
     }
-    taken = [{name: seconds(work, mine.device) for name, work in works.items()} for _ in range(rounds)]
+    taken = [
+        {name: seconds(work, mine.device) for name, work in works.items()} for _ in range(rounds)
+    ]
     medians = {name: statistics.median(one[name] for one in taken) for name in works}
     ratio = statistics.median(one["diffusers"] / one["fast"] for one in taken)
     yield {"model": model, "side_px": side_px, "frames": frames, **medians, "ratio": ratio}
@@ -107,7 +124,8 @@ def on_card(case: Case, rounds: int, device: str) -> Row:
         try:
             side(networks, replace(case, frames=2).spec())
             row[name] = statistics.median(
-                seconds(partial(side, networks, case.spec()), networks.device) for _ in range(rounds)
+                seconds(partial(side, networks, case.spec()), networks.device)
+                for _ in range(rounds)
             )
         except RuntimeError as error:
             if not is_out_of_memory(error):
@@ -121,9 +139,17 @@ def machine(device: str) -> Row:
     """What the figures were taken on."""
     known = Path("/proc/cpuinfo")
     lines = known.read_text().splitlines() if known.exists() else []
-    cpu = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+    cpu = next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
     card = torch.cuda.get_device_name() if device == "cuda" else None
-    return {"cpu": cpu, "card": card, "torch": torch.__version__, "diffusers": diffusers.__version__}
+    return {
+        "cpu": cpu,
+        "card": card,
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+    }
 
 
 def sections(asked: argparse.Namespace, folder: Path) -> dict[str, Iterator[Row]]:
@@ -134,7 +160,14 @@ def sections(asked: argparse.Namespace, folder: Path) -> dict[str, Iterator[Row]
 
     if asked.device != "cpu":
         cases = [
-            Case(model(name), asked.side or speed_models.SIDES_PX.get(name, 512), frames, 50, PAPER_LEVELS, precision)
+            Case(
+                model(name),
+                asked.side or speed_models.SIDES_PX.get(name, 512),
+                frames,
+                50,
+                PAPER_LEVELS,
+                precision,
+            )
             for name in asked.model
             for precision in asked.precision
             for frames in asked.frames
@@ -143,10 +176,19 @@ def sections(asked: argparse.Namespace, folder: Path) -> dict[str, Iterator[Row]
     first = asked.model[0]
     demo, side = model(first), asked.side or speed_models.SIDES_PX.get(first, 512)
     few = {"steps": FEW, "levels": FEW_LEVELS}
-    wide = [Case(model("quarter"), 256, 8, **few), Case(model("quarter"), 384, 4, **few)] if asked.wide else []
-    held = [Case(demo, side, 32, **few), *([Case(model("quarter"), 256, 32, 2, (1, 501))] if asked.wide else [])]
+    wide = (
+        [Case(model("quarter"), 256, 8, **few), Case(model("quarter"), 384, 4, **few)]
+        if asked.wide
+        else []
+    )
+    held = [
+        Case(demo, side, 32, **few),
+        *([Case(model("quarter"), 256, 32, 2, (1, 501))] if asked.wide else []),
+    ]
     return {
-        "compared": compared([Case(demo, side, 8), Case(demo, side, 32, **few), *wide], asked.rounds),
+        "compared": compared(
+            [Case(demo, side, 8), Case(demo, side, 32, **few), *wide], asked.rounds
+        ),
         "memory": memory(held),
         "lengths": lengths(demo, side, sorted({8, 64, asked.long})),
         "accelerated": accelerated(demo, side, 8, asked.rounds),
@@ -162,27 +204,49 @@ def table(result: Row) -> str:
         if name != "machine" and rows:
             heads = list(rows[0])
             lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-            lines += ["| " + " | ".join(_cell(row.get(head)) for head in heads) + " |" for row in rows]
-            parts.append(f"## {name}\n\n" + (speed_cost.table(rows) if name == "cost" else "\n".join(lines)))
+            lines += [
+                "| " + " | ".join(_cell(row.get(head)) for head in heads) + " |" for row in rows
+            ]
+            parts.append(
+                f"## {name}\n\n" + (speed_cost.table(rows) if name == "cost" else "\n".join(lines))
+            )
     return "\n\n".join(parts) + "\n"
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else Path(str(value)).name
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float)
+        else ""
+        if value is None
+        else Path(str(value)).name
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("out", type=Path, metavar="OUT")
     add("--device", default="cpu", help="cpu (default) or cuda")
-    add("--model", nargs="+", default=["demo"], help="models as in a job, or sd15, sdxl, quarter, tiny, tiny-xl")
+    add(
+        "--model",
+        nargs="+",
+        default=["demo"],
+        help="models as in a job, or sd15, sdxl, quarter, tiny, tiny-xl",
+    )
     add("--side", type=int, help="picture side, pixels (default: the model's own)")
     add("--rounds", type=int, default=3, help="rounds that are counted (default 3)")
     add("--long", type=int, default=512, help="frames of the longest run on a CPU (default 512)")
     add("--frames", type=int, nargs="+", default=[8, 24, 96], help="lengths on a GPU")
     add("--precision", nargs="+", default=["float16"], help="number formats on a GPU")
-    add("--narrow", dest="wide", action="store_false", help="leave out the quarter of SD 1.5, which takes most time")
+    add(
+        "--narrow",
+        dest="wide",
+        action="store_false",
+        help="leave out the quarter of SD 1.5, which takes most time",
+    )
     add("--only", nargs="+", help="these sections only")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1 if asked.device == "cpu" else torch.get_num_threads())

@@ -58,15 +58,22 @@ def measured(folder: Path, count: int = 8) -> Iterator[dict[str, Any]]:
                 pictures = [made[number].astype(np.float32) / 255 for number in numbers]
                 reference = reference or pictures
                 values = evaluate.mean(evaluate.measure(pictures, geometry))
-                values["difference"] = 255 * float(np.abs(np.stack(pictures) - np.stack(reference)).mean())
+                values["difference"] = 255 * float(
+                    np.abs(np.stack(pictures) - np.stack(reference)).mean()
+                )
                 yield {"mode": mode, "shot": shot, "preset": preset, "seconds": spent, **values}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The means over the shots, as Markdown."""
-    lines = ["| mode, preset | " + " | ".join(NAMES.values()) + " |", "|---" * (len(NAMES) + 1) + "|"]
+    lines = [
+        "| mode, preset | " + " | ".join(NAMES.values()) + " |",
+        "|---" * (len(NAMES) + 1) + "|",
+    ]
     for mode, preset in dict.fromkeys((row["mode"], row["preset"]) for row in rows):
         mine = [row for row in rows if (row["mode"], row["preset"]) == (mode, preset)]
-        cells = [f"{SCALES.get(name, 1) * np.mean([row[name] for row in mine]):.3g}" for name in NAMES]
+        cells = [
+            f"{SCALES.get(name, 1) * np.mean([row[name] for row in mine]):.3g}" for name in NAMES
+        ]
         lines.append(f"| {mode}, {preset} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -20,7 +20,9 @@ def floor(case: Case, device: str) -> dict[str, Any]:
     """Operations of a whole video as published, in 10¹², and the seconds that they take at the least."""
     networks = case.load(device)
     steps = case.steps
-    early = sum(level > PAPER_LEVELS[1] for level in range(1, 1000, 1000 // steps))  # of them the anchor's alone
+    early = sum(
+        level > PAPER_LEVELS[1] for level in range(1, 1000, 1000 // steps)
+    )  # of them the anchor's alone
     rows = 2 * (steps + (steps - early) * (case.frames - 1))
     step, picture = operations(networks, case.side_px)
     work = rows * step + case.frames * picture
@@ -36,7 +38,12 @@ def operations(networks: Networks, side_px: int) -> tuple[float, float]:
     more = {}
     if networks.family == "sdxl":
         pooled = networks.embed([""]).pooled
-        more = {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": networks.size_ids(side_px, side_px)[None]}}
+        more = {
+            "added_cond_kwargs": {
+                "text_embeds": pooled,
+                "time_ids": networks.size_ids(side_px, side_px)[None],
+            }
+        }
     with torch.inference_mode():
         with FlopCounterMode(display=False) as unet:
             networks.unet(x, torch.tensor(500, device=networks.device), text, **more)

@@ -57,7 +57,9 @@ def write(name: str, folder: Path) -> str:
 def _write_whole(folder: Path, is_xl: bool) -> None:
     """The real sizes, in half precision; the VAE of SDXL as repaired for it."""
     repaired = {"force_upcast": False, "scaling_factor": 0.13025} if is_xl else {}
-    diffusers.UNet2DConditionModel(**(SDXL if is_xl else SD15)).half().save_pretrained(folder / "unet")
+    diffusers.UNet2DConditionModel(**(SDXL if is_xl else SD15)).half().save_pretrained(
+        folder / "unet"
+    )
     diffusers.AutoencoderKL(**VAE, **repaired).half().save_pretrained(folder / "vae")
     write_text_encoder(folder / "text_encoder", "sd1", width=768)
     if is_xl:

@@ -49,7 +49,9 @@ class Case:
             model=Model(self.model, precision=self.precision),
             shot=Shot(self.side_px, self.side_px),
             sampling=Sampling(steps=self.steps),
-            motion=Motion("strength", level_from=self.levels[0], level_to=self.levels[1], is_faithful=True),
+            motion=Motion(
+                "strength", level_from=self.levels[0], level_to=self.levels[1], is_faithful=True
+            ),
             frames=tuple(Frame(number) for number in range(1, self.frames + 1)),
         )
 
@@ -87,7 +89,9 @@ def published(networks: Networks, spec: JobSpec) -> None:
             networks.vae, *text, networks.unet, scheduler, add_watermarker=False
         )
     else:
-        pipeline = diffusers.TextToVideoZeroPipeline(networks.vae, *text, networks.unet, scheduler, None, None, False)
+        pipeline = diffusers.TextToVideoZeroPipeline(
+            networks.vae, *text, networks.unet, scheduler, None, None, False
+        )
     pipeline.set_progress_bar_config(disable=True)
     scheduler.set_timesteps(spec.sampling.steps)
     times = scheduler.timesteps.flip(0).tolist()
@@ -118,7 +122,11 @@ def taken_alone(side: str, case: Case, device: str) -> dict[str, float]:
     """Seconds, and memory at its worst beyond the networks (`peak_mib`), of a side in a process of its own."""
     asked = json.dumps({"side": side, "case": asdict(case), "device": device})
     command = [sys.executable, "-m", "tests.benchmarks.speed_sides", asked]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    return json.loads(
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[
+            -1
+        ]
+    )
 
 
 def _peak_mib(work: Callable[[], None], device: torch.device) -> float:
@@ -131,7 +139,11 @@ def _peak_mib(work: Callable[[], None], device: torch.device) -> float:
     Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the process's peak
     before = psutil.Process().memory_info().rss
     work()
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
     return (int(peak.split()[1]) * 1024 - before) / MIB
 
 
@@ -139,7 +151,9 @@ def _main(asked: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     case = Case(**asked["case"])
     networks = case.load(asked["device"], asked["side"])
-    SIDES[asked["side"]](networks, Case(case.model, 64, 2, 2, (1, 501)).spec())  # what is made once is not the work's
+    SIDES[asked["side"]](
+        networks, Case(case.model, 64, 2, 2, (1, 501)).spec()
+    )  # what is made once is not the work's
     spent: list[float] = []
     work = partial(SIDES[asked["side"]], networks, case.spec())
     peak = _peak_mib(lambda: spent.append(seconds(work, networks.device)), networks.device)

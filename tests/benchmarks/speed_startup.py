@@ -22,7 +22,9 @@ class _Clock:
         self.began = self.ready = 0.0
 
     def __call__(self, event: Any) -> None:
-        is_step = isinstance(event, events.Progress) and event.stage != "loading the model" and event.done
+        is_step = (
+            isinstance(event, events.Progress) and event.stage != "loading the model" and event.done
+        )
         if is_step and not self.ready:
             self.ready = time.process_time() - self.began
 

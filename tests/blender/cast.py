@@ -41,7 +41,9 @@ def seen():
 def seen_hands():
     """The only person's hands (2, 21, 3)."""
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    (hands,) = armatures.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), has_hands=True)[1]
+    (hands,) = armatures.joints(
+        depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), has_hands=True
+    )[1]
     return hands
 
 

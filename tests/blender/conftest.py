@@ -30,7 +30,9 @@ def registered():
 def stays_registered():
     """Blender's factory settings disable an installed add-on: what ran after them would test nothing, or crash."""
     yield
-    assert hasattr(bpy.types.Scene, "t2vz"), "this test has disabled the add-on: read_homefile leaves it enabled"
+    assert hasattr(bpy.types.Scene, "t2vz"), (
+        "this test has disabled the add-on: read_homefile leaves it enabled"
+    )
 
 
 @pytest.fixture
@@ -92,7 +94,9 @@ def generated_file(rigify, tmp_path_factory):
     others = set(bpy.data.objects)
     bpy.ops.pose.rigify_generate()
     bpy.ops.object.mode_set(mode="OBJECT")
-    character = next(thing for thing in bpy.data.objects if thing.type == "ARMATURE" and thing not in others)
+    character = next(
+        thing for thing in bpy.data.objects if thing.type == "ARMATURE" and thing not in others
+    )
     character.name = "Character"
     path = tmp_path_factory.mktemp("rigify") / "generated.blend"
     bpy.data.libraries.write(str(path), {character})

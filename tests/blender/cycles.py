@@ -9,7 +9,13 @@ import bpy
 import numpy as np
 
 PASSES = ("use_pass_z", "use_pass_position", "use_pass_normal", "use_pass_object_index")
-NAMES = {"Depth": "depth", "Position": "position", "Normal": "normal", "IndexOB": "ids", "Object Index": "ids"}
+NAMES = {
+    "Depth": "depth",
+    "Position": "position",
+    "Normal": "normal",
+    "IndexOB": "ids",
+    "Object Index": "ids",
+}
 
 
 def prepare(scene: bpy.types.Scene, width_px: int, height_px: int) -> None:

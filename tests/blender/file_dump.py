@@ -52,7 +52,9 @@ def _told(item: bpy.types.bpy_struct, path: str, depth: int) -> Iterator[tuple[s
             yield here, _text(value)
 
 
-def _pointed(value: bpy.types.bpy_struct | None, path: str, depth: int) -> Iterator[tuple[str, str]]:
+def _pointed(
+    value: bpy.types.bpy_struct | None, path: str, depth: int
+) -> Iterator[tuple[str, str]]:
     if value is None or isinstance(value, bpy.types.ID):
         yield path, value.name_full if value else "None"
     elif depth < 5:

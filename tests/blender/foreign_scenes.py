@@ -36,7 +36,12 @@ def driven_switches() -> Case:
     cube, lower = _cube(case), _cube(case, "late", x=1.5)
     smooth = cube.modifiers.new("smooth", "SUBSURF")
     smooth.levels, smooth.render_levels = 0, 3
-    for path, value in (("show_viewport", "0"), ("show_render", "1"), ("levels", "0"), ("render_levels", "3")):
+    for path, value in (
+        ("show_viewport", "0"),
+        ("show_render", "1"),
+        ("levels", "0"),
+        ("render_levels", "3"),
+    ):
         cube.driver_add(f'modifiers["smooth"].{path}').driver.expression = value
     lower.driver_add("hide_viewport").driver.expression = "frame < 5"
     lower.driver_add("hide_render").driver.expression = "frame >= 5"
@@ -48,7 +53,14 @@ def finer_in_renders() -> Case:
     case = scenes.perspective()
     sea = case.scene.objects["ground"].modifiers.new("sea", "OCEAN")
     sea.viewport_resolution, sea.resolution, sea.spatial_size = 2, 6, 14
-    vase = add(case, "vase", bpy.ops.mesh.primitive_plane_add, size=0.5, location=(2, -1, 1.5), rotation=(1.57, 0, 0))
+    vase = add(
+        case,
+        "vase",
+        bpy.ops.mesh.primitive_plane_add,
+        size=0.5,
+        location=(2, -1, 1.5),
+        rotation=(1.57, 0, 0),
+    )
     lathe = vase.modifiers.new("lathe", "SCREW")
     lathe.axis, lathe.steps, lathe.render_steps = "Y", 3, 24
     _asks_for_the_viewport(case.scene.objects["ball"])
@@ -59,7 +71,15 @@ def strewn() -> Case:
     """Grass: hair that instances an object, its children in renders alone, not shown in the viewport at all."""
     case = scenes.perspective()
     ground = case.scene.objects["ground"]
-    leaf = add(case, "leaf", bpy.ops.mesh.primitive_cone_add, vertices=8, radius1=0.1, depth=0.3, location=(0, -40, 0))
+    leaf = add(
+        case,
+        "leaf",
+        bpy.ops.mesh.primitive_cone_add,
+        vertices=8,
+        radius1=0.1,
+        depth=0.3,
+        location=(0, -40, 0),
+    )
     leaf.hide_render = True
     ground.modifiers.new("grass", "PARTICLE_SYSTEM")
     grass = ground.particle_systems[0].settings
@@ -75,7 +95,10 @@ def metaballs_of_one_data() -> Case:
     case = fresh()
     bpy.ops.object.metaball_add(type="BALL", radius=1, location=(2.5, 1, 1))
     first = painted(case, bpy.context.active_object)
-    for name, x, index in ((f"{first.name}.001", 1.5, first.pass_index), ("other", -2.5, first.pass_index + 1)):
+    for name, x, index in (
+        (f"{first.name}.001", 1.5, first.pass_index),
+        ("other", -2.5, first.pass_index + 1),
+    ):
         made = bpy.data.objects.new(name, first.data)
         made.location, made.pass_index = (x, 0, 1.2), index
         case.scene.collection.objects.link(made)
@@ -100,11 +123,17 @@ def overridden_material() -> Case:
 def transparent_group() -> Case:
     """A clear shader and the number that decides on it, within a node group."""
     case = scenes.perspective()
-    tree, group = _cube(case).data.materials[0].node_tree, bpy.data.node_groups.new("glass", "ShaderNodeTree")
+    tree, group = (
+        _cube(case).data.materials[0].node_tree,
+        bpy.data.node_groups.new("glass", "ShaderNodeTree"),
+    )
     group.interface.new_socket("Clear", in_out="INPUT", socket_type="NodeSocketFloat")
     group.interface.new_socket("Shader", in_out="OUTPUT", socket_type="NodeSocketShader")
     start, end = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
-    mix, clear = group.nodes.new("ShaderNodeMixShader"), group.nodes.new("ShaderNodeBsdfTransparent")
+    mix, clear = (
+        group.nodes.new("ShaderNodeMixShader"),
+        group.nodes.new("ShaderNodeBsdfTransparent"),
+    )
     group.links.new(start.outputs[0], mix.inputs[0])
     group.links.new(group.nodes.new("ShaderNodeEmission").outputs[0], mix.inputs[1])
     group.links.new(clear.outputs[0], mix.inputs[2])
@@ -134,7 +163,9 @@ def _asks_for_the_viewport(item: bpy.types.Object) -> None:
     for in_out in ("INPUT", "OUTPUT"):
         tree.interface.new_socket("Geometry", in_out=in_out, socket_type="NodeSocketGeometry")
     start, end = tree.nodes.new("NodeGroupInput"), tree.nodes.new("NodeGroupOutput")
-    asks, grown, chosen = (tree.nodes.new(f"GeometryNode{kind}") for kind in ("IsViewport", "Transform", "Switch"))
+    asks, grown, chosen = (
+        tree.nodes.new(f"GeometryNode{kind}") for kind in ("IsViewport", "Transform", "Switch")
+    )
     grown.inputs["Scale"].default_value = (1.5, 1.5, 1.5)
     tree.links.new(start.outputs[0], grown.inputs["Geometry"])
     tree.links.new(asks.outputs[0], chosen.inputs["Switch"])

@@ -19,8 +19,14 @@ SIDE = 16
 def png(level):
     """A grey square picture."""
     rows = (b"\0" + bytes([level]) * SIDE) * SIDE
-    parts = (b"IHDR", struct.pack(">2I5B", SIDE, SIDE, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
-    chunks = (struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in parts)
+    parts = (
+        (b"IHDR", struct.pack(">2I5B", SIDE, SIDE, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in parts
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 

@@ -20,7 +20,13 @@ SIDED = {
     "knee": (0.1, -0.01, 0.51), "ankle": (0.1, 0.02, 0.09), "ball": (0.1, -0.12, 0.02), "toe": (0.1, -0.18, 0.02),
     "eye": (0.03, -0.08, 1.64),
 }  # fmt: skip
-FINGERS = {"thumb": -0.04, "index": -0.03, "middle": -0.01, "ring": 0.01, "pinky": 0.03}  # y of each
+FINGERS = {
+    "thumb": -0.04,
+    "index": -0.03,
+    "middle": -0.01,
+    "ring": 0.01,
+    "pinky": 0.03,
+}  # y of each
 for _finger, _y in FINGERS.items():
     for _knuckle in range(4):
         _x = (0.72 if _finger == "thumb" else 0.78) + 0.03 * _knuckle
@@ -63,7 +69,9 @@ def across(head: Vector, end: Vector) -> tuple[Vector, float]:
     return head + side.normalized() * 0.08, math.pi / 3
 
 
-FBX = Matrix.Rotation(math.pi / 2, 4, "X") @ Matrix.Scale(0.01, 4)  # centimetres and y up, as importers leave it
+FBX = Matrix.Rotation(math.pi / 2, 4, "X") @ Matrix.Scale(
+    0.01, 4
+)  # centimetres and y up, as importers leave it
 
 KINDS = {
     "Mixamo": Kind(
@@ -149,9 +157,16 @@ def build(title: str) -> bpy.types.Object:
     for name, head in places.items():
         bone = data.edit_bones.new(name)
         following = (places[child] for child, parent in parents.items() if parent == name)
-        end = next((point for point in following if (point - head).length > 1e-3), head + Vector((0, 0, 0.1)))
+        end = next(
+            (point for point in following if (point - head).length > 1e-3),
+            head + Vector((0, 0, 0.1)),
+        )
         tail, bone.roll = kind.tails(head, end)
-        bone.head, bone.tail, bone.parent = to_bones @ head, to_bones @ tail, data.edit_bones.get(parents[name])
+        bone.head, bone.tail, bone.parent = (
+            to_bones @ head,
+            to_bones @ tail,
+            data.edit_bones.get(parents[name]),
+        )
     bpy.ops.object.mode_set(mode="OBJECT")
     return armature
 

@@ -18,7 +18,9 @@ def stand_in(installed: str) -> None:
     package = importlib.import_module(installed)
     sys.modules["blender_addon"] = package
     for found in pkgutil.walk_packages(package.__path__, f"{installed}."):
-        sys.modules["blender_addon" + found.name.removeprefix(installed)] = importlib.import_module(found.name)
+        sys.modules["blender_addon" + found.name.removeprefix(installed)] = importlib.import_module(
+            found.name
+        )
 
 
 def main(arguments: list[str]) -> int:

@@ -68,12 +68,25 @@ def cropped_border() -> Case:
 def _border(case: Case) -> None:
     render = case.scene.render
     render.use_border = True
-    render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = 0.2, 0.9, 0.3, 0.9
+    render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = (
+        0.2,
+        0.9,
+        0.3,
+        0.9,
+    )
 
 
 def armature() -> Case:
     case = fresh()
-    tube = add(case, "tube", bpy.ops.mesh.primitive_cylinder_add, vertices=24, radius=0.5, depth=4, location=(2, 0, 2))
+    tube = add(
+        case,
+        "tube",
+        bpy.ops.mesh.primitive_cylinder_add,
+        vertices=24,
+        radius=0.5,
+        depth=4,
+        location=(2, 0, 2),
+    )
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.subdivide(number_cuts=7)
     bpy.ops.object.mode_set(mode="OBJECT")
@@ -211,24 +224,45 @@ def hidden_and_clear() -> Case:
     case = perspective()
     for name, hide in (("unseen", "hide_render"), ("seen", "hide_viewport")):
         x = -1.5 if name == "unseen" else 1.8
-        setattr(add(case, name, bpy.ops.mesh.primitive_cube_add, size=1, location=(x, -2, 1)), hide, True)
-    add(case, "eye closed", bpy.ops.mesh.primitive_cube_add, size=0.6, location=(-2.5, 0, 1)).hide_set(True)
+        setattr(
+            add(case, name, bpy.ops.mesh.primitive_cube_add, size=1, location=(x, -2, 1)),
+            hide,
+            True,
+        )
+    add(
+        case, "eye closed", bpy.ops.mesh.primitive_cube_add, size=0.6, location=(-2.5, 0, 1)
+    ).hide_set(True)
     fog = add(case, "fog", bpy.ops.mesh.primitive_cube_add, size=40)
     tree = fog.data.materials[0].node_tree
     tree.nodes.clear()
-    out, thin = tree.nodes.new("ShaderNodeOutputMaterial"), tree.nodes.new("ShaderNodeVolumePrincipled")
+    out, thin = (
+        tree.nodes.new("ShaderNodeOutputMaterial"),
+        tree.nodes.new("ShaderNodeVolumePrincipled"),
+    )
     thin.inputs["Density"].default_value = 0
     tree.links.new(thin.outputs[0], out.inputs["Volume"])
-    glass = add(case, "clear", bpy.ops.mesh.primitive_plane_add, size=3, location=(0, -4, 2), rotation=(1.5, 0, 0))
+    glass = add(
+        case,
+        "clear",
+        bpy.ops.mesh.primitive_plane_add,
+        size=3,
+        location=(0, -4, 2),
+        rotation=(1.5, 0, 0),
+    )
     tree = glass.data.materials[0].node_tree
-    tree.links.new(tree.nodes.new("ShaderNodeBsdfTransparent").outputs[0], tree.nodes["Material Output"].inputs[0])
+    tree.links.new(
+        tree.nodes.new("ShaderNodeBsdfTransparent").outputs[0],
+        tree.nodes["Material Output"].inputs[0],
+    )
     add(case, "ghost", bpy.ops.mesh.primitive_cube_add, location=(0, -3, 1)).visible_camera = False
     return case
 
 
 def holdouts() -> Case:
     case = perspective()
-    add(case, "hole", bpy.ops.mesh.primitive_cube_add, size=1, location=(0.5, -2, 1.5)).is_holdout = True
+    add(
+        case, "hole", bpy.ops.mesh.primitive_cube_add, size=1, location=(0.5, -2, 1.5)
+    ).is_holdout = True
     return case
 
 

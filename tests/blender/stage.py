@@ -35,7 +35,9 @@ def fresh() -> Case:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     case = Case(bpy.context.scene)
     paint_sky(case.scene)
-    add(case, "ground", bpy.ops.mesh.primitive_grid_add, size=14, x_subdivisions=7, y_subdivisions=7)
+    add(
+        case, "ground", bpy.ops.mesh.primitive_grid_add, size=14, x_subdivisions=7, y_subdivisions=7
+    )
     ball = add(case, "ball", bpy.ops.mesh.primitive_uv_sphere_add, radius=1, location=(0, 0, 1.2))
     ball.data.shade_smooth()
     data = bpy.data.cameras.new("camera")
@@ -74,10 +76,17 @@ def _sines(owner, coordinates: str, frequency: float, phase: float) -> None:
     tree = owner.node_tree
     tree.nodes.clear()
     node = tree.nodes.new
-    place, wave, level = node("ShaderNodeTexCoord"), node("ShaderNodeVectorMath"), node("ShaderNodeVectorMath")
+    place, wave, level = (
+        node("ShaderNodeTexCoord"),
+        node("ShaderNodeVectorMath"),
+        node("ShaderNodeVectorMath"),
+    )
     scaled = node("ShaderNodeVectorMath")
     scaled.operation, wave.operation, level.operation = "MULTIPLY_ADD", "SINE", "MULTIPLY_ADD"
-    scaled.inputs[1].default_value, scaled.inputs[2].default_value = [frequency] * 3, [phase, 2 * phase, 3 * phase]
+    scaled.inputs[1].default_value, scaled.inputs[2].default_value = (
+        [frequency] * 3,
+        [phase, 2 * phase, 3 * phase],
+    )
     level.inputs[1].default_value, level.inputs[2].default_value = [0.4] * 3, [0.5] * 3
     is_world = isinstance(owner, bpy.types.World)
     light = node("ShaderNodeBackground" if is_world else "ShaderNodeEmission")

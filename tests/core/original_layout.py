@@ -12,7 +12,9 @@ from torch.nn import Module
 from t2vz_core.models.single_file_names import PREFIXES, SHARED_PREFIXES, original
 
 
-def model_weights(parts: dict[str, tuple[Module, dict[str, Any]]], family: str) -> dict[str, Tensor]:
+def model_weights(
+    parts: dict[str, tuple[Module, dict[str, Any]]], family: str
+) -> dict[str, Tensor]:
     """A whole model's tensors under their original names; `parts` are networks with their configurations."""
     prefixes = SHARED_PREFIXES | PREFIXES[family]
     weights: dict[str, Tensor] = {}
@@ -21,7 +23,9 @@ def model_weights(parts: dict[str, tuple[Module, dict[str, Any]]], family: str) 
     return weights
 
 
-def part_weights(part: str, state: dict[str, Tensor], config: dict[str, Any], prefix: str) -> dict[str, Tensor]:
+def part_weights(
+    part: str, state: dict[str, Tensor], config: dict[str, Any], prefix: str
+) -> dict[str, Tensor]:
     """One network's tensors under their original names; queries, keys and values of OpenCLIP joined."""
     by_name: dict[str, list[Tensor]] = {}
     for name in sorted(state, key=_qkv_in_order):
@@ -32,7 +36,9 @@ def part_weights(part: str, state: dict[str, Tensor], config: dict[str, Any], pr
 def write(path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
     from safetensors.torch import save_file
 
-    save_file({name: weight.contiguous().clone() for name, weight in weights.items()}, path, metadata)
+    save_file(
+        {name: weight.contiguous().clone() for name, weight in weights.items()}, path, metadata
+    )
     return path
 
 

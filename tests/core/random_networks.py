@@ -39,7 +39,12 @@ _UNETS: dict[str, dict[str, Any]] = {
         "projection_class_embeddings_input_dim": TEXT_WIDTH + 6 * 8,
     },
 }
-_BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+_BETAS = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+}
 _SCHEDULERS: dict[str, dict[str, Any]] = {
     "sd1": {"_class_name": "PNDMScheduler", **_BETAS, "steps_offset": 1, "skip_prk_steps": True, "clip_sample": False},
     "sd2": {"_class_name": "DDIMScheduler", **_BETAS, "steps_offset": 1, "prediction_type": "v_prediction",
@@ -65,8 +70,13 @@ def write_model(folder: Path, family: str = "sd1", seed: int = 0) -> Path:
     parts = ["text_encoder", "text_encoder_2"] if family == "sdxl" else ["text_encoder"]
     for i, part in enumerate(parts):
         write_text_encoder(folder / part, family, has_projection=i == 1)
-        write_tokenizer(folder / part.replace("text_encoder", "tokenizer"), pads_with_end=family != "sd2" and i == 0)
-    write_json(folder / "scheduler/scheduler_config.json", _SCHEDULERS.get(family, _SCHEDULERS["sd1"]))
+        write_tokenizer(
+            folder / part.replace("text_encoder", "tokenizer"),
+            pads_with_end=family != "sd2" and i == 0,
+        )
+    write_json(
+        folder / "scheduler/scheduler_config.json", _SCHEDULERS.get(family, _SCHEDULERS["sd1"])
+    )
     write_json(folder / "model_index.json", _index(family))
     return folder
 
@@ -80,7 +90,9 @@ def write_controlnet(folder: Path, family: str = "sd1", seed: int = 1) -> Path:
     config = {key: value for key, value in _UNETS[family].items() if key not in only_unet}
     network = ControlNetModel(**config, conditioning_embedding_out_channels=(8, 8, 16, 16))
     for name, weight in network.named_parameters():
-        if name.startswith(("controlnet_down_blocks", "controlnet_mid_block", "controlnet_cond_embedding.conv_out")):
+        if name.startswith(
+            ("controlnet_down_blocks", "controlnet_mid_block", "controlnet_cond_embedding.conv_out")
+        ):
             torch.nn.init.normal_(weight, std=0.1)
     network.save_pretrained(folder)
     return folder
@@ -99,7 +111,9 @@ def vae_config(family: str) -> dict[str, Any]:
     }
 
 
-def write_text_encoder(folder: Path, family: str, has_projection: bool = False, width: int = TEXT_WIDTH) -> None:
+def write_text_encoder(
+    folder: Path, family: str, has_projection: bool = False, width: int = TEXT_WIDTH
+) -> None:
     """Writes a CLIP text encoder of three layers under the key names real folders have."""
     from safetensors.torch import load_file, save_file
     from transformers.models.clip.configuration_clip import CLIPTextConfig
@@ -111,8 +125,12 @@ def write_text_encoder(folder: Path, family: str, has_projection: bool = False, 
         projection_dim=width, bos_token_id=end - 1, eos_token_id=end,
         hidden_act="gelu" if family == "sd2" or has_projection else "quick_gelu",
     )  # fmt: skip
-    (CLIPTextModelWithProjection if has_projection else CLIPTextModel)(config).save_pretrained(folder)
-    weights = load_file(folder / "model.safetensors")  # published files have the prefix, new ones may not
+    (CLIPTextModelWithProjection if has_projection else CLIPTextModel)(config).save_pretrained(
+        folder
+    )
+    weights = load_file(
+        folder / "model.safetensors"
+    )  # published files have the prefix, new ones may not
     renamed = {k if k.startswith("text_") else f"text_model.{k}": v for k, v in weights.items()}
     save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
 
@@ -121,7 +139,9 @@ def write_tokenizer(folder: Path, pads_with_end: bool = True) -> None:
     """Writes a CLIP tokenizer of all bytes and a few words, padding with its end token or with "!"."""
     vocab, merges = vocabulary()
     write_json(folder / "vocab.json", vocab)
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8"
+    )
     write_json(folder / "tokenizer_config.json", {
         "tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "bos_token": "<|startoftext|>",
         "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>",
@@ -144,7 +164,9 @@ def vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
                 merges.append((left, right))
                 tokens.append(left + right)
             left += right
-    return {token: i for i, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}, merges
+    return {
+        token: i for i, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])
+    }, merges
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -165,5 +187,10 @@ def _index(family: str) -> dict[str, Any]:
     if family == "sdxl":
         second = {"text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
                   "tokenizer_2": ["transformers", "CLIPTokenizer"]}  # fmt: skip
-        return {**index, **second, "image_encoder": [None, None], "force_zeros_for_empty_prompt": True}
+        return {
+            **index,
+            **second,
+            "image_encoder": [None, None],
+            "force_zeros_for_empty_prompt": True,
+        }
     return {**index, "safety_checker": [None, None], "requires_safety_checker": False}

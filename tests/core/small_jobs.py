@@ -13,7 +13,18 @@ import numpy as np
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.generate import generate
 from t2vz_core.models.networks import Networks, load
-from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Model, Motion, Passes, Prompt, Sampling, Shot
+from t2vz_core.wire.job import (
+    Coherence,
+    Control,
+    Frame,
+    JobSpec,
+    Model,
+    Motion,
+    Passes,
+    Prompt,
+    Sampling,
+    Shot,
+)
 
 from .random_networks import write_controlnet, write_model
 

@@ -28,7 +28,9 @@ def test_what_runs_on_a_card_has_both_sides_and_a_floor(
     assert row["floor"] == pytest.approx(row["tera"] / row["tera_per_s"])
 
 
-def test_a_side_that_does_not_fit_on_the_card_has_no_figure(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_side_that_does_not_fit_on_the_card_has_no_figure(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def too_much(*_: object) -> None:
         raise RuntimeError("CUDA out of memory")
 
@@ -50,7 +52,9 @@ def test_time_and_peak_are_taken_in_a_process_of_its_own(tiny: str) -> None:
     assert taken["seconds"] > 0 and taken["peak_mib"] > 1
 
 
-def test_every_row_is_on_disk_as_soon_as_it_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_row_is_on_disk_as_soon_as_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def memory(_: object) -> Iterator[speed.Row]:
         yield pytest.fail("the machine went down")
 

@@ -14,7 +14,9 @@ def shown(monkeypatch, end: int, reader: int, steps: int) -> str:
     monkeypatch.setattr(os, "dup", lambda _: end)
     terminal = Terminal(Path("film"))
     for done in range(steps + 1):
-        terminal.show(events.Progress("job", "painting frames", done, steps, left_s=float(steps - done)))
+        terminal.show(
+            events.Progress("job", "painting frames", done, steps, left_s=float(steps - done))
+        )
     terminal.show(events.Finished("job", frames=4, seconds=2.0))
     said = b""
     while b"film" not in said:  # a terminal hands over what it has so far
@@ -35,7 +37,9 @@ def test_a_terminal_gets_one_bar_that_is_drawn_over(monkeypatch):
     assert text.count("\r\033[K") == 12 and text.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["--chunk", "-3"], ["--chunk", "x"], ["--frames", "9-1"], ["--frames", "x"]])
+@pytest.mark.parametrize(
+    "words", [["--chunk", "-3"], ["--chunk", "x"], ["--frames", "9-1"], ["--frames", "x"]]
+)
 def test_wrong_usage_is_2(words):
     with pytest.raises(SystemExit) as left:
         main(["run", "film", *words])

@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 from t2vz_core.wire import events
-from t2vz_core.wire.job import Control, Frame, JobSpec, Model, Motion, Passes, Prompt, Sampling, Shot, write_job
+from t2vz_core.wire.job import (
+    Control,
+    Frame,
+    JobSpec,
+    Model,
+    Motion,
+    Passes,
+    Prompt,
+    Sampling,
+    Shot,
+    write_job,
+)
 from t2vz_core.wire.lines import Lines
 
 from .random_networks import write_controlnet, write_model
@@ -30,7 +41,10 @@ def models(tmp_path_factory):
 def worker():
     """A real worker; the tests of this module share its warm model."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "t2vz_core", "worker"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "t2vz_core", "worker"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     yield Lines(process.stdout, process.stdin)
     process.stdin.close()
@@ -57,7 +71,9 @@ def depth_job(models, folder):
     frames = []
     for i in range(1, 4):
         y, x = np.mgrid[:64, :64]
-        depth = np.where((x - 20 - 4 * i) ** 2 + (y - 32) ** 2 < 150, 2.0, np.inf).astype(np.float32)
+        depth = np.where((x - 20 - 4 * i) ** 2 + (y - 32) ** 2 < 150, 2.0, np.inf).astype(
+            np.float32
+        )
         np.save(folder / f"depth{i}.npy", depth)
         frames.append(Frame(i, i == 1, passes=Passes(depth=f"depth{i}.npy")))
     spec = JobSpec(
@@ -94,7 +110,9 @@ def kinds(heard):
     return [type(event).__name__ for event in heard]
 
 
-def test_a_text_job_ends_with_all_its_frames_and_a_second_run_makes_none_anew(worker, models, tmp_path):
+def test_a_text_job_ends_with_all_its_frames_and_a_second_run_makes_none_anew(
+    worker, models, tmp_path
+):
     folder = text_job(models, tmp_path / "job")
     heard = told(worker, events.Run("first", str(folder)))
     assert isinstance(heard[-1], events.Finished), heard[-1]
@@ -140,19 +158,28 @@ def test_a_cancelled_job_stops_within_a_step_and_is_taken_up_again(worker, model
     sent = threading.Event()
 
     def cancel_once(event):
-        if isinstance(event, events.Progress) and event.stage != "loading the model" and not sent.is_set():
+        if (
+            isinstance(event, events.Progress)
+            and event.stage != "loading the model"
+            and not sent.is_set()
+        ):
             sent.set()
             worker.send(events.Cancel("job"))
 
     heard = told(worker, events.Run("job", str(folder)), cancel_once)
     assert isinstance(heard[-1], events.Cancelled)
-    steps = [event for event in heard if isinstance(event, events.Progress) and event.stage != "loading the model"]
+    steps = [
+        event
+        for event in heard
+        if isinstance(event, events.Progress) and event.stage != "loading the model"
+    ]
     assert len(steps) < 40
     assert isinstance(told(worker, events.Run("more", str(folder)))[-1], events.Finished)
 
 
 @pytest.mark.parametrize(
-    "text", ['a "red" ball', "a red\nball\ton grass", "a red ball 🎈", "ball " * 2000, "", "\\ % {} $HOME"]
+    "text",
+    ['a "red" ball', "a red\nball\ton grass", "a red ball 🎈", "ball " * 2000, "", "\\ % {} $HOME"],
 )
 def test_any_prompt_makes_frames(worker, models, tmp_path, text):
     folder = text_job(models, tmp_path / "job", steps=2, count=2, prompt=Prompt(text))
@@ -175,7 +202,10 @@ def test_a_damaged_pass_is_a_sentence_with_its_path(worker, models, tmp_path):
 def test_run_on_the_command_line_makes_the_frames_and_tells_where(models, tmp_path):
     folder = text_job(models, tmp_path / "Jörgs job", count=2)
     done = subprocess.run(
-        [sys.executable, "-m", "t2vz_core", "run", folder, "--frames", "2"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "t2vz_core", "run", folder, "--frames", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert list(pictures(folder)) == ["0002.png"]
@@ -183,8 +213,11 @@ def test_run_on_the_command_line_makes_the_frames_and_tells_where(models, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["run", "nowhere"], 1), (["dance"], 2), (["run", "x", "--frames", "9-1"], 2)]
+    ("arguments", "code"),
+    [(["run", "nowhere"], 1), (["dance"], 2), (["run", "x", "--frames", "9-1"], 2)],
 )
 def test_exit_codes_tell_failure_from_wrong_usage(arguments, code):
-    done = subprocess.run([sys.executable, "-m", "t2vz_core", *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "t2vz_core", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == code and done.stderr.strip()

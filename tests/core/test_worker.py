@@ -23,7 +23,10 @@ ENDS = (events.Finished, events.Failed, events.Cancelled)
 @pytest.fixture
 def process():
     worker = subprocess.Popen(
-        [sys.executable, "-m", "t2vz_core", "worker"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "t2vz_core", "worker"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     yield worker
     worker.kill()
@@ -57,7 +60,10 @@ def test_a_job_that_cannot_be_read_fails_with_a_sentence_and_the_next_is_served(
             ends.append(event)
         if len(ends) == 2:
             break
-    assert [(type(end), end.job) for end in ends] == [(events.Failed, "one"), (events.Failed, "two")]
+    assert [(type(end), end.job) for end in ends] == [
+        (events.Failed, "one"),
+        (events.Failed, "two"),
+    ]
     assert all("job.json: cannot be read" in end.reason for end in ends)
 
 
@@ -75,7 +81,10 @@ def performed(folder, monkeypatch, do):
     [
         (Fault("Lower the size."), "Lower the size."),
         (MemoryError(), "not enough memory"),
-        (ImportError("No module named 'torch'"), "not whole (No module named 'torch'): run `python3 install.py"),
+        (
+            ImportError("No module named 'torch'"),
+            "not whole (No module named 'torch'): run `python3 install.py",
+        ),
         (OSError(28, "No space left on device", "0001.png"), "The disk is full (0001.png)"),
         (OSError(30, "Read-only file system", "0001.png"), "0001.png cannot be written"),
         (KeyError("mid_block"), "The engine failed (KeyError: 'mid_block')"),
@@ -103,11 +112,15 @@ def test_the_log_alone_tells_what_ran_where_and_what_was_said(tmp_path, monkeypa
         words[-1].note("The prompt is long.")
         raise Fault("Lower the size.")
 
-    monkeypatch.setattr(sys, "stderr", os.fdopen(2, "w", buffering=1, closefd=False))  # not pytest's own
+    monkeypatch.setattr(
+        sys, "stderr", os.fdopen(2, "w", buffering=1, closefd=False)
+    )  # not pytest's own
     performed(job(tmp_path), monkeypatch, do)
     log = (tmp_path / "engine.log").read_text()
     assert __version__ in log and "torch" in log
-    assert log.index("The prompt is long.") < log.index("Lower the size.") and "Traceback" not in log
+    assert (
+        log.index("The prompt is long.") < log.index("Lower the size.") and "Traceback" not in log
+    )
 
 
 def test_a_folder_that_is_not_there_is_named_by_its_job(tmp_path, monkeypatch):
@@ -146,7 +159,9 @@ def test_progress_ends_a_cancelled_job():
 def test_a_job_with_all_its_frames_loads_no_model(tmp_path, monkeypatch):
     folder = job(tmp_path)
     (folder / "frames").mkdir()
-    (folder / "frames" / "made_from").write_text(frames_room.fingerprint(folder, JobSpec(frames=(Frame(1, True),))))
+    (folder / "frames" / "made_from").write_text(
+        frames_room.fingerprint(folder, JobSpec(frames=(Frame(1, True),)))
+    )
     (folder / "frames" / "0001.png").write_bytes(b"whole")
     heard = performed(folder, monkeypatch, lambda *_: pytest.fail("made again"))
     assert [type(event) for event in heard] == [events.FrameDone, events.Finished]

@@ -38,9 +38,15 @@ def image_of(kind: Any, nets: Networks, spec: JobSpec, **more: Any) -> np.ndarra
     parts |= {f"text_encoder{n}": encoder for n, encoder in zip(names, nets.text.encoders)}
     parts |= {f"tokenizer{n}": tokenizer for n, tokenizer in zip(names, nets.text.tokenizers)}
     if "_2" not in names:
-        parts |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        parts |= {
+            "safety_checker": None,
+            "feature_extractor": None,
+            "requires_safety_checker": False,
+        }
     if nets.controlnets:
-        parts["controlnet"] = nets.controlnets[0] if len(nets.controlnets) == 1 else list(nets.controlnets)
+        parts["controlnet"] = (
+            nets.controlnets[0] if len(nets.controlnets) == 1 else list(nets.controlnets)
+        )
     pipeline = kind(**parts)
     pipeline.set_progress_bar_config(disable=True)
     size = {} if nets.is_instruct else {"height": SIDE, "width": SIDE}
@@ -59,11 +65,16 @@ def image_of(kind: Any, nets: Networks, spec: JobSpec, **more: Any) -> np.ndarra
 
 
 @pytest.mark.parametrize(
-    "family, scheduler", [*(("sd1", name) for name in SCHEDULERS), ("sd2", "ddim"), ("sdxl", "euler")]
+    "family, scheduler",
+    [*(("sd1", name) for name in SCHEDULERS), ("sd2", "ddim"), ("sdxl", "euler")],
 )
 def test_the_anchor_is_the_ordinary_image(family: str, scheduler: str, tmp_path: Path) -> None:
     spec = job(tmp_path, 1, sampling=Sampling(seed=5, steps=4, scheduler=scheduler))
-    kind = diffusers.StableDiffusionXLPipeline if family == "sdxl" else diffusers.StableDiffusionPipeline
+    kind = (
+        diffusers.StableDiffusionXLPipeline
+        if family == "sdxl"
+        else diffusers.StableDiffusionPipeline
+    )
     theirs = image_of(kind, networks(family), spec)
     assert np.abs(make(tmp_path, spec, networks(family))[1] - theirs).max() < 1
 
@@ -82,7 +93,9 @@ def test_the_anchor_with_a_controlnet_is_the_ordinary_image(tmp_path: Path) -> N
 
 def test_the_anchor_in_guess_mode_is_the_ordinary_image(tmp_path: Path) -> None:
     nets = networks("sd1", controls=1)
-    spec = job(tmp_path, 1, controls=(Control("depth", is_guess=True),), sampling=Sampling(seed=5, steps=4))
+    spec = job(
+        tmp_path, 1, controls=(Control("depth", is_guess=True),), sampling=Sampling(seed=5, steps=4)
+    )
     picture = Image.fromarray(conditions(spec, Source(tmp_path), spec.frames[0])[0])
     kind = diffusers.StableDiffusionControlNetPipeline
     theirs = image_of(kind, nets, spec, image=picture, guess_mode=True)

@@ -31,7 +31,9 @@ def walked(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     return seen
 
 
-def published(family: str, spec: JobSpec, monkeypatch: pytest.MonkeyPatch) -> tuple[list[torch.Tensor], np.ndarray]:
+def published(
+    family: str, spec: JobSpec, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[torch.Tensor], np.ndarray]:
     """Latents of every step and the frames of the published code, given our noise."""
     nets = networks(family)
     scheduler = diffusers.DDIMScheduler.from_config(nets.scheduler_config, clip_sample=False)
@@ -45,20 +47,38 @@ def published(family: str, spec: JobSpec, monkeypatch: pytest.MonkeyPatch) -> tu
         "callback": lambda i, t, x: latents.append(x),
     }  # fmt: skip
     if family == "sdxl":
-        from diffusers.pipelines.deprecated.text_to_video_synthesis import pipeline_text_to_video_zero_sdxl as module
+        from diffusers.pipelines.deprecated.text_to_video_synthesis import (
+            pipeline_text_to_video_zero_sdxl as module,
+        )
 
         pipeline = diffusers.TextToVideoZeroSDXLPipeline(
-            nets.vae, *nets.text.encoders, *nets.text.tokenizers, nets.unet, scheduler, add_watermarker=False
+            nets.vae,
+            *nets.text.encoders,
+            *nets.text.tokenizers,
+            nets.unet,
+            scheduler,
+            add_watermarker=False,
         )
     else:
-        from diffusers.pipelines.deprecated.text_to_video_synthesis import pipeline_text_to_video_zero as module
+        from diffusers.pipelines.deprecated.text_to_video_synthesis import (
+            pipeline_text_to_video_zero as module,
+        )
 
         pipeline = diffusers.TextToVideoZeroPipeline(
-            nets.vae, nets.text.encoders[0], nets.text.tokenizers[0], nets.unet, scheduler, None, None, False
+            nets.vae,
+            nets.text.encoders[0],
+            nets.text.tokenizers[0],
+            nets.unet,
+            scheduler,
+            None,
+            None,
+            False,
         )
     monkeypatch.setattr(module, "randn_tensor", lambda *args, **more: noise[1:].clone())
     pipeline.set_progress_bar_config(disable=True)
-    images = pipeline(prompt=spec.prompt.text, negative_prompt=spec.prompt.negative, **common).images
+    images = pipeline(
+        prompt=spec.prompt.text, negative_prompt=spec.prompt.negative, **common
+    ).images
     return latents, np.stack([np.asarray(image) for image in images])
 
 
@@ -70,7 +90,10 @@ def test_the_faithful_mode_repeats_the_published_code_step_by_step(
     ours = make(tmp_path, spec, networks(family), chunk=3)
     latents, images = published(family, spec, monkeypatch)
 
-    top, second = latents[:2], latents[5:]  # down to T; (three steps to T′;) down from T with all frames
+    top, second = (
+        latents[:2],
+        latents[5:],
+    )  # down to T; (three steps to T′;) down from T with all frames
     assert len(walked) == 50 + 48 and len(second) == 48
     for i, theirs in enumerate([*top, *second]):
         assert difference(walked[i], theirs[:1]) < 1e-5

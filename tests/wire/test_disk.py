@@ -10,10 +10,22 @@ from t2vz_core.wire.disk import disk_sentence
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "a.png"), "The disk is full (a.png): make room"),
-        (PermissionError(errno.EACCES, "Permission denied", "/ro"), "/ro cannot be written: choose another"),
-        (OSError(errno.EROFS, "Read-only file system", "/ro"), "/ro cannot be written: choose another"),
-        (FileExistsError(errno.EEXIST, "File exists", "/dev/null"), "/dev/null: a file lies where a folder is needed"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a.png"),
+            "The disk is full (a.png): make room",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/ro"),
+            "/ro cannot be written: choose another",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/ro"),
+            "/ro cannot be written: choose another",
+        ),
+        (
+            FileExistsError(errno.EEXIST, "File exists", "/dev/null"),
+            "/dev/null: a file lies where a folder is needed",
+        ),
         (OSError(errno.ENAMETOOLONG, "File name too long"), "the job folder: File name too long."),
     ],
 )

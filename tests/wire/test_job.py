@@ -23,7 +23,9 @@ from t2vz_core.wire.parse import WireError
 
 FULL = JobSpec(
     model=Model(loras=(Lora("ink.safetensors", 0.5),)),
-    prompt=dataclasses.replace(JobSpec().prompt, text='a "red" ball\n🎈', keys=(PromptKey(3, "a blue ball"),)),
+    prompt=dataclasses.replace(
+        JobSpec().prompt, text='a "red" ball\n🎈', keys=(PromptKey(3, "a blue ball"),)
+    ),
     controls=(Control("depth"),),
     colours=(Colour(3, (255, 0, 128)),),
     frames=(
@@ -72,7 +74,10 @@ def test_each_field_wrong_in_turn_is_named_in_the_sentence():
 
 
 def test_an_unknown_key_is_named_at_every_level():
-    for path in ["", *(path for path, where, key in places(FULL.to_json()) if isinstance(where[key], dict))]:
+    for path in [
+        "",
+        *(path for path, where, key in places(FULL.to_json()) if isinstance(where[key], dict)),
+    ]:
         body = json.loads(json.dumps(FULL.to_json()))
         target = next((where[key] for here, where, key in places(body) if here == path), body)
         target["surprise"] = 1
@@ -85,7 +90,10 @@ def test_an_unknown_key_is_named_at_every_level():
     [
         ({"version": 2}, "version: this engine reads version 1, the job has 2"),
         ({"frames": []}, "frames: must hold at least one frame"),
-        ({"frames": [{"number": 2}, {"number": 2}]}, "frames[1].number: must be greater than 2, not 2"),
+        (
+            {"frames": [{"number": 2}, {"number": 2}]},
+            "frames[1].number: must be greater than 2, not 2",
+        ),
         ({"sampling": {"steps": 0}}, "sampling.steps: must lie within 1..1000, not 0"),
         ({"sampling": {"steps": True}}, "sampling.steps: must be a whole number, not true/false"),
         ({"sampling": {"guidance": float("nan")}}, "sampling.guidance: must be finite, not nan"),
@@ -95,10 +103,22 @@ def test_an_unknown_key_is_named_at_every_level():
         ({"shot": {"width_px": 100}}, "shot.width_px: must be a multiple of 8, not 100"),
         ({"shot": {"near": 2.0, "far": 1.0}}, "shot.far: must be beyond near (2.0), not 1.0"),
         ({"motion": {"level_from": 950}}, "motion.level_from: must be below level_to (941)"),
-        ({"motion": {"strength": [1, 900]}}, "motion.strength: must lie within -512.0..512.0, not 900"),
-        ({"frames": [{"number": 1, "passes": {"map": "../secret.npy"}}]}, "frames[0].passes.map: must stay inside"),
-        ({"frames": [{"number": 1, "passes": {"map": "/etc/passwd"}}]}, "frames[0].passes.map: must stay inside"),
-        ({"frames": [{"number": 1, "passes": {"map": "C:\\x"}}]}, "frames[0].passes.map: must stay inside"),
+        (
+            {"motion": {"strength": [1, 900]}},
+            "motion.strength: must lie within -512.0..512.0, not 900",
+        ),
+        (
+            {"frames": [{"number": 1, "passes": {"map": "../secret.npy"}}]},
+            "frames[0].passes.map: must stay inside",
+        ),
+        (
+            {"frames": [{"number": 1, "passes": {"map": "/etc/passwd"}}]},
+            "frames[0].passes.map: must stay inside",
+        ),
+        (
+            {"frames": [{"number": 1, "passes": {"map": "C:\\x"}}]},
+            "frames[0].passes.map: must stay inside",
+        ),
     ],
 )
 def test_a_wrong_value_gets_its_sentence(change, sentence):
@@ -133,6 +153,8 @@ def test_every_default_lies_in_its_own_range():
     for field in leaves(JobSpec):
         values = field.default if isinstance(field.default, tuple) else (field.default,)
         if "low" in field.metadata:
-            assert all(field.metadata["low"] <= value <= field.metadata["high"] for value in values), field
+            assert all(
+                field.metadata["low"] <= value <= field.metadata["high"] for value in values
+            ), field
         if "options" in field.metadata:
             assert field.default in field.metadata["options"], field

@@ -42,7 +42,15 @@ def test_every_event_arrives_as_it_was_sent():
 
 @pytest.mark.parametrize(
     "line",
-    [b"Downloading 12%\n", b"[]\n", b"{}\n", b'{"event": "Dance"}\n', b'{"event": "Cancel"}\n', b"\xff\xfe\n", b"\n"],
+    [
+        b"Downloading 12%\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"event": "Dance"}\n',
+        b'{"event": "Cancel"}\n',
+        b"\xff\xfe\n",
+        b"\n",
+    ],
 )
 def test_a_line_that_is_no_event_is_refused(line):
     with pytest.raises(WireError):

@@ -19,7 +19,9 @@ def start(tmp_path):
     engines = []
 
     def make(fault, *arguments, **limits):
-        engine = Engine([sys.executable, HERE / f"{fault}.py", *arguments], tmp_path / "engine.log", **limits)
+        engine = Engine(
+            [sys.executable, HERE / f"{fault}.py", *arguments], tmp_path / "engine.log", **limits
+        )
         engines.append(engine)
         return engine
 

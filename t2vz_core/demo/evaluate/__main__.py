@@ -36,7 +36,9 @@ def measure_speed(model: Model, frames: int = 16, steps: int = 20) -> Figures:
     started = time.monotonic()
     predict = lambda *given: model.base.unet(*given).sample  # noqa: E731
     texts = ["a red ball on grass"] * frames
-    latents = draw(predict, model.noise(frames, 0), model.words(texts), model.words([""] * frames), steps=steps)
+    latents = draw(
+        predict, model.noise(frames, 0), model.words(texts), model.words([""] * frames), steps=steps
+    )
     develop(model.base.vae, latents)
     return {"seconds": time.monotonic() - started, "threads": torch.get_num_threads()}
 
@@ -50,24 +52,38 @@ def tasks_of(options: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
         "renderings": partial(words.measure_renderings, eye, count, options.size),
         "speed": partial(measure_speed, model),
         "words": partial(words.measure_words, model, eye, count, GUIDANCE, scratch / "words.jpg"),
-        "words, guidance 1": partial(words.measure_words, model, eye, some, 1.0, scratch / "words-1.jpg"),
+        "words, guidance 1": partial(
+            words.measure_words, model, eye, some, 1.0, scratch / "words-1.jpg"
+        ),
         "depth": partial(leads.measure_depth, model, eye, some, scratch / "depth.jpg"),
         "pose": partial(leads.measure_pose, model, some, scratch / "pose.jpg"),
         "edits": partial(edits.measure_edits, model, some, GUIDANCE, scratch / "edits.jpg"),
     }
     if options.shots:
-        tasks["depth from Blender"] = partial(shots.measure_shots, options.folder, eye, options.shots, scratch)
+        tasks["depth from Blender"] = partial(
+            shots.measure_shots, options.folder, eye, options.shots, scratch
+        )
     return tasks
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="t2vz_core.demo.evaluate", description=__doc__)
-    parser.add_argument("folder", type=Path, help="holds stable-diffusion, and the other networks beside it")
-    parser.add_argument("--scratch", type=Path, required=True, help="where figures and grids are written")
-    parser.add_argument("--eye", type=Path, help="the folder of the eye's weights, if not the networks'")
-    parser.add_argument("--shots", type=Path, help="jobs captured in Blender by tests/benchmarks/demo_scenes.py")
+    parser.add_argument(
+        "folder", type=Path, help="holds stable-diffusion, and the other networks beside it"
+    )
+    parser.add_argument(
+        "--scratch", type=Path, required=True, help="where figures and grids are written"
+    )
+    parser.add_argument(
+        "--eye", type=Path, help="the folder of the eye's weights, if not the networks'"
+    )
+    parser.add_argument(
+        "--shots", type=Path, help="jobs captured in Blender by tests/benchmarks/demo_scenes.py"
+    )
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--count", type=int, default=200, help="prompts asked; of all else half as many")
+    parser.add_argument(
+        "--count", type=int, default=200, help="prompts asked; of all else half as many"
+    )
     parser.add_argument("--only", nargs="*", help="measures by name")
     options = parser.parse_args()
     file = options.scratch / "figures.json"

@@ -27,22 +27,34 @@ def measure_edits(model: Model, count: int, guidance: float, grid: Path) -> dict
     before = describe(SHARD, count)
     asked, after = instructions(before, SHARD)
     sources, targets = (photographs(shown, SHARD, model.size)[0] for shown in (before, after))
-    unet = UNet2DConditionModel.from_pretrained(model.folder / "instruct-pix2pix" / "unet", dtype=torch.float32)
-    reader = CLIPTextModel.from_pretrained(model.folder / "instruct-pix2pix" / "text_encoder", dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(
+        model.folder / "instruct-pix2pix" / "unet", dtype=torch.float32
+    )
+    reader = CLIPTextModel.from_pretrained(
+        model.folder / "instruct-pix2pix" / "text_encoder", dtype=torch.float32
+    )
     latents, drawn = encode(model.base.vae, sources), []
     for start in range(0, count, BATCH):
         rows = slice(start, start + BATCH)
         with torch.no_grad():
-            words, empty = (read_words(reader, model.base.tokenizer, texts) for texts in (asked[rows], [""]))
+            words, empty = (
+                read_words(reader, model.base.tokenizer, texts) for texts in (asked[rows], [""])
+            )
         given = model.noise(len(words), 2000 + start), latents[rows], words, empty.expand_as(words)
         drawn.append(edit(unet, *given, text=guidance))
-    pictures, sources, targets = develop(model.base.vae, torch.cat(drawn)), sources / 255, targets / 255
+    pictures, sources, targets = (
+        develop(model.base.vae, torch.cat(drawn)),
+        sources / 255,
+        targets / 255,
+    )
     save_grid(grid, torch.cat([sources[:8], pictures[:8]]))
     kinds = [_kind(one, other) for one, other in zip(before, after, strict=True)]
     return verdicts(kinds, pictures, sources, targets)
 
 
-def verdicts(kinds: list[str], pictures: Tensor, sources: Tensor, targets: Tensor) -> dict[str, float]:
+def verdicts(
+    kinds: list[str], pictures: Tensor, sources: Tensor, targets: Tensor
+) -> dict[str, float]:
     changed = ((sources - targets).abs().amax(1, keepdim=True) > CHANGED).float()
     stays = (max_pool2d(changed, 9, 1, 4) == 0)[:, 0]
     right, kept = defaultdict(list), []
@@ -54,7 +66,10 @@ def verdicts(kinds: list[str], pictures: Tensor, sources: Tensor, targets: Tenso
         if still.float().mean() > LEAST:
             kept.append(psnr(picture[None, :, still, None], source[None, :, still, None]).item())
     shares = {name: sum(verdicts) / len(verdicts) for name, verdicts in right.items()}
-    return shares | {"background_psnr_db": sum(kept) / len(kept), "with_background": len(kept) / len(kinds)}
+    return shares | {
+        "background_psnr_db": sum(kept) / len(kept),
+        "with_background": len(kept) / len(kinds),
+    }
 
 
 def _kind(before: Description, after: Description) -> str:

@@ -20,9 +20,15 @@ class Eye(nn.Sequential):
     def __init__(self) -> None:
         blocks, widths = [], (3, 32, 64, 96, 128)
         for narrow, wide in pairwise(widths):
-            blocks += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1), nn.GroupNorm(8, wide), nn.SiLU()]
+            blocks += [
+                nn.Conv2d(narrow, wide, 3, stride=2, padding=1),
+                nn.GroupNorm(8, wide),
+                nn.SiLU(),
+            ]
             blocks += [nn.Conv2d(wide, wide, 3, padding=1), nn.SiLU()]
-        super().__init__(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], len(SHAPES)))
+        super().__init__(
+            *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], len(SHAPES))
+        )
 
 
 def open_eye(folder: Path) -> Eye:

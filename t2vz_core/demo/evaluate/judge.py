@@ -25,7 +25,11 @@ def _nearest(colour: Tensor, choices: dict[Key, Tensor]) -> Key:
 
 def colour_of(region: Tensor, sky: str) -> str:
     """The name in COLOURS nearest to the mean of pixels (3, n)."""
-    tones = {(name, sun): _lit(value, sky, sun) for name, value in COLOURS.items() for sun in (0.0, 0.3, 0.6, 0.9)}
+    tones = {
+        (name, sun): _lit(value, sky, sun)
+        for name, value in COLOURS.items()
+        for sun in (0.0, 0.3, 0.6, 0.9)
+    }
     return _nearest(region.mean(1), tones)[0]
 
 
@@ -34,7 +38,11 @@ def ground_of(picture: Tensor, sky: str) -> str:
     height, width = picture.shape[1:]
     rows, side = picture[:, -int(STRIP * height) :], width // 5
     corners = torch.cat([rows[:, :, :side], rows[:, :, -side:]], 2).mean((1, 2))
-    tones = {(name, sun): _lit(_middle(*GROUND_COLOURS[name]), sky, sun) for name in GROUNDS for sun in (0.3, 0.75)}
+    tones = {
+        (name, sun): _lit(_middle(*GROUND_COLOURS[name]), sky, sun)
+        for name in GROUNDS
+        for sun in (0.3, 0.75)
+    }
     return _nearest(corners, tones)[0]
 
 
@@ -63,8 +71,12 @@ def object_in(picture: Tensor, description: Description) -> Tensor:
 
 
 def _gap(pixels: Tensor, tones: list[Tensor]) -> Tensor:
-    return torch.cdist(pixels.flatten(0, 1), torch.stack(tones)).amin(1).unflatten(0, pixels.shape[:2])
+    return (
+        torch.cdist(pixels.flatten(0, 1), torch.stack(tones)).amin(1).unflatten(0, pixels.shape[:2])
+    )
 
 
-def _middle(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
+def _middle(
+    a: tuple[float, float, float], b: tuple[float, float, float]
+) -> tuple[float, float, float]:
     return tuple((x + y) / 2 for x, y in zip(a, b, strict=True))

@@ -30,7 +30,9 @@ def measure_depth(model: Model, eye: Eye, count: int, grid: Path) -> dict[str, f
     view = world.render(*stage.build(shown, Random(HELD_OUT))[:2], model.size)
     near = view.depth.reciprocal()[:, None]
     images = (near / near.amax((1, 2, 3), keepdim=True)).repeat(1, 3, 1, 1)
-    pictures = model.paint([plain_caption(it) for it in shown], lead=(model.controlnet("depth"), images))
+    pictures = model.paint(
+        [plain_caption(it) for it in shown], lead=(model.controlnet("depth"), images)
+    )
     save_grid(grid, torch.cat([images[:8], pictures[:8]]))
     masks = view.part > world.GROUND
     figures = {
@@ -42,7 +44,9 @@ def measure_depth(model: Model, eye: Eye, count: int, grid: Path) -> dict[str, f
 
 def overlap(pictures: Tensor, shown: Sequence[Description], masks: Tensor) -> float:
     """Mean intersection over union of the objects found and the true masks (n, h, w)."""
-    found = torch.stack([judge.object_in(picture, it) for picture, it in zip(pictures, shown, strict=True)])
+    found = torch.stack(
+        [judge.object_in(picture, it) for picture, it in zip(pictures, shown, strict=True)]
+    )
     return float(((found & masks).sum((1, 2)) / (found | masks).sum((1, 2)).clamp_min(1)).mean())
 
 
@@ -52,7 +56,9 @@ def measure_pose(model: Model, count: int, grid: Path) -> dict[str, float]:
     scene, camera, joints = stage.build(shown, Random(HELD_OUT))
     view, places = world.render(scene, camera, model.size), camera.project(joints, model.size)[0]
     images = drawn(places, model.size)
-    pictures = model.paint([plain_caption(it) for it in shown], lead=(model.controlnet("pose"), images))
+    pictures = model.paint(
+        [plain_caption(it) for it in shown], lead=(model.controlnet("pose"), images)
+    )
     save_grid(grid, torch.cat([images[:8], pictures[:8]]))
     masks = (view.part > world.GROUND).numpy()
     figures = {}
@@ -69,7 +75,9 @@ def distances(
     size, limb_to_paint, paint_to_body = pictures.shape[-1], [], []
     for picture, told, places, mask in zip(pictures, shown, joints, masks, strict=True):
         found = judge.object_in(picture, told).numpy()
-        found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+        found = (
+            cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+        )
         parts = np.linspace(0, 1, POINTS)[:, None]
         limbs = np.concatenate([places[a] + parts * (places[b] - places[a]) for a, b in BODY])
         limbs = limbs[((limbs >= 0) & (limbs < size)).all(1)].astype(int)

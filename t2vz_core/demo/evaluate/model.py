@@ -22,10 +22,14 @@ class Model:
 
     def __init__(self, folder: Path, size: int):
         self.folder, self.size = folder, size
-        self.base = StableDiffusionPipeline.from_pretrained(folder / "stable-diffusion", dtype=torch.float32)
+        self.base = StableDiffusionPipeline.from_pretrained(
+            folder / "stable-diffusion", dtype=torch.float32
+        )
 
     def controlnet(self, kind: str) -> ControlNetModel:
-        return ControlNetModel.from_pretrained(self.folder / f"controlnet-{kind}", dtype=torch.float32)
+        return ControlNetModel.from_pretrained(
+            self.folder / f"controlnet-{kind}", dtype=torch.float32
+        )
 
     def words(self, texts: Sequence[str]) -> Tensor:
         with torch.no_grad():
@@ -50,7 +54,11 @@ class Model:
             leads = [(lead[0], lead[1][start : start + BATCH].repeat(2, 1, 1, 1))] if lead else []
             noise, empty = self.noise(len(texts), seed=1000 + start), self.words([""] * len(texts))
             predict = controlled(self.base.unet, leads)
-            pictures.append(develop(self.base.vae, draw(predict, noise, self.words(texts), empty, guidance, steps)))
+            pictures.append(
+                develop(
+                    self.base.vae, draw(predict, noise, self.words(texts), empty, guidance, steps)
+                )
+            )
         return torch.cat(pictures)
 
 

@@ -49,7 +49,10 @@ def measure_shots(networks: Path, eye: Eye, home: Path, scratch: Path) -> dict[s
 def _with(spec: JobSpec, networks: Path) -> JobSpec:
     """The job on these networks instead of the shipped ones."""
     base = replace(spec.model, base=str(networks / "stable-diffusion"))
-    controls = (replace(control, model=str(networks / f"controlnet-{control.kind}")) for control in spec.controls)
+    controls = (
+        replace(control, model=str(networks / f"controlnet-{control.kind}"))
+        for control in spec.controls
+    )
     return replace(spec, model=base, controls=tuple(controls))
 
 

@@ -13,12 +13,16 @@ from .eye import Eye, shapes_of
 from .model import FULL, Model, single_things
 
 
-def measure_words(model: Model, eye: Eye, count: int, guidance: float, grid: Path) -> dict[str, float]:
+def measure_words(
+    model: Model, eye: Eye, count: int, guidance: float, grid: Path
+) -> dict[str, float]:
     """Shares of `count` pictures, of any shape, that show what their prompt names; how far they part from grey."""
     shown = single_things(count, HELD_OUT, tuple(SHAPES))
     pictures = model.paint([plain_caption(it) for it in shown], guidance)
     save_grid(grid, pictures[:64], columns=16)
-    return agreement(pictures, shown, eye) | {"saturation": float((pictures.amax(1) - pictures.amin(1)).mean())}
+    return agreement(pictures, shown, eye) | {
+        "saturation": float((pictures.amax(1) - pictures.amin(1)).mean())
+    }
 
 
 def measure_renderings(eye: Eye, count: int, size: int) -> dict[str, float]:
@@ -36,15 +40,26 @@ def agreement(
     sure to cover it.
     """
     if masks is None:
-        objects = [(judge.middle_of(it), told) for it, told in zip(pictures, shown, strict=True) if _is_full(told)]
+        objects = [
+            (judge.middle_of(it), told)
+            for it, told in zip(pictures, shown, strict=True)
+            if _is_full(told)
+        ]
     else:
-        objects = [(it[:, mask], told) for it, mask, told in zip(pictures, masks, shown, strict=True)]
+        objects = [
+            (it[:, mask], told) for it, mask, told in zip(pictures, masks, shown, strict=True)
+        ]
     pairs = list(zip(pictures, shown, strict=True))
     right = {
-        "colour": [judge.colour_of(region, told.sky) == told.things[0].colour for region, told in objects],
+        "colour": [
+            judge.colour_of(region, told.sky) == told.things[0].colour for region, told in objects
+        ],
         "ground": [judge.ground_of(picture, told.sky) == told.ground for picture, told in pairs],
         "sky": [judge.sky_of(picture) == told.sky for picture, told in pairs],
-        "shape": [seen == told.things[0].shape for seen, told in zip(shapes_of(eye, pictures), shown, strict=True)],
+        "shape": [
+            seen == told.things[0].shape
+            for seen, told in zip(shapes_of(eye, pictures), shown, strict=True)
+        ],
     }
     return {name: sum(verdicts) / len(verdicts) for name, verdicts in right.items()}
 

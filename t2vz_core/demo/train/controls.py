@@ -36,7 +36,9 @@ def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control
     """Trains on all pictures; exports OUT/export/controlnet-KIND of each control and stable-diffusion as it goes."""
     device = best_device()
     torch.manual_seed(0)
-    base = StableDiffusionPipeline.from_pretrained(out / "export" / "stable-diffusion", dtype=torch.float32).to(device)
+    base = StableDiffusionPipeline.from_pretrained(
+        out / "export" / "stable-diffusion", dtype=torch.float32
+    ).to(device)
     model = nn.ModuleDict({"unet": base.unet, "text_encoder": base.text_encoder})
     for control in controls:
         model[control.kind] = _begun(out / "export", control.kind, base.unet).to(device)
@@ -53,13 +55,25 @@ def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control
             leads.append((model[control.kind], control.show(led, mirrored).to(device)))
             rows.append(led)
         rows = torch.cat([*rows, torch.randint(len(shown), (batch - sum(map(len, rows)),))])
-        words = read_words(model["text_encoder"], base.tokenizer, [tell(shown[row], rng) for row in rows])
-        return noise_loss(controlled(model["unet"], leads), latents[int(mirrored), rows].to(device), words)
+        words = read_words(
+            model["text_encoder"], base.tokenizer, [tell(shown[row], rng) for row in rows]
+        )
+        return noise_loss(
+            controlled(model["unet"], leads), latents[int(mirrored), rows].to(device), words
+        )
 
-    def paint(model: nn.ModuleDict, texts: Sequence[str], leads: Sequence[tuple[ControlNetModel, Tensor]]) -> Tensor:
-        words, empty = (read_words(model["text_encoder"], base.tokenizer, t) for t in (texts, [""] * len(texts)))
-        noise = torch.randn(len(texts), *latents.shape[2:], generator=torch.Generator().manual_seed(0)).to(device)
-        return develop(base.vae, draw(controlled(model["unet"], leads), noise, words, empty, steps=16))
+    def paint(
+        model: nn.ModuleDict, texts: Sequence[str], leads: Sequence[tuple[ControlNetModel, Tensor]]
+    ) -> Tensor:
+        words, empty = (
+            read_words(model["text_encoder"], base.tokenizer, t) for t in (texts, [""] * len(texts))
+        )
+        noise = torch.randn(
+            len(texts), *latents.shape[2:], generator=torch.Generator().manual_seed(0)
+        ).to(device)
+        return develop(
+            base.vae, draw(controlled(model["unet"], leads), noise, words, empty, steps=16)
+        )
 
     def sample(model: nn.ModuleDict, step: int) -> None:
         parts = {"vae": base.vae, "text_encoder": model["text_encoder"], "unet": model["unet"]}
@@ -68,9 +82,15 @@ def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control
         for control in controls:
             export.network(out / "export" / f"controlnet-{control.kind}", model[control.kind])
             told, seen = control.tried
-            lead = (model[control.kind], seen.to(device).repeat(2, 1, 1, 1))  # for the empty words and the full
+            lead = (
+                model[control.kind],
+                seen.to(device).repeat(2, 1, 1, 1),
+            )  # for the empty words and the full
             pictures = paint(model, [plain_caption(it) for it in told], [lead])
-            save_grid(out / "samples" / f"{stage}-{step:06d}-{control.kind}.png", torch.cat([seen, pictures.cpu()]))
+            save_grid(
+                out / "samples" / f"{stage}-{step:06d}-{control.kind}.png",
+                torch.cat([seen, pictures.cpu()]),
+            )
 
     train(model, loss_of, plan, out / f"{stage}.pt", sample)
 
@@ -79,8 +99,12 @@ def _begun(exported: Path, kind: str, unet: UNet2DConditionModel) -> ControlNetM
     """A ControlNet as an earlier stage left it; a new one begins as depth's, or the first of all as the UNet's half."""
     for name in (kind, "depth"):
         if (exported / f"controlnet-{name}").exists():
-            return ControlNetModel.from_pretrained(exported / f"controlnet-{name}", dtype=torch.float32)
-    controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(16, 32, 48, 64))
+            return ControlNetModel.from_pretrained(
+                exported / f"controlnet-{name}", dtype=torch.float32
+            )
+    controlnet = ControlNetModel.from_unet(
+        unet, conditioning_embedding_out_channels=(16, 32, 48, 64)
+    )
     awaken(controlnet)
     return controlnet
 
@@ -95,7 +119,9 @@ def awaken(controlnet: ControlNetModel) -> None:
         nn.init.normal_(outlet.weight, std=0.1 * outlet.in_channels**-0.5)
 
 
-def controlled(unet: UNet2DConditionModel, leads: Sequence[tuple[ControlNetModel, Tensor]]) -> Predict:
+def controlled(
+    unet: UNet2DConditionModel, leads: Sequence[tuple[ControlNetModel, Tensor]]
+) -> Predict:
     """The UNet, the first rows of its batch led by the first ControlNet and its pictures, and so on; the rest free."""
 
     def predict(latents: Tensor, times: Tensor, words: Tensor) -> Tensor:
@@ -105,13 +131,19 @@ def controlled(unet: UNet2DConditionModel, leads: Sequence[tuple[ControlNetModel
         for controlnet, pictures in leads:
             rows = slice(start, start + len(pictures))
             seen_at = times[rows] if times.ndim else times
-            parts.append(controlnet(latents[rows], seen_at, words[rows], pictures, return_dict=False))
+            parts.append(
+                controlnet(latents[rows], seen_at, words[rows], pictures, return_dict=False)
+            )
             start = rows.stop
         downs, middles = zip(*parts, strict=True)
         down = [_padded(torch.cat(level), len(latents)) for level in zip(*downs, strict=True)]
         middle = _padded(torch.cat(middles), len(latents))
         return unet(
-            latents, times, words, down_block_additional_residuals=down, mid_block_additional_residual=middle
+            latents,
+            times,
+            words,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=middle,
         ).sample
 
     return predict

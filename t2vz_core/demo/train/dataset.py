@@ -20,7 +20,9 @@ HELD_OUT = 9000  # shards from here on are never trained on
 def describe(shard: int, count: int = SHARD) -> list[Description]:
     """What the pictures of a shard show, mannequins last so that batches are alike."""
     rng = Random(shard)
-    return sorted((imagine(rng) for _ in range(count)), key=lambda it: it.things[0].shape == "mannequin")
+    return sorted(
+        (imagine(rng) for _ in range(count)), key=lambda it: it.things[0].shape == "mannequin"
+    )
 
 
 def photographs(
@@ -48,7 +50,10 @@ def _write_shard(folder: Path, size: int, device: str, shard: int) -> None:
     scratch = path.with_suffix(".part.npz")
     np.savez(
         scratch,
-        **{name: shot.numpy() for name, shot in zip(("colour", "nearness", "joints"), shots, strict=True)},
+        **{
+            name: shot.numpy()
+            for name, shot in zip(("colour", "nearness", "joints"), shots, strict=True)
+        },
     )
     scratch.rename(path)
 
@@ -65,11 +70,15 @@ def write(folder: Path, shards: range, size: int, device: str = "cpu", workers: 
 
 def read(folder: Path, name: str, limit: int | None = None) -> Tensor:
     """All rendered shards' `colour`, `nearness` or `joints`, in order."""
-    return torch.cat([torch.from_numpy(np.load(path)[name]) for path in shard_paths(folder)[:limit]])
+    return torch.cat(
+        [torch.from_numpy(np.load(path)[name]) for path in shard_paths(folder)[:limit]]
+    )
 
 
 def shard_paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.npz") if path.stem.isdigit() and int(path.stem) < HELD_OUT)
+    return sorted(
+        path for path in folder.glob("*.npz") if path.stem.isdigit() and int(path.stem) < HELD_OUT
+    )
 
 
 def descriptions(folder: Path, limit: int | None = None) -> list[Description]:

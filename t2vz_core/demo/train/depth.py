@@ -28,7 +28,9 @@ def control(out: Path, size: int, share: float) -> controls.Control:
 
     told = dataset.describe(dataset.HELD_OUT, TRIED)
     seen = dataset.photographs(told, 1, size)[1] / 255
-    return controls.Control("depth", share, torch.arange(len(near)), show, (told, seen.repeat(1, 3, 1, 1)))
+    return controls.Control(
+        "depth", share, torch.arange(len(near)), show, (told, seen.repeat(1, 3, 1, 1))
+    )
 
 
 def as_captured(near: Tensor) -> Tensor:

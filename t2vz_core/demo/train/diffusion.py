@@ -38,13 +38,20 @@ def noise_loss(predict: Predict, latents: Tensor, words: Tensor) -> Tensor:
 
 def read_words(text_encoder: nn.Module, tokenizer: object, captions: Sequence[str]) -> Tensor:
     """Captions to word vectors (n, tokens, width)."""
-    tokens = tokenizer(list(captions), padding="max_length", truncation=True, return_tensors="pt").input_ids
+    tokens = tokenizer(
+        list(captions), padding="max_length", truncation=True, return_tensors="pt"
+    ).input_ids
     return text_encoder(tokens.to(next(text_encoder.parameters()).device))[0]
 
 
 @torch.no_grad()
 def draw(
-    predict: Predict, noise: Tensor, words: Tensor, empty: Tensor, guidance: float = 7.5, steps: int = 25
+    predict: Predict,
+    noise: Tensor,
+    words: Tensor,
+    empty: Tensor,
+    guidance: float = 7.5,
+    steps: int = 25,
 ) -> Tensor:
     """Scaled latents by DDIM with classifier-free guidance; `words` and `empty` are (n, tokens, width)."""
     scheduler = schedule()

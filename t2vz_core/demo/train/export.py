@@ -13,7 +13,10 @@ from .diffusion import schedule
 
 
 def pipeline(
-    folder: Path, tokenizer: CLIPTokenizer, kind: type[DiffusionPipeline] = StableDiffusionPipeline, **parts: nn.Module
+    folder: Path,
+    tokenizer: CLIPTokenizer,
+    kind: type[DiffusionPipeline] = StableDiffusionPipeline,
+    **parts: nn.Module,
 ) -> None:
     """A Stable Diffusion 1.x folder of its `vae`, `text_encoder` and `unet`."""
     kind(
@@ -51,7 +54,9 @@ def _write_vocabulary(folder: Path, tokenizer: CLIPTokenizer) -> None:
     """The two files that older transformers read instead of tokenizer.json."""
     learnt = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     (folder / "vocab.json").write_text(json.dumps(learnt["vocab"], ensure_ascii=False))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, learnt["merges"])]) + "\n")
+    (folder / "merges.txt").write_text(
+        "\n".join(["#version: 0.2", *map(" ".join, learnt["merges"])]) + "\n"
+    )
 
 
 def _halved(part: nn.Module) -> nn.Module:

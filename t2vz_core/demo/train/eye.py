@@ -30,11 +30,19 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
 
     def loss_of(model: nn.Module, batch: int) -> Tensor:
         rows = torch.randint(len(alone), (batch,))
-        return cross_entropy(model(_disturbed(pictures[rows]).to(device)).float(), shapes[rows].to(device))
+        return cross_entropy(
+            model(_disturbed(pictures[rows]).to(device)).float(), shapes[rows].to(device)
+        )
 
     def sample(model: nn.Module, step: int) -> None:
-        right = [seen == it.things[0].shape for seen, it in zip(shapes_of(model, tried), unseen, strict=True)]
-        print(f"step {step} right in {sum(right) / len(right):.1%} of {len(right)} held-out pictures", flush=True)
+        right = [
+            seen == it.things[0].shape
+            for seen, it in zip(shapes_of(model, tried), unseen, strict=True)
+        ]
+        print(
+            f"step {step} right in {sum(right) / len(right):.1%} of {len(right)} held-out pictures",
+            flush=True,
+        )
         (out / "export").mkdir(exist_ok=True)
         save_file(model.state_dict(), out / "export" / FILE)
 
@@ -43,7 +51,9 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
 
 def _small(pictures: Tensor) -> Tensor:
     """uint8 (n, 3, SIDE, SIDE)."""
-    return torch.cat([adaptive_avg_pool2d(part.float(), SIDE).round().byte() for part in pictures.split(512)])
+    return torch.cat(
+        [adaptive_avg_pool2d(part.float(), SIDE).round().byte() for part in pictures.split(512)]
+    )
 
 
 def _disturbed(pictures: Tensor) -> Tensor:

@@ -6,7 +6,11 @@ from pathlib import Path
 from random import Random
 
 import torch
-from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
@@ -51,7 +55,9 @@ def instruct(description: Description, rng: Random) -> tuple[str, Description]:
     else:
         colour = _another(COLOURS, thing.colour, rng)
         changed = replace(thing, colour=colour)
-        asked = rng.choice(("make the {} {}", "turn the {} {}", "paint the {} {}")).format(name, colour)
+        asked = rng.choice(("make the {} {}", "turn the {} {}", "paint the {} {}")).format(
+            name, colour
+        )
     return asked, replace(description, things=(changed, *description.things[1:]))
 
 
@@ -70,8 +76,12 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
     """Continues from the text-to-image networks and exports OUT/export/instruct-pix2pix as it goes."""
     device = best_device()
     torch.manual_seed(0)
-    base = StableDiffusionPipeline.from_pretrained(out / "export" / "stable-diffusion", dtype=torch.float32).to(device)
-    model = nn.ModuleDict({"unet": widened(base.unet).to(device), "text_encoder": base.text_encoder})
+    base = StableDiffusionPipeline.from_pretrained(
+        out / "export" / "stable-diffusion", dtype=torch.float32
+    ).to(device)
+    model = nn.ModuleDict(
+        {"unet": widened(base.unet).to(device), "text_encoder": base.text_encoder}
+    )
     model["unet"].set_attn_processor(AttnProcessor())
     model.requires_grad_(True)
     asked, sources, targets = _load_pairs(base.vae, out, size)
@@ -93,11 +103,20 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
 
     def sample(model: nn.ModuleDict, step: int) -> None:
         folder = out / "export" / "instruct-pix2pix"
-        export.pipeline(folder, base.tokenizer, StableDiffusionInstructPix2PixPipeline, vae=base.vae, **model)
-        words, empty = (read_words(model["text_encoder"], base.tokenizer, texts) for texts in (tried, [""] * TRIED))
-        noise = torch.randn(seen_latents.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        export.pipeline(
+            folder, base.tokenizer, StableDiffusionInstructPix2PixPipeline, vae=base.vae, **model
+        )
+        words, empty = (
+            read_words(model["text_encoder"], base.tokenizer, texts)
+            for texts in (tried, [""] * TRIED)
+        )
+        noise = torch.randn(seen_latents.shape, generator=torch.Generator().manual_seed(0)).to(
+            device
+        )
         pictures = develop(base.vae, edit(model["unet"], noise, seen_latents, words, empty))
-        save_grid(out / "samples" / f"instruct-{step:06d}.png", torch.cat([seen / 255, pictures.cpu()]))
+        save_grid(
+            out / "samples" / f"instruct-{step:06d}.png", torch.cat([seen / 255, pictures.cpu()])
+        )
         print(f"step {step}: {tried}", flush=True)
 
     train(model, loss_of, plan, out / "instruct.pt", sample)
@@ -148,7 +167,10 @@ def _load_pairs(vae: nn.Module, out: Path, size: int) -> tuple[list[str], Tensor
         shards = [int(path.stem) for path in dataset.shard_paths(out / f"scenes-{size}")[:PAIRS]]
         pairs = [instructions(dataset.describe(shard), shard) for shard in shards]
         asked = [sentence for sentences, _ in pairs for sentence in sentences]
-        after = [dataset.photographs(pairs[i][1], shard, size, best_device())[0] for i, shard in enumerate(shards)]
+        after = [
+            dataset.photographs(pairs[i][1], shard, size, best_device())[0]
+            for i, shard in enumerate(shards)
+        ]
         torch.save((asked, both_ways(vae, torch.cat(after))), cache)
 
     once(cache, make)

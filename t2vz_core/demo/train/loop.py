@@ -66,7 +66,9 @@ def train(
     """Trains `model` in place by `loss_of(model, batch)`, resuming from `checkpoint`; returns its averaged weights."""
     device = next(model.parameters()).device
     learnt = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(learnt, lr=plan.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(
+        learnt, lr=plan.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    )
     average = copy.deepcopy(model).requires_grad_(False)
     done = _resume(checkpoint, model, average, optimizer)
     torch.manual_seed(done * PROCESSES + RANK)
@@ -91,7 +93,10 @@ def train(
             total = 0.0
         if (step % plan.sample_every == 0 or step == plan.steps) and RANK == 0:
             states = {"model": model, "average": average, "optimizer": optimizer}
-            torch.save({"step": step, **{name: part.state_dict() for name, part in states.items()}}, checkpoint)
+            torch.save(
+                {"step": step, **{name: part.state_dict() for name, part in states.items()}},
+                checkpoint,
+            )
             with torch.random.fork_rng(), torch.no_grad():
                 sample(average, step)
     return average
@@ -101,7 +106,9 @@ def _pace(step: int, plan: Plan) -> float:
     return min(1.0, step / plan.warmup) * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps))
 
 
-def _resume(checkpoint: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def _resume(
+    checkpoint: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> int:
     if not checkpoint.exists():
         return 0
     saved = torch.load(checkpoint, map_location=next(model.parameters()).device)
@@ -119,7 +126,9 @@ def _meet(weights: list[Tensor]) -> None:
 
 
 def _follow(average: nn.Module, model: nn.Module, inertia: float) -> None:
-    old = [a for a, w in zip(average.parameters(), model.parameters(), strict=True) if w.requires_grad]
+    old = [
+        a for a, w in zip(average.parameters(), model.parameters(), strict=True) if w.requires_grad
+    ]
     new = [w.detach() for w in model.parameters() if w.requires_grad]
     torch._foreach_lerp_(old, new, 1 - inertia)
 

@@ -17,22 +17,32 @@ TRIED = 8
 RIGHT_SHOULDER, LEFT_SHOULDER = JOINTS.index("right_shoulder"), JOINTS.index("left_shoulder")
 FACE = [JOINTS.index(joint) for joint in ("nose", "right_eye", "left_eye")]
 SWAPPED = {"right": "left", "left": "right"}
-MIRROR = [JOINTS.index("_".join(SWAPPED.get(word, word) for word in joint.split("_"))) for joint in JOINTS]
+MIRROR = [
+    JOINTS.index("_".join(SWAPPED.get(word, word) for word in joint.split("_"))) for joint in JOINTS
+]
 
 
 def run(out: Path, size: int, plan: Plan = PLAN) -> None:
     """Trains the pose ControlNet and goes on with depth's and the text-to-image networks."""
-    controls.run(out, size, plan, "pose", [depth.control(out, size, DEPTH_SHARE), control(out, size, SHARE)])
+    controls.run(
+        out, size, plan, "pose", [depth.control(out, size, DEPTH_SHARE), control(out, size, SHARE)]
+    )
 
 
 def control(out: Path, size: int, share: float) -> controls.Control:
     """Pose, which the mannequins' pictures have."""
     joints = dataset.read(out / f"scenes-{size}", "joints")
-    told = [it for it in dataset.describe(dataset.HELD_OUT) if it.things[0].shape == "mannequin"][:TRIED]
+    told = [it for it in dataset.describe(dataset.HELD_OUT) if it.things[0].shape == "mannequin"][
+        :TRIED
+    ]
     seen = drawn(dataset.photographs(told, 1, size)[2], size)
     people = joints.isfinite().all((1, 2)).nonzero()[:, 0]
     return controls.Control(
-        "pose", share, people, lambda rows, mirrored: drawn(joints[rows], size, mirrored), (told, seen)
+        "pose",
+        share,
+        people,
+        lambda rows, mirrored: drawn(joints[rows], size, mirrored),
+        (told, seen),
     )
 
 

@@ -19,7 +19,9 @@ from .loop import RANK, Plan, best_device, once, save_grid, train
 from .text import PROMPTS, tell
 from .vae import encode
 
-PLAN = Plan(steps=200, batch=16, rate=4e-3, report_every=20, sample_every=100, averaging=0.97, warmup=20)
+PLAN = Plan(
+    steps=200, batch=16, rate=4e-3, report_every=20, sample_every=100, averaging=0.97, warmup=20
+)
 SHARD = 200
 COUNT = 512
 SHADES = 4
@@ -32,7 +34,9 @@ def cartoon(view: world.View) -> Tensor:
     colour = view.colour.movedim(-1, 1)
     flat = (avg_pool2d(colour, 5, 1, 2) * SHADES).round() / SHADES
     part = view.part[:, None].float()
-    inked = (max_pool2d(part, 5, 1, 2) != -max_pool2d(-part, 5, 1, 2)) & (max_pool2d(part, 5, 1, 2) > world.GROUND)
+    inked = (max_pool2d(part, 5, 1, 2) != -max_pool2d(-part, 5, 1, 2)) & (
+        max_pool2d(part, 5, 1, 2) > world.GROUND
+    )
     return avg_pool2d(flat * ~inked, 2)
 
 
@@ -41,7 +45,9 @@ def drawings(size: int, device: str) -> Tensor:
     scene, camera, _ = stage.build(dataset.describe(SHARD, COUNT), Random(SHARD))
     scene, camera = world.place_on(scene, device), world.place_on(camera, device)
     rows = [slice(start, start + 8) for start in range(0, COUNT, 8)]
-    views = (world.render(world.pick(scene, row), world.pick(camera, row), 2 * size) for row in rows)
+    views = (
+        world.render(world.pick(scene, row), world.pick(camera, row), 2 * size) for row in rows
+    )
     return torch.cat([(cartoon(view) * 255).round().byte().cpu() for view in views])
 
 
@@ -49,9 +55,13 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
     """Trains low-rank changes of the UNet and writes OUT/export/style/cartoon.safetensors."""
     device = best_device()
     torch.manual_seed(0)
-    base = StableDiffusionPipeline.from_pretrained(out / "export" / "stable-diffusion", dtype=torch.float32).to(device)
+    base = StableDiffusionPipeline.from_pretrained(
+        out / "export" / "stable-diffusion", dtype=torch.float32
+    ).to(device)
     base.unet.requires_grad_(False).set_attn_processor(AttnProcessor())
-    base.unet.add_adapter(LoraConfig(r=RANK_OF_CHANGE, lora_alpha=RANK_OF_CHANGE, target_modules=CHANGED))
+    base.unet.add_adapter(
+        LoraConfig(r=RANK_OF_CHANGE, lora_alpha=RANK_OF_CHANGE, target_modules=CHANGED)
+    )
     once(out / "cartoons.pt", lambda: torch.save(drawings(size, device), out / "cartoons.pt"))
     latents = encode(base.vae, torch.load(out / "cartoons.pt")) * base.vae.config.scaling_factor
     shown, rng = dataset.describe(SHARD, COUNT), Random(RANK)
@@ -66,8 +76,12 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
         return noise_loss(lambda *given: model(*given).sample, latents[rows], words)
 
     def sample(model: nn.Module, step: int) -> None:
-        noise = torch.randn(16, 4, size // 8, size // 8, generator=torch.Generator().manual_seed(0)).to(device)
-        drawn = draw(lambda *given: model(*given).sample, noise, words_of(list(PROMPTS)), words_of([""] * 16))
+        noise = torch.randn(
+            16, 4, size // 8, size // 8, generator=torch.Generator().manual_seed(0)
+        ).to(device)
+        drawn = draw(
+            lambda *given: model(*given).sample, noise, words_of(list(PROMPTS)), words_of([""] * 16)
+        )
         save_grid(out / "samples" / f"style-{step:06d}.png", develop(base.vae, drawn))
         lora = convert_state_dict_to_diffusers(get_peft_model_state_dict(model))
         StableDiffusionPipeline.save_lora_weights(

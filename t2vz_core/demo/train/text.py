@@ -47,10 +47,16 @@ def write_tokenizer(folder: Path) -> None:
     rng = Random(0)
     backend = CLIPTokenizer().backend_tokenizer
     alphabet = sorted(ByteLevel.alphabet())
-    learner = BpeTrainer(vocab_size=1200, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False)
+    learner = BpeTrainer(
+        vocab_size=1200, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False
+    )
     backend.train_from_iterator((caption(imagine(rng), rng) for _ in range(20000)), learner)
     merges = [tuple(pair) for pair in json.loads(backend.to_str())["model"]["merges"]]
-    words = [*alphabet, *(letter + "</w>" for letter in alphabet), *(left + right for left, right in merges)]
+    words = [
+        *alphabet,
+        *(letter + "</w>" for letter in alphabet),
+        *(left + right for left, right in merges),
+    ]
     words += ["<|startoftext|>", "<|endoftext|>"]
     vocabulary = {word: number for number, word in enumerate(dict.fromkeys(words))}
     CLIPTokenizer(vocabulary, merges, model_max_length=TOKENS).save_pretrained(folder)
@@ -82,7 +88,9 @@ def networks(tokenizer: CLIPTokenizer, size: int) -> nn.ModuleDict:
         attention_head_dim=4,  # diffusers' name for the number of heads
         cross_attention_dim=WIDTH,
     )
-    unet.set_attn_processor(AttnProcessor())  # plain products: on a CPU a third faster to train than the fused kernel
+    unet.set_attn_processor(
+        AttnProcessor()
+    )  # plain products: on a CPU a third faster to train than the fused kernel
     return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
 
 
@@ -102,11 +110,17 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
         rows, mirrored = torch.randint(len(shown), (batch,)), torch.randint(2, (batch,))
         captions = [tell(shown[row], rng) for row in rows]
         words = read_words(model["text_encoder"], tokenizer, captions)
-        return noise_loss(lambda *given: model["unet"](*given).sample, latents[mirrored, rows].to(device), words)
+        return noise_loss(
+            lambda *given: model["unet"](*given).sample, latents[mirrored, rows].to(device), words
+        )
 
     def sample(model: nn.ModuleDict, step: int) -> None:
-        words, empty = (read_words(model["text_encoder"], tokenizer, p) for p in (PROMPTS, [""] * len(PROMPTS)))
-        noise = torch.randn(len(PROMPTS), 4, size // 8, size // 8, generator=torch.Generator().manual_seed(0))
+        words, empty = (
+            read_words(model["text_encoder"], tokenizer, p) for p in (PROMPTS, [""] * len(PROMPTS))
+        )
+        noise = torch.randn(
+            len(PROMPTS), 4, size // 8, size // 8, generator=torch.Generator().manual_seed(0)
+        )
         drawn = draw(lambda *given: model["unet"](*given).sample, noise.to(device), words, empty)
         save_grid(out / "samples" / f"text-{step:06d}.png", develop(vae, drawn))
         export.pipeline(folder, tokenizer, vae=vae, **model)

@@ -59,7 +59,9 @@ def _crops(pictures: Tensor, batch: int) -> Tensor:
     """(batch, 3, CROP, CROP) in -1..1, half of them mirrored."""
     places = torch.randint(pictures.shape[-1] - CROP + 1, (batch, 2)).tolist()
     chosen = torch.randint(len(pictures), (batch,)).tolist()
-    crops = [pictures[i, :, y : y + CROP, x : x + CROP] for i, (y, x) in zip(chosen, places, strict=True)]
+    crops = [
+        pictures[i, :, y : y + CROP, x : x + CROP] for i, (y, x) in zip(chosen, places, strict=True)
+    ]
     half = batch // 2
     crops[:half] = [crop.flip(-1) for crop in crops[:half]]
     return torch.stack(crops).to(memory_format=torch.channels_last) / 127.5 - 1

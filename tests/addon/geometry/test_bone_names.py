@@ -18,12 +18,28 @@ from blender_addon.geometry.bone_names import (
 
 def sides(left, right, *names):
     """The names, those with a * once for each side."""
-    return [name.replace("*", side) for name in names for side in ((left, right) if "*" in name else ("",))]
+    return [
+        name.replace("*", side)
+        for name in names
+        for side in ((left, right) if "*" in name else ("",))
+    ]
 
 
 ARM, LEG = ("*UpperArm", "*LowerArm", "*Hand"), ("*UpperLeg", "*LowerLeg", "*Foot")
 MIXAMO = sides(
-    *("Left", "Right", "Hips", "Spine", "Neck", "Head", "HeadTop_End", "*Shoulder", "*Arm", "*ForeArm", "*Hand"),
+    *(
+        "Left",
+        "Right",
+        "Hips",
+        "Spine",
+        "Neck",
+        "Head",
+        "HeadTop_End",
+        "*Shoulder",
+        "*Arm",
+        "*ForeArm",
+        "*Hand",
+    ),
     *("*HandThumb1", "*UpLeg", "*Leg", "*Foot", "*ToeBase"),
 )
 RIGS = {
@@ -34,15 +50,40 @@ RIGS = {
     "Mixamo, in a namespace": ([f"Hero:{bone}" for bone in MIXAMO], "Hero:RightArm"),
     "Rigify, metarig": (
         sides(
-            *("L", "R", "spine", "spine.004", "spine.006", "shoulder.*", "upper_arm.*", "forearm.*", "hand.*"),
+            *(
+                "L",
+                "R",
+                "spine",
+                "spine.004",
+                "spine.006",
+                "shoulder.*",
+                "upper_arm.*",
+                "forearm.*",
+                "hand.*",
+            ),
             *("thigh.*", "shin.*", "foot.*", "toe.*"),
         ),
         "upper_arm.R",
     ),
     "Rigify, generated": (
         sides(
-            *("L", "R", "DEF-spine.006", "head", "upper_arm_fk.*", "hand_ik.*", "eye.*", "shoulder.*"),
-            *("DEF-upper_arm.*", "DEF-upper_arm.*.001", "DEF-forearm.*", "DEF-forearm.*.001", "DEF-hand.*"),
+            *(
+                "L",
+                "R",
+                "DEF-spine.006",
+                "head",
+                "upper_arm_fk.*",
+                "hand_ik.*",
+                "eye.*",
+                "shoulder.*",
+            ),
+            *(
+                "DEF-upper_arm.*",
+                "DEF-upper_arm.*.001",
+                "DEF-forearm.*",
+                "DEF-forearm.*.001",
+                "DEF-hand.*",
+            ),
             *("ORG-upper_arm.*", "DEF-thigh.*", "DEF-thigh.*.001", "DEF-shin.*", "DEF-foot.*"),
         ),
         "DEF-upper_arm.R",
@@ -50,14 +91,29 @@ RIGS = {
     "Auto-Rig Pro": (
         sides(
             *("l", "r", "root.x", "spine_01.x", "neck.x", "head.x", "shoulder.*", "c_arm_fk.*"),
-            *("c_arm_twist_offset.*", "arm_stretch.*", "forearm_stretch.*", "forearm_twist.*", "hand.*"),
+            *(
+                "c_arm_twist_offset.*",
+                "arm_stretch.*",
+                "forearm_stretch.*",
+                "forearm_twist.*",
+                "hand.*",
+            ),
             *("thigh_twist.*", "thigh_stretch.*", "leg_stretch.*", "leg_twist.*", "foot.*"),
         ),
         "c_arm_twist_offset.r",
     ),
     "Auto-Rig Pro, exported": (
         sides(
-            *("l", "r", "root.x", "head.x", "shoulder.*", "arm_stretch.*", "forearm_stretch.*", "hand.*"),
+            *(
+                "l",
+                "r",
+                "root.x",
+                "head.x",
+                "shoulder.*",
+                "arm_stretch.*",
+                "forearm_stretch.*",
+                "hand.*",
+            ),
             *("thigh_stretch.*", "leg_stretch.*", "foot.*"),
         ),
         "arm_stretch.r",
@@ -71,42 +127,130 @@ RIGS = {
     ),
     "Unreal": (
         sides(
-            *("l", "r", "pelvis", "spine_01", "neck_01", "head", "clavicle_*", "upperarm_*", "upperarm_twist_01_*"),
+            *(
+                "l",
+                "r",
+                "pelvis",
+                "spine_01",
+                "neck_01",
+                "head",
+                "clavicle_*",
+                "upperarm_*",
+                "upperarm_twist_01_*",
+            ),
             *("lowerarm_*", "hand_*", "thigh_*", "thigh_twist_01_*", "calf_*", "foot_*", "ball_*"),
         ),
         "upperarm_r",
     ),
     "Biped": (
         sides(
-            *("L", "R", "Bip001", "Bip001 Neck", "Bip001 Head", "Bip001 * Clavicle", "Bip001 * UpperArm"),
-            *("Bip001 * Forearm", "Bip001 * Hand", "Bip001 * Thigh", "Bip001 * Calf", "Bip001 * Foot"),
+            *(
+                "L",
+                "R",
+                "Bip001",
+                "Bip001 Neck",
+                "Bip001 Head",
+                "Bip001 * Clavicle",
+                "Bip001 * UpperArm",
+            ),
+            *(
+                "Bip001 * Forearm",
+                "Bip001 * Hand",
+                "Bip001 * Thigh",
+                "Bip001 * Calf",
+                "Bip001 * Foot",
+            ),
         ),
         "Bip001 R UpperArm",
     ),
     "Character Creator": (
         sides(
-            *("L", "R", "CC_Base_Hip", "CC_Base_Head", "CC_Base_*_Clavicle", "CC_Base_*_Upperarm", "CC_Base_*_Eye"),
-            *("CC_Base_*_Forearm", "CC_Base_*_Hand", "CC_Base_*_Thigh", "CC_Base_*_Calf", "CC_Base_*_Foot"),
+            *(
+                "L",
+                "R",
+                "CC_Base_Hip",
+                "CC_Base_Head",
+                "CC_Base_*_Clavicle",
+                "CC_Base_*_Upperarm",
+                "CC_Base_*_Eye",
+            ),
+            *(
+                "CC_Base_*_Forearm",
+                "CC_Base_*_Hand",
+                "CC_Base_*_Thigh",
+                "CC_Base_*_Calf",
+                "CC_Base_*_Foot",
+            ),
         ),
         "CC_Base_R_Upperarm",
     ),
     "MakeHuman": (
         sides(
-            *("L", "R", "root", "spine01", "head", "eye.*", "clavicle.*", "upperarm01.*", "upperarm02.*"),
-            *("lowerarm01.*", "lowerarm02.*", "wrist.*", "upperleg01.*", "upperleg02.*", "lowerleg01.*", "foot.*"),
+            *(
+                "L",
+                "R",
+                "root",
+                "spine01",
+                "head",
+                "eye.*",
+                "clavicle.*",
+                "upperarm01.*",
+                "upperarm02.*",
+            ),
+            *(
+                "lowerarm01.*",
+                "lowerarm02.*",
+                "wrist.*",
+                "upperleg01.*",
+                "upperleg02.*",
+                "lowerleg01.*",
+                "foot.*",
+            ),
         ),
         "upperarm01.R",
     ),
     "Daz": (
         sides(
-            *("l", "r", "hip", "pelvis", "head", "*Eye", "*Ear", "*Collar", "*ShldrBend", "*ShldrTwist"),
-            *("*ForearmBend", "*ForearmTwist", "*Hand", "*ThighBend", "*ThighTwist", "*Shin", "*Foot"),
+            *(
+                "l",
+                "r",
+                "hip",
+                "pelvis",
+                "head",
+                "*Eye",
+                "*Ear",
+                "*Collar",
+                "*ShldrBend",
+                "*ShldrTwist",
+            ),
+            *(
+                "*ForearmBend",
+                "*ForearmTwist",
+                "*Hand",
+                "*ThighBend",
+                "*ThighTwist",
+                "*Shin",
+                "*Foot",
+            ),
         ),
         "rShldrBend",
     ),
     "MikuMikuDance": (
         sides(
-            "左", "右", "首", "頭", "*肩", "*腕", "*腕捩", "*ひじ", "*手首", "*足", "*ひざ", "*足首", "*足ＩＫ", "*目"
+            "左",
+            "右",
+            "首",
+            "頭",
+            "*肩",
+            "*腕",
+            "*腕捩",
+            "*ひじ",
+            "*手首",
+            "*足",
+            "*ひざ",
+            "*足首",
+            "*足ＩＫ",
+            "*目",
         ),
         "右腕",
     ),
@@ -114,10 +258,23 @@ RIGS = {
         sides("L", "R", "頭", "腕.*", "ひじ.*", "手首.*", "足.*", "ひざ.*", "足首.*", "足IK.*"),
         "腕.R",
     ),
-    "plain: VRM's words": (sides("left", "right", "hips", "head", "*Shoulder", *ARM, *LEG), "rightUpperArm"),
+    "plain: VRM's words": (
+        sides("left", "right", "hips", "head", "*Shoulder", *ARM, *LEG),
+        "rightUpperArm",
+    ),
     "plain: words with spaces": (
         sides(
-            "Left", "Right", "Head", "* shoulder", "* arm", "* elbow", "* wrist", "* hip", "* leg", "* knee", "* ankle"
+            "Left",
+            "Right",
+            "Head",
+            "* shoulder",
+            "* arm",
+            "* elbow",
+            "* wrist",
+            "* hip",
+            "* leg",
+            "* knee",
+            "* ankle",
         ),
         "Right arm",
     ),
@@ -126,7 +283,9 @@ RIGS = {
         "Arm_R",
     ),
     "plain: no capitals": (
-        sides("left", "right", "head", "*upperarm", "*lowerarm", "*hand", "*thigh", "*calf", "*foot"),
+        sides(
+            "left", "right", "head", "*upperarm", "*lowerarm", "*hand", "*thigh", "*calf", "*foot"
+        ),
         "rightupperarm",
     ),
 }
@@ -154,7 +313,9 @@ def test_left_and_right_are_never_mixed_up(kind, presets):
         side, part = joint.split("_")
         other = mapping[f"{'left' if side == 'right' else 'right'}_{part}"]
         assert mapping[joint] != other
-        is_right = any(mark in mapping[joint] for mark in ("ight", ".R", ".r", "_r", "_R", " R ", "右"))
+        is_right = any(
+            mark in mapping[joint] for mark in ("ight", ".R", ".r", "_r", "_R", " R ", "右")
+        )
         is_right = is_right or mapping[joint].startswith("r")
         assert is_right == (side == "right"), (joint, mapping[joint])
 
@@ -165,7 +326,12 @@ def test_a_generated_rigs_eye_targets_are_not_its_eyes(presets):
 
 
 def test_what_is_no_human_is_not_recognised(presets):
-    assert detected(["Bone", "Bone.001", "tail.01", "wing.L", "wing.R", "head", "leg.front.L"], presets) is None
+    assert (
+        detected(
+            ["Bone", "Bone.001", "tail.01", "wing.L", "wing.R", "head", "leg.front.L"], presets
+        )
+        is None
+    )
     assert detected([], presets) is None
 
 
@@ -178,7 +344,9 @@ def test_of_two_alternatives_the_first_named_is_taken(presets):
 def test_a_mapping_made_by_hand_is_saved_and_found_again(tmp_path):
     mapping = {joint: f"part{index}" for index, joint in enumerate(LIMBS)}
     write_preset(tmp_path / "robot.json", "Robot", mapping)
-    preset, found = detected([*mapping.values(), "other"], read_presets(preset_files(PRESETS, tmp_path))[0])
+    preset, found = detected(
+        [*mapping.values(), "other"], read_presets(preset_files(PRESETS, tmp_path))[0]
+    )
     assert preset.title == "Robot" and found == mapping
 
 
@@ -202,4 +370,6 @@ def test_a_broken_preset_is_a_sentence_and_the_others_are_read(tmp_path, text, w
 def test_every_preset_that_ships_names_all_limbs():
     for file in PRESETS.glob("*.json"):
         joints = json.loads(file.read_text(encoding="utf-8"))["joints"]
-        assert {"shoulder", "elbow", "wrist", "hip", "knee", "ankle", "head"} <= set(joints), file.name
+        assert {"shoulder", "elbow", "wrist", "hip", "knee", "ankle", "head"} <= set(joints), (
+            file.name
+        )

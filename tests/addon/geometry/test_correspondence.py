@@ -19,7 +19,9 @@ SEEN = np.ones(len(PIXELS), bool)
 def view(turned: float = 0.0, x: float = 0.0) -> View:
     """A camera at (x, 0, 0) that looks along −z, turned to the right by an angle."""
     c, s = np.cos(turned), np.sin(turned)
-    rigid = np.array([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0], [0, 0, 0, 1.0]]) @ shifted(-x, 0, 0)
+    rigid = np.array([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0], [0, 0, 0, 1.0]]) @ shifted(
+        -x, 0, 0
+    )
     lens = np.array([[60.0, 0, -WIDTH / 2, 0], [0, -60.0, -HEIGHT / 2, 0], [0, 0, -1, 0]])
     return View(lens @ rigid, rigid[:3], 0.1, 100.0, WIDTH, HEIGHT, (0, 0, WIDTH, HEIGHT))
 
@@ -88,7 +90,11 @@ def test_faces_cut_otherwise_are_the_same_faces():
 
 
 def test_another_topology_keeps_the_place_in_the_object_and_is_told_once_a_body():
-    fan = Shape(np.vstack([QUAD, [[0, 0, 0]]]), np.int32([[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]]), np.arange(12))
+    fan = Shape(
+        np.vstack([QUAD, [[0, 0, 0]]]),
+        np.int32([[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]]),
+        np.arange(12),
+    )
     now, told = sight(replace(quad("a", x=0.2), shape=fan)), []
     where, _ = backward_map(now, sight(quad("a")), told.append)
     assert np.allclose((PIXELS - where)[now.surface.body == 0], (3, 0))
@@ -105,15 +111,21 @@ def test_the_sky_follows_the_turning_camera_and_not_its_travel():
 def flat_view(x: float = 0, zoom: float = 1, rolled: float = 0) -> View:
     """An orthographic camera at (x, 0, 0) that looks along −z, 20 px to a unit."""
     c, s = np.cos(rolled), np.sin(rolled)
-    rigid = np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]) @ shifted(-x, 0, 0)
-    lens = np.array([[20.0 * zoom, 0, 0, WIDTH / 2], [0, -20.0 * zoom, 0, HEIGHT / 2], [0, 0, 0, 1]])
+    rigid = np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]) @ shifted(
+        -x, 0, 0
+    )
+    lens = np.array(
+        [[20.0 * zoom, 0, 0, WIDTH / 2], [0, -20.0 * zoom, 0, HEIGHT / 2], [0, 0, 0, 1]]
+    )
     return View(lens @ rigid, rigid[:3], 0.1, 100.0, WIDTH, HEIGHT, (0, 0, WIDTH, HEIGHT))
 
 
 @pytest.mark.parametrize("how", [{"x": 0.3}, {"zoom": 1.2}, {"rolled": 0.2}])
 def test_an_orthographic_cameras_sky_pans_zooms_and_rolls_with_the_scene(how):
     scene = quad("a", points=QUAD * 100)
-    where, _ = backward_map(sight(scene, camera=flat_view(**how)), sight(scene, camera=flat_view()), silent)
+    where, _ = backward_map(
+        sight(scene, camera=flat_view(**how)), sight(scene, camera=flat_view()), silent
+    )
     assert np.allclose(sky_places(flat_view(**how), flat_view(), PIXELS), where)
     assert np.abs(where - PIXELS).max() > 2
 
@@ -123,7 +135,9 @@ def test_between_perspective_and_orthographic_the_sky_stays_where_it_is():
 
 
 def test_every_place_is_finite_even_behind_the_camera():
-    where, visible = backward_map(sight(quad("a")), sight(quad("a"), camera=view(turned=np.pi)), silent)
+    where, visible = backward_map(
+        sight(quad("a")), sight(quad("a"), camera=view(turned=np.pi)), silent
+    )
     assert np.isfinite(where).all() and not visible.any()
 
 

@@ -3,7 +3,14 @@ import pytest
 
 from blender_addon.geometry import rasteriser
 from blender_addon.geometry.projection import View, depths, transformed
-from blender_addon.geometry.rasteriser import NONE, centre_samples, draw, no_hits, samples_at, weights
+from blender_addon.geometry.rasteriser import (
+    NONE,
+    centre_samples,
+    draw,
+    no_hits,
+    samples_at,
+    weights,
+)
 
 WIDTH, HEIGHT = 90, 70
 EVERYTHING = (0, 0, WIDTH, HEIGHT)
@@ -34,16 +41,33 @@ def drawn(triangles: np.ndarray, camera: View, samples: rasteriser.Samples) -> r
 def shot(triangles: np.ndarray, camera: View, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nearest triangle and depth at each point by solving ray = triangle for all pairs."""
     if camera.is_orthographic:
-        start = np.column_stack([(points[:, 0] - WIDTH / 2) / 20, (HEIGHT / 2 - points[:, 1]) / 20, 0 * points[:, 0]])
+        start = np.column_stack(
+            [(points[:, 0] - WIDTH / 2) / 20, (HEIGHT / 2 - points[:, 1]) / 20, 0 * points[:, 0]]
+        )
         way = np.tile([0.0, 0, -1], (len(points), 1))
     else:
         start = np.zeros((len(points), 3))
-        way = np.column_stack([(points[:, 0] - WIDTH / 2) / 60, (HEIGHT / 2 - points[:, 1]) / 60, 0 * points[:, 0] - 1])
+        way = np.column_stack(
+            [
+                (points[:, 0] - WIDTH / 2) / 60,
+                (HEIGHT / 2 - points[:, 1]) / 60,
+                0 * points[:, 0] - 1,
+            ]
+        )
     best, number = np.full(len(points), np.inf), np.full(len(points), NONE)
     for index, (a, b, c) in enumerate(triangles):
-        system = np.stack([np.broadcast_to(b - a, way.shape), np.broadcast_to(c - a, way.shape), -way], axis=2)
+        system = np.stack(
+            [np.broadcast_to(b - a, way.shape), np.broadcast_to(c - a, way.shape), -way], axis=2
+        )
         u, v, depth = np.linalg.solve(system, (start - a)[..., None])[..., 0].T
-        hit = (u >= 0) & (v >= 0) & (u + v <= 1) & (depth >= camera.near) & (depth <= camera.far) & (depth < best)
+        hit = (
+            (u >= 0)
+            & (v >= 0)
+            & (u + v <= 1)
+            & (depth >= camera.near)
+            & (depth <= camera.far)
+            & (depth < best)
+        )
         best[hit], number[hit] = depth[hit], index
     return number, best
 
@@ -89,4 +113,6 @@ def test_the_size_of_the_portions_does_not_matter(monkeypatch: pytest.MonkeyPatc
 
 def test_points_outside_the_picture_hit_nothing():
     outside = np.array([[-1.0, 5], [5, HEIGHT + 0.1], [1e5, 5]])
-    assert (drawn(soup(100, 3.0), view(), samples_at(outside, WIDTH, HEIGHT)).triangle == NONE).all()
+    assert (
+        drawn(soup(100, 3.0), view(), samples_at(outside, WIDTH, HEIGHT)).triangle == NONE
+    ).all()

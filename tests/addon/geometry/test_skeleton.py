@@ -15,7 +15,11 @@ def figure(forward=(0, -1, 0), up=(0, 0, 1), head_length=0.2, with_hands=True):
     parts |= {"hip": (0.1, 1.07), "knee": (0.1, 0.54), "ankle": (0.1, 0.08)}
     if not with_hands:
         del parts["wrist"]
-    places = {f"{s}_{p}": k * x * left + z * up for p, (x, z) in parts.items() for s, k in (("left", 1), ("right", -1))}
+    places = {
+        f"{s}_{p}": k * x * left + z * up
+        for p, (x, z) in parts.items()
+        for s, k in (("left", 1), ("right", -1))
+    }
     places["head"] = 1.78 * up
     bones = {}
     for joint, place in places.items():
@@ -30,13 +34,17 @@ def at_rest(skeleton, bones):
     return posed(skeleton, {name: bone.rest for name, bone in bones.items()})
 
 
-@pytest.mark.parametrize(("forward", "up"), [((0, -1, 0), (0, 0, 1)), ((0, 0, 1), (0, 1, 0)), ((1, 0, 0), (0, 0, 1))])
+@pytest.mark.parametrize(
+    ("forward", "up"), [((0, -1, 0), (0, 0, 1)), ((0, 0, 1), (0, 1, 0)), ((1, 0, 0), (0, 0, 1))]
+)
 def test_a_face_is_made_up_in_front_of_the_head_whichever_way_the_rig_was_built(forward, up):
     mapping, bones, (left, forward, up) = figure(forward, up)
     joints, looks = at_rest(skeleton_of(mapping, bones), bones)
     head = bones["head"].rest[:3, 3]
     nose, right_eye, left_eye, right_ear, left_ear = joints[[0, 14, 15, 16, 17]] - head
-    assert nose @ forward == pytest.approx(0.172, abs=0.01) and nose @ left == pytest.approx(0, abs=1e-9)
+    assert nose @ forward == pytest.approx(0.172, abs=0.01) and nose @ left == pytest.approx(
+        0, abs=1e-9
+    )
     assert left_eye @ left == pytest.approx(0.052, abs=0.01) == -(right_eye @ left)
     assert left_ear @ left == pytest.approx(0.1, abs=0.02) == -(right_ear @ left)
     assert left_eye @ up > nose @ up > 0

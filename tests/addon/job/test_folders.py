@@ -15,7 +15,9 @@ NOON = datetime(2026, 11, 22, 12, 0, 0)
 
 
 def test_two_jobs_of_one_second_get_folders_of_their_own(tmp_path):
-    one, two = (folders.new_folder(tmp_path / "ä b", 'A red/ball: "rolls"\n…' * 99, NOON) for _ in range(2))
+    one, two = (
+        folders.new_folder(tmp_path / "ä b", 'A red/ball: "rolls"\n…' * 99, NOON) for _ in range(2)
+    )
     assert one.name == "20261122-120000-a-red-ball-rolls-a"
     assert two.name == one.name + "-2"
 
@@ -38,9 +40,14 @@ def test_a_written_job_is_read_back_with_its_arrays(tmp_path):
 def test_a_frames_flow_to_the_next_is_saved_with_it_once_that_is_known(tmp_path):
     flow = np.ones((8, 8, 3), np.float32)
     first = folders.write_frame(tmp_path, folders.FrameArrays(1))
-    second = folders.write_frame(tmp_path, folders.FrameArrays(2, flow_back=flow, flow_here=flow * 2))
+    second = folders.write_frame(
+        tmp_path, folders.FrameArrays(2, flow_back=flow, flow_here=flow * 2)
+    )
     first = folders.with_flow_ahead(tmp_path, first, flow * 2)
-    assert (first.passes.flow_ahead, second.passes.flow_ahead) == ("passes/flow_ahead/0001.npy", None)
+    assert (first.passes.flow_ahead, second.passes.flow_ahead) == (
+        "passes/flow_ahead/0001.npy",
+        None,
+    )
     np.testing.assert_array_equal(np.load(tmp_path / first.passes.flow_ahead), flow * 2)
     np.testing.assert_array_equal(np.load(tmp_path / second.passes.flow_back), flow)
 
@@ -61,7 +68,9 @@ def test_only_frames_on_disk_count_as_finished(tmp_path):
 
 
 def test_provenance_holds_the_settings_and_no_frames(tmp_path):
-    told = json.loads(folders.provenance(tmp_path, JobSpec(prompt=Prompt("“snow”"), frames=(Frame(1),))))
+    told = json.loads(
+        folders.provenance(tmp_path, JobSpec(prompt=Prompt("“snow”"), frames=(Frame(1),)))
+    )
     assert told["prompt"]["text"] == "“snow”" and told["folder"] == str(tmp_path)
     assert "frames" not in told
 
@@ -71,7 +80,9 @@ def test_a_rendered_file_comes_into_the_job_with_what_it_does_not_say(tmp_path):
     render.write_bytes(b"exr")
     said = Rendered(width_px=64, height_px=64, subject=("Cube",), previous="0006.exr")
     file = folders.RenderedFile(render, said, frozenset({"depth", "ids"}))
-    frame = folders.write_frame(job, folders.FrameArrays(7, file=file, mask=np.zeros((2, 2), np.uint8)))
+    frame = folders.write_frame(
+        job, folders.FrameArrays(7, file=file, mask=np.zeros((2, 2), np.uint8))
+    )
     assert frame.passes.depth == frame.passes.ids == "passes/rendered/0007.exr"
     assert frame.passes.mask == "passes/mask/0007.npy" and frame.passes.normal is None
     assert (job / frame.passes.depth).read_bytes() == b"exr"

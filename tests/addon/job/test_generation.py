@@ -46,7 +46,9 @@ class Scene:
 
 def begun(tmp_path, engine, spec=None, **more):
     scene = Scene()
-    return scene, Generation(tmp_path / "job", spec or JobSpec(), engine, **more).captures(scene.frames(), 2)
+    return scene, Generation(tmp_path / "job", spec or JobSpec(), engine, **more).captures(
+        scene.frames(), 2
+    )
 
 
 def to_its_end(generation, limit=50):
@@ -63,7 +65,9 @@ def folder(tmp_path):
 
 
 def test_a_job_is_captured_frame_by_frame_and_then_sent(tmp_path):
-    engine = FakeEngine([events.FrameDone("j", 1, "frames/0001.png")], [events.Finished("j", 2, 1.0)])
+    engine = FakeEngine(
+        [events.FrameDone("j", 1, "frames/0001.png")], [events.Finished("j", 2, 1.0)]
+    )
     _, generation = begun(tmp_path, engine)
     generation.step()
     assert (generation.done, generation.total, generation.is_capturing) == (1, 2, True)
@@ -135,7 +139,9 @@ def test_cancel_while_generating_waits_for_the_engines_word(tmp_path):
 
 
 def test_the_engines_failure_is_a_sentence_with_its_log(tmp_path):
-    _, generation = begun(tmp_path, FakeEngine([events.Failed("j", "No such model.", "/x/engine.log")]))
+    _, generation = begun(
+        tmp_path, FakeEngine([events.Failed("j", "No such model.", "/x/engine.log")])
+    )
     assert to_its_end(generation).end == FAILED
     assert (generation.error, generation.log) == ("No such model.", "/x/engine.log")
 
@@ -168,6 +174,8 @@ def test_an_engine_that_cannot_be_started_is_a_sentence(tmp_path):
     assert "/no/python" in generation.error
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(8.2, "8 s"), (80, "1 min 20 s"), (7500, "2 h 05 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(8.2, "8 s"), (80, "1 min 20 s"), (7500, "2 h 05 min")]
+)
 def test_times_are_said_as_people_say_them(seconds, text):
     assert duration(seconds) == text

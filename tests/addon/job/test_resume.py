@@ -15,7 +15,10 @@ SPEC = JobSpec(prompt=Prompt("a “hill”"))
 def captured(folder, spec=SPEC, numbers=(1, 2), depth=1.0, shift_px=(0.5, 0.0)):
     """A job of these frames; the last has this depth."""
     folder.mkdir(exist_ok=True)
-    arrays = [folders.FrameArrays(n, shift_px=shift_px, depth=np.full((4, 4), 1.0, np.float32)) for n in numbers]
+    arrays = [
+        folders.FrameArrays(n, shift_px=shift_px, depth=np.full((4, 4), 1.0, np.float32))
+        for n in numbers
+    ]
     arrays[-1].depth[:] = depth
     return folders.finish(folder, spec, [folders.write_frame(folder, each) for each in arrays])
 

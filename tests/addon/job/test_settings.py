@@ -6,7 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from blender_addon.job.settings import base_for, frame_numbers, native_side_px, part_of, picture_size
+from blender_addon.job.settings import (
+    base_for,
+    frame_numbers,
+    native_side_px,
+    part_of,
+    picture_size,
+)
 from t2vz_core.wire.job import DEMO_MODEL, DEMO_SIDE_PX, Lora, Model, Motion, Sampling
 
 
@@ -25,7 +31,12 @@ def test_lists_and_vectors_become_tuples():
 
 @pytest.mark.parametrize(
     ("aspect", "side", "size"),
-    [(1.0, 512, (512, 512)), (16 / 9, 512, (704, 384)), (16 / 9, 256, (352, 192)), (0.5, 512, (384, 768))],
+    [
+        (1.0, 512, (512, 512)),
+        (16 / 9, 512, (704, 384)),
+        (16 / 9, 256, (352, 192)),
+        (0.5, 512, (384, 768)),
+    ],
 )
 def test_the_picture_has_the_asked_area_and_the_cameras_aspect(aspect, side, size):
     assert picture_size(aspect, side) == size

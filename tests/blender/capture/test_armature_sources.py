@@ -78,9 +78,12 @@ def test_a_rig_as_its_source_delivers_it_has_its_joints_on_its_bones(title):
         for side, own in zip(("left", "right"), kind.sides):
             x, y, is_seen = person[JOINTS.index(f"{side}_{joint}")]
             assert is_seen, (side, joint)
-            assert abs(on_screen(bone_head(armature, name.replace("*", own))) - (x, y)).max() <= 0.5, (side, joint)
+            assert (
+                abs(on_screen(bone_head(armature, name.replace("*", own))) - (x, y)).max() <= 0.5
+            ), (side, joint)
     assert (
-        person[JOINTS.index("nose"), 2] and person[JOINTS.index("left_ear"), 0] > person[JOINTS.index("right_ear"), 0]
+        person[JOINTS.index("nose"), 2]
+        and person[JOINTS.index("left_ear"), 0] > person[JOINTS.index("right_ear"), 0]
     )
 
 
@@ -94,8 +97,13 @@ def test_fingers_lie_on_their_bones_and_end_beyond_them(title):
             for number in (1, 2, 3):
                 bone = rigs.finger_bone(title, finger, number).replace("*", own)
                 x, y, is_seen = hand[4 * row + number]
-                assert is_seen and abs(on_screen(bone_head(armature, bone)) - (x, y)).max() <= 0.5, bone
-            last, before = (bone_head(armature, rigs.finger_bone(title, finger, n).replace("*", own)) for n in (3, 2))
+                assert (
+                    is_seen and abs(on_screen(bone_head(armature, bone)) - (x, y)).max() <= 0.5
+                ), bone
+            last, before = (
+                bone_head(armature, rigs.finger_bone(title, finger, n).replace("*", own))
+                for n in (3, 2)
+            )
             tip = last + (1 if title == "Mixamo" else 0.8) * (last - before)
             assert abs(on_screen(tip) - hand[4 * row + 4, :2]).max() <= 0.5, (finger, sign)
         wrist = bone_head(armature, kind.joints["wrist"].replace("*", own))
@@ -114,9 +122,12 @@ def test_hands_are_read_only_when_asked_for():
     metarig()
     passes = [frozenset({"pose"}), frozenset({"pose", "hands"})]
     without, including = (
-        next(capture(bpy.context.scene, bpy.context.view_layer, Wanted(WIDTH, HEIGHT, names), (1,))) for names in passes
+        next(capture(bpy.context.scene, bpy.context.view_layer, Wanted(WIDTH, HEIGHT, names), (1,)))
+        for names in passes
     )
-    assert without.hands is None and including.hands.shape == (1, 2, 21, 3) and including.hands.any()
+    assert (
+        without.hands is None and including.hands.shape == (1, 2, 21, 3) and including.hands.any()
+    )
 
 
 def test_the_artists_mapping_wins_over_the_names():
@@ -146,7 +157,9 @@ def test_a_preset_that_cannot_be_read_is_told_and_the_others_work(tmp_path, monk
     (tmp_path / "mine.json").write_text("{")
     armature, notes = metarig(), []
     depsgraph = bpy.context.evaluated_depsgraph_get()
-    people, _ = armatures.joints(depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), notes.append)
+    people, _ = armatures.joints(
+        depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), notes.append
+    )
     assert len(people) == 1
     assert notes == armatures.preset_faults() and "mine.json is no rig preset" in notes[0]
     layout = Layout()

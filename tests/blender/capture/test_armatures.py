@@ -10,7 +10,16 @@ from mathutils import Vector
 from blender_addon.capture.cameras import CaptureError
 from blender_addon.capture.capture import Wanted, capture
 from t2vz_core.wire.joints import JOINTS
-from tests.blender.cast import HEIGHT, WIDTH, assert_joints_on_bones, box, look_from, metarig, on_screen, seen
+from tests.blender.cast import (
+    HEIGHT,
+    WIDTH,
+    assert_joints_on_bones,
+    box,
+    look_from,
+    metarig,
+    on_screen,
+    seen,
+)
 
 pytestmark = pytest.mark.usefixtures("empty_scene")
 
@@ -54,7 +63,9 @@ def test_from_behind_there_is_no_nose_and_no_eye_but_both_ears():
     metarig()
     look_from((0, 5, 1.6))
     found = {joint for joint, row in zip(JOINTS, seen()[0]) if row[2]}
-    assert not {"nose", "left_eye", "right_eye"} & found and {"left_ear", "right_ear", "neck"} <= found
+    assert (
+        not {"nose", "left_eye", "right_eye"} & found and {"left_ear", "right_ear", "neck"} <= found
+    )
 
 
 def test_in_profile_the_far_eye_and_ear_are_gone():
@@ -74,7 +85,11 @@ def test_joints_off_the_screen_are_dropped():
     metarig()
     look_from((0, -1.2, 1.75), at=(0, 0, 1.75))
     (person,) = seen()
-    assert person[JOINTS.index("nose"), 2] == 1 and person[JOINTS.index("left_ankle")].tolist() == [0, 0, 0]
+    assert person[JOINTS.index("nose"), 2] == 1 and person[JOINTS.index("left_ankle")].tolist() == [
+        0,
+        0,
+        0,
+    ]
 
 
 def test_several_people_come_with_the_nearest_last():
@@ -130,20 +145,35 @@ def test_a_bare_armature_is_captured_before_an_empty_background():
     first, second = capture(bpy.context.scene, bpy.context.view_layer, wanted, (1, 2), pytest.fail)
     assert len(first.pose) == 1 and np.isinf(first.depth).all() and second.visible.all()
     with pytest.raises(CaptureError, match="has nothing to capture"):
-        list(capture(bpy.context.scene, bpy.context.view_layer, Wanted(64, 64, frozenset({"depth"})), (1,)))
+        list(
+            capture(
+                bpy.context.scene,
+                bpy.context.view_layer,
+                Wanted(64, 64, frozenset({"depth"})),
+                (1,),
+            )
+        )
 
 
 def test_a_metarig_or_mocap_source_beside_a_character_is_nobody(capsys):
     character = metarig()
-    box("Body", (0, 0, 0.2), (0.1, 0.1, 0.1)).modifiers.new("Armature", "ARMATURE").object = character
+    box("Body", (0, 0, 0.2), (0.1, 0.1, 0.1)).modifiers.new(
+        "Armature", "ARMATURE"
+    ).object = character
     spare = metarig()
     spare.location.x = 0.4
     (person,) = seen()
     assert (
-        abs(person[JOINTS.index("left_hip"), :2] - on_screen(character.data.bones["thigh.L"].head_local)).max() <= 0.5
+        abs(
+            person[JOINTS.index("left_hip"), :2]
+            - on_screen(character.data.bones["thigh.L"].head_local)
+        ).max()
+        <= 0.5
     )
     said = capsys.readouterr().out.splitlines()
-    assert said == [f"{spare.name} moves no body: it is not drawn as a person beside those that do."]
+    assert said == [
+        f"{spare.name} moves no body: it is not drawn as a person beside those that do."
+    ]
 
 
 @pytest.mark.parametrize("kind, bound", [("SURFACE_DEFORM", "target"), ("MESH_DEFORM", "object")])
@@ -166,7 +196,9 @@ def test_what_is_no_human_is_not_drawn_and_the_artist_is_told(capsys):
 
 def test_reading_joints_changes_nothing_in_the_file(generated):
     def state():
-        return {bone.name: tuple(map(tuple, bone.matrix)) for bone in generated.pose.bones}, set(generated.keys())
+        return {bone.name: tuple(map(tuple, bone.matrix)) for bone in generated.pose.bones}, set(
+            generated.keys()
+        )
 
     before = state()
     assert len(seen()) == 1

@@ -55,7 +55,9 @@ def test_rendering_puts_every_setting_back():
 
     def state():
         names = [
-            p.identifier for p in render.bl_rna.properties if p.type in ("INT", "FLOAT", "BOOLEAN", "ENUM", "STRING")
+            p.identifier
+            for p in render.bl_rna.properties
+            if p.type in ("INT", "FLOAT", "BOOLEAN", "ENUM", "STRING")
         ]
         own = {name: str(getattr(render, name)) for name in names}
         return (
@@ -81,7 +83,12 @@ def test_a_cropped_border_fills_the_picture():
     render = bpy.context.scene.render
     whole = shot()
     render.use_border, render.use_crop_to_border = True, True
-    render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = 0.5, 1, 0.5, 1
+    render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = (
+        0.5,
+        1,
+        0.5,
+        1,
+    )
     corner = shot()
     assert corner.shape == whole.shape
     assert ((corner[::2, ::2, 0] > 128) == (whole[:16, 24:, 0] > 128)).mean() > 0.95

@@ -16,7 +16,9 @@ SIZE = (96, 72)
 ENGINES = bpy.types.RenderSettings.bl_rna.properties["engine"].enum_items.keys()
 
 
-def captured(case: Case, numbers=(ANCHOR, LATER), layer: int = 0, **wanted) -> tuple[list[FrameArrays], list[str]]:
+def captured(
+    case: Case, numbers=(ANCHOR, LATER), layer: int = 0, **wanted
+) -> tuple[list[FrameArrays], list[str]]:
     notes: list[str] = []
     asked = Wanted(*SIZE, **{"passes": PASSES - {"pose"}, **wanted})
     run = capture(case.scene, case.scene.view_layers[layer], asked, numbers, notes.append)
@@ -157,7 +159,9 @@ def test_changing_topology_falls_back_to_the_objects_motion_and_says_so():
     animate(ball, 'modifiers["thinner"].ratio', 1.0, 0.9)
     animate(ball, "location", (0, 0, 1.2), (0.5, 0, 1.2))
     (anchor, later), notes = captured(case)
-    assert notes == ["ball: its mesh changes its topology, so its motion is taken from the object as a whole."]
+    assert notes == [
+        "ball: its mesh changes its topology, so its motion is taken from the object as a whole."
+    ]
     seen = later.ids == number_of(ball)
     y, x = np.mgrid[: SIZE[1], : SIZE[0]]
     moved = (np.stack([x, y], -1) + 0.5 - later.map)[seen].mean(0)
@@ -179,7 +183,9 @@ def test_what_the_ball_uncovers_was_hidden():
     ball = case.scene.objects["ball"]
     animate(ball, "location", (-1.5, 0, 1.2), (1.5, 0, 1.2))
     (anchor, later), _ = captured(case)
-    uncovered = (anchor.ids == number_of(ball)) & (later.ids == number_of(case.scene.objects["ground"]))
+    uncovered = (anchor.ids == number_of(ball)) & (
+        later.ids == number_of(case.scene.objects["ground"])
+    )
     assert uncovered.sum() > 50 and not later.visible[uncovered].any()
 
 
@@ -198,7 +204,9 @@ def test_the_mask_shows_an_object_with_its_children_or_a_collection():
     assert np.array_equal(anchor.mask > 0, np.isin(anchor.ids, [number_of(ball), number_of(child)]))
     crowd = bpy.data.collections.new("crowd")
     crowd.objects.link(child)
-    assert np.array_equal(captured(case, subject=crowd)[0][0].mask > 0, anchor.ids == number_of(child))
+    assert np.array_equal(
+        captured(case, subject=crowd)[0][0].mask > 0, anchor.ids == number_of(child)
+    )
     assert set(np.unique(anchor.mask)) == {0, 255}
 
 
@@ -207,7 +215,10 @@ def test_the_mask_shows_the_copies_of_an_instanced_collection():
     one = captured(case, subject=case.scene.objects["copy 1"])[0][0]
     handle = captured(case, subject=case.scene.objects["handle"])[0][0]
     assert (
-        0 < (one.mask > 0).sum() < (handle.mask > 0).sum() == (handle.ids == number_of(bpy.data.objects["cube"])).sum()
+        0
+        < (one.mask > 0).sum()
+        < (handle.mask > 0).sum()
+        == (handle.ids == number_of(bpy.data.objects["cube"])).sum()
     )
 
 
@@ -244,7 +255,9 @@ def test_another_scene_than_the_open_one_is_captured():
     expected = captured(case)[0][1]
     bpy.context.window.scene = bpy.data.scenes.new("open")
     found = captured(case)[0][1]
-    assert np.array_equal(found.ids, expected.ids) and np.allclose(found.map, expected.map, atol=1e-3)
+    assert np.array_equal(found.ids, expected.ids) and np.allclose(
+        found.map, expected.map, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("mirror", [1, -1])
@@ -262,4 +275,6 @@ def test_eevee_sees_through_the_backs_that_a_material_culls(mirror: int):
     case.scene.render.engine = next(item for item in ENGINES if item.startswith("BLENDER_EEVEE"))
     (opened, _), _ = captured(case)
     assert number_of(ball) not in closed.ids and (opened.ids == number_of(ball)).sum() > 300
-    assert opened.ids[8, middle] == number_of(room)  # the wall behind the ball still shows its front
+    assert opened.ids[8, middle] == number_of(
+        room
+    )  # the wall behind the ball still shows its front

@@ -29,7 +29,9 @@ class Seen:
     later: FrameArrays
     anchor_render: dict[str, np.ndarray]
     later_render: dict[str, np.ndarray]
-    expected: np.ndarray  # (h, w, 2) px where each pixel of the later frame was in the anchor, NaN where unknown
+    expected: (
+        np.ndarray
+    )  # (h, w, 2) px where each pixel of the later frame was in the anchor, NaN where unknown
     expected_ahead: np.ndarray  # the same from the anchor to the later frame, rigid objects only
 
 
@@ -62,7 +64,9 @@ def _carried(case: Case, render: dict[str, np.ndarray], here: int, there: int) -
             shown = render["ids"].astype(int) == item.pass_index
             carrier = case.carriers.get(item.pass_index, item)
             points[shown] = _moved(
-                render["position"][shown], _matrix(case, carrier, here), _matrix(case, carrier, there)
+                render["position"][shown],
+                _matrix(case, carrier, here),
+                _matrix(case, carrier, there),
             )
     return points
 
@@ -134,7 +138,11 @@ def test_normals_are_those_that_shading_uses(seen: Seen):
     seen.case.scene.frame_set(LATER)
     rotation = np.array(seen.case.scene.camera.matrix_world.normalized().inverted().to_3x3())
     witness = seen.later_render["normal"] @ rotation.T
-    both = np.linalg.norm(witness, axis=-1).round() * np.linalg.norm(seen.later.normal, axis=-1).round() > 0
+    both = (
+        np.linalg.norm(witness, axis=-1).round()
+        * np.linalg.norm(seen.later.normal, axis=-1).round()
+        > 0
+    )
     cosine = (witness * seen.later.normal).sum(-1)[both] / np.linalg.norm(witness[both], axis=-1)
     assert _worst(np.degrees(np.arccos(np.clip(cosine, -1, 1)))) <= 1
 
@@ -149,13 +157,17 @@ def test_each_object_covers_what_it_covers_in_the_render(seen: Seen):
 
 def test_the_map_tells_where_each_visible_point_was(seen: Seen):
     same = _numbers(seen.case, seen.later.ids) == seen.later_render["ids"]
-    known = same & (seen.later.visible > 0) & np.isfinite(seen.expected[..., 0]) & (seen.later.ids > 0)
+    known = (
+        same & (seen.later.visible > 0) & np.isfinite(seen.expected[..., 0]) & (seen.later.ids > 0)
+    )
     assert known.mean() > 0.01
     assert _worst(np.linalg.norm(seen.later.map - seen.expected, axis=-1)[known]) <= 0.1
 
 
 def test_warping_the_anchors_render_makes_the_later_render(seen: Seen):
-    assert _psnr(seen.anchor_render, seen.later_render, seen.later.map, seen.later.visible > 0) >= 30
+    assert (
+        _psnr(seen.anchor_render, seen.later_render, seen.later.map, seen.later.visible > 0) >= 30
+    )
 
 
 def test_the_flow_back_from_the_next_frame_is_its_map(seen: Seen):
@@ -174,7 +186,9 @@ def test_the_flow_ahead_tells_where_each_visible_point_goes(seen: Seen):
 
 def test_the_anchor_maps_to_itself(seen: Seen):
     assert np.array_equal(seen.anchor.map, _grid(seen))
-    assert seen.anchor.is_anchor and seen.anchor.shift_px == (0.0, 0.0) and seen.anchor.visible.all()
+    assert (
+        seen.anchor.is_anchor and seen.anchor.shift_px == (0.0, 0.0) and seen.anchor.visible.all()
+    )
     assert seen.anchor.flow_back is None and seen.anchor.flow_here is None
 
 
@@ -183,7 +197,12 @@ def _grid(seen: Seen) -> np.ndarray:
     return np.stack([x, y], -1) + 0.5
 
 
-def _psnr(there: dict[str, np.ndarray], here: dict[str, np.ndarray], where: np.ndarray, visible: np.ndarray) -> float:
+def _psnr(
+    there: dict[str, np.ndarray],
+    here: dict[str, np.ndarray],
+    where: np.ndarray,
+    visible: np.ndarray,
+) -> float:
     """How well a render, warped, makes another, in dB.
 
     Away from silhouettes and borders, where the four pixels that are mixed show different things.

@@ -21,7 +21,15 @@ def test_it_is_captured_as_it_is_rendered_and_left_as_it_was(make, tmp_path):
     cycles.prepare(case.scene, *case.render_px)
     case.scene.frame_set(ANCHOR)
     before = dump()
-    frames = list(capture(case.scene, case.scene.view_layers[0], Wanted(*case.size_px, PASSES), (ANCHOR, LATER), print))
+    frames = list(
+        capture(
+            case.scene,
+            case.scene.view_layers[0],
+            Wanted(*case.size_px, PASSES),
+            (ANCHOR, LATER),
+            print,
+        )
+    )
     assert differences(before, dump()) == []
     for found in frames:
         witness = cycles.rendered(case.scene, found.number, tmp_path)
@@ -30,7 +38,9 @@ def test_it_is_captured_as_it_is_rendered_and_left_as_it_was(make, tmp_path):
         both = np.isfinite(found.depth) & np.isfinite(depth)
         is_off[both] = np.abs(found.depth[both] / depth[both] - 1) > 0.01
         assert is_off.mean() < 0.005
-        assert set(np.unique(_pass_indices(found.ids))) == set(np.unique(witness["ids"].astype(int)))
+        assert set(np.unique(_pass_indices(found.ids))) == set(
+            np.unique(witness["ids"].astype(int))
+        )
         assert np.isfinite(found.map).all() and np.isfinite(found.normal).all()
 
 
@@ -50,7 +60,9 @@ def test_a_simulation_that_is_not_baked_is_played_on_and_not_lost():
         seen.append(_height(cloth))
     assert seen[0] == pytest.approx(played, abs=1e-6) and seen[1] < seen[0] - 0.02
     assert cloth.modifiers["cloth"].point_cache.info == kept
-    assert notes == ["cloth: the simulation is not baked, so it is captured as the viewport plays it."]
+    assert notes == [
+        "cloth: the simulation is not baked, so it is captured as the viewport plays it."
+    ]
 
 
 def test_a_baked_simulation_is_captured_with_the_renders_modifiers():
@@ -60,7 +72,9 @@ def test_a_baked_simulation_is_captured_with_the_renders_modifiers():
     with bpy.context.temp_override(scene=case.scene, active_object=cloth, point_cache=cache):
         bpy.ops.ptcache.bake(bake=True)
     kept = cache.info
-    run = capture(case.scene, case.scene.view_layers[0], Wanted(64, 48, frozenset({"depth"})), (10, 11), print)
+    run = capture(
+        case.scene, case.scene.view_layers[0], Wanted(64, 48, frozenset({"depth"})), (10, 11), print
+    )
     next(run)
     assert cloth.modifiers["smooth"].levels == 1
     run.close()
@@ -81,15 +95,26 @@ def test_rigid_bodies_fall_on_and_are_named_once():
     heights, notes = [], []
     asked = Wanted(64, 48, frozenset({"depth"}))
     for _ in capture(case.scene, case.scene.view_layers[0], asked, (10, 12), notes.append):
-        heights.append(stone.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world.translation.z)
+        heights.append(
+            stone.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world.translation.z
+        )
     assert heights[1] < heights[0] - 0.2 < 4.6
-    assert notes == ["Rigid bodies: the simulation is not baked, so it is captured as the viewport plays it."]
+    assert notes == [
+        "Rigid bodies: the simulation is not baked, so it is captured as the viewport plays it."
+    ]
 
 
 def _falling_cloth() -> tuple[Case, bpy.types.Object]:
     """A cloth, finer in renders, that has been played from frame 1 to 12."""
     case = stage.fresh()
-    cloth = add(case, "cloth", bpy.ops.mesh.primitive_grid_add, x_subdivisions=5, y_subdivisions=5, location=(0, 0, 3))
+    cloth = add(
+        case,
+        "cloth",
+        bpy.ops.mesh.primitive_grid_add,
+        x_subdivisions=5,
+        y_subdivisions=5,
+        location=(0, 0, 3),
+    )
     cloth.modifiers.new("cloth", "CLOTH")
     smooth = cloth.modifiers.new("smooth", "SUBSURF")
     smooth.levels, smooth.render_levels = 0, 1
@@ -106,7 +131,9 @@ def _height(item: bpy.types.Object) -> float:
 def test_what_another_addon_removes_meanwhile_does_not_keep_the_rest_from_being_put_back():
     case = stage.fresh()
     for name in ("stays", "goes"):
-        smooth = add(case, name, bpy.ops.mesh.primitive_cube_add, location=(0, -2, 1)).modifiers.new("s", "SUBSURF")
+        smooth = add(
+            case, name, bpy.ops.mesh.primitive_cube_add, location=(0, -2, 1)
+        ).modifiers.new("s", "SUBSURF")
         smooth.levels, smooth.render_levels = 0, 2
     case.scene.objects["ball"].hide_set(True)
 

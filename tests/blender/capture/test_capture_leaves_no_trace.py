@@ -80,7 +80,9 @@ def test_edit_mode_goes_on(case: Case):
 
 
 def test_local_view_shows_less_and_the_capture_does_not():
-    bpy.ops.wm.read_homefile(use_factory_startup=True)  # with its windows, which an empty file may lack
+    bpy.ops.wm.read_homefile(
+        use_factory_startup=True
+    )  # with its windows, which an empty file may lack
     scene, cube = bpy.context.scene, bpy.data.objects["Cube"]
     bpy.ops.mesh.primitive_plane_add(size=9)
     window = bpy.context.window_manager.windows[0]

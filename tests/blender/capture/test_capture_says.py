@@ -21,7 +21,9 @@ def test_a_textured_transparency_counts_as_solid_and_is_named():
     tree.links.new(mix.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
     (anchor, _), notes = captured(case)
     assert number_of(ball) in anchor.ids
-    assert notes == ["The transparency of the material ball is textured: its whole surface counts as solid."]
+    assert notes == [
+        "The transparency of the material ball is textured: its whole surface counts as solid."
+    ]
 
 
 def test_a_displaced_surface_is_named():

@@ -36,7 +36,11 @@ def folder(tmp_path_factory):
     scene.view_settings.view_transform = "Standard"
     if hasattr(render.image_settings, "media_type"):
         render.image_settings.media_type = "VIDEO"
-    render.image_settings.file_format, render.ffmpeg.format, render.ffmpeg.codec = "FFMPEG", "MPEG4", "H264"
+    render.image_settings.file_format, render.ffmpeg.format, render.ffmpeg.codec = (
+        "FFMPEG",
+        "MPEG4",
+        "H264",
+    )
     render.ffmpeg.constant_rate_factor, render.ffmpeg.gopsize = "LOSSLESS", 3
     scene.frame_start, scene.frame_end, render.filepath = 1, FRAMES, str(folder / "movie.mp4")
     bpy.ops.render.render(animation=True)
@@ -69,7 +73,11 @@ def shown(files, number, size=SIZE):
 def test_numbered_files_are_read_by_frame_number(folder):
     files = str(folder / "shot_####.png")
     picture, which = shown(files, 7)
-    assert picture.shape == (48, 64, 3) and picture.dtype == np.uint8 and which == pytest.approx(7, abs=0.1)
+    assert (
+        picture.shape == (48, 64, 3)
+        and picture.dtype == np.uint8
+        and which == pytest.approx(7, abs=0.1)
+    )
     assert picture[40, 10, 0] == 255 > picture[10, 10, 0]  # rows go down
     assert shown(files, 3, (24, 16))[0].shape == (16, 24, 3)
 
@@ -80,7 +88,9 @@ def test_a_movie_is_read_in_any_order_at_any_size(folder, size):
     bpy.context.scene.frame_start = 11
     for number in (11, 15, 12, 18):
         picture, which = shown(str(folder / "movie.mp4"), number, size)
-        assert picture.shape == (size[1], size[0], 3) and which == pytest.approx(number - 10, abs=0.2)
+        assert picture.shape == (size[1], size[0], 3) and which == pytest.approx(
+            number - 10, abs=0.2
+        )
         assert picture[-8, 5, 0] > 240 > picture[5, 5, 0]
 
 
@@ -99,7 +109,9 @@ def test_a_strip_is_read_where_it_lies_and_as_it_is_cut(folder, kind):
     assert shown(strip.name, 103)[1] == pytest.approx(3, abs=0.2)
     assert shown(strip.name, 108)[1] == pytest.approx(8, abs=0.2)
     for outside in (102, 109):
-        with pytest.raises(CaptureError, match=rf"Frame {outside} is not in the strip .*, which shows 103 to 108"):
+        with pytest.raises(
+            CaptureError, match=rf"Frame {outside} is not in the strip .*, which shows 103 to 108"
+        ):
             place_of(scene, strip.name, outside)
 
 
@@ -123,7 +135,10 @@ def test_a_reversed_strip_is_a_sentence(folder):
 def test_the_kind_of_file_is_known_of_strips_too(folder):
     scene = bpy.context.scene
     image_strip(scene, folder).name = "looks like.exr"
-    assert suffix_of(scene, "looks like.exr") == ".png" and suffix_of(scene, "//shot_####.EXR") == ".exr"
+    assert (
+        suffix_of(scene, "looks like.exr") == ".png"
+        and suffix_of(scene, "//shot_####.EXR") == ".exr"
+    )
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def shot(tmp_path_factory):
     for frame, x, side in ((1, 0.0, 2.0), (5, 0.5, 2.4)):
         cube.location.x, cube.rotation_euler.z = x, x / 2
         camera.location = (side, -5, 2.2)
-        camera.rotation_euler = (Vector((0, 0, 0.7)) - camera.location).to_track_quat("-Z", "Y").to_euler()
+        camera.rotation_euler = (
+            (Vector((0, 0, 0.7)) - camera.location).to_track_quat("-Z", "Y").to_euler()
+        )
         for thing in (cube, camera):
             thing.keyframe_insert("location", frame=frame)
             thing.keyframe_insert("rotation_euler", frame=frame)
@@ -61,7 +63,9 @@ def shot(tmp_path_factory):
 
 def captured(passes=PASSES):
     cube = bpy.data.objects["Cube"]
-    return capture(bpy.context.scene, bpy.context.view_layer, Wanted(*SIZE, passes, subject=cube), range(1, 5))
+    return capture(
+        bpy.context.scene, bpy.context.view_layer, Wanted(*SIZE, passes, subject=cube), range(1, 5)
+    )
 
 
 def from_files(folder, job, files):
@@ -113,7 +117,12 @@ def test_the_chained_vectors_are_the_composed_map(passes, truth):
 
 def test_the_captured_flow_is_what_blenders_vectors_say(shot, tmp_path):
     """Before and after the third of four frames, where nothing is clipped and both ways exist."""
-    run = capture(bpy.context.scene, bpy.context.view_layer, Wanted(*SIZE, frozenset(), has_flow=True), range(1, 5))
+    run = capture(
+        bpy.context.scene,
+        bpy.context.view_layer,
+        Wanted(*SIZE, frozenset(), has_flow=True),
+        range(1, 5),
+    )
     _, _, third, fourth = run
     files = rendered_passes.with_files(
         captured(frozenset()),
@@ -136,7 +145,12 @@ def test_the_picture_comes_along(passes):
 
 def test_a_missing_file_is_a_sentence_and_ends_the_capture(shot):
     arrays = rendered_passes.with_files(
-        captured(frozenset()), bpy.context.scene, bpy.context.view_layer, SIZE, str(shot / "no_##.exr"), PASSES
+        captured(frozenset()),
+        bpy.context.scene,
+        bpy.context.view_layer,
+        SIZE,
+        str(shot / "no_##.exr"),
+        PASSES,
     )
     bpy.context.scene.frame_set(3)
     with pytest.raises(CaptureError, match=r"^Frame 1 has no rendered file .*no_01\.exr"):
@@ -147,7 +161,12 @@ def test_a_missing_file_is_a_sentence_and_ends_the_capture(shot):
 def test_vectors_with_a_frame_left_out_are_refused(shot, tmp_path):
     arrays = capture(bpy.context.scene, bpy.context.view_layer, Wanted(*SIZE, frozenset()), [1, 3])
     files = rendered_passes.with_files(
-        arrays, bpy.context.scene, bpy.context.view_layer, SIZE, str(shot / f"{LAYOUTS[0]}_####.exr"), PASSES
+        arrays,
+        bpy.context.scene,
+        bpy.context.view_layer,
+        SIZE,
+        str(shot / f"{LAYOUTS[0]}_####.exr"),
+        PASSES,
     )
     next(files)
     with pytest.raises(CaptureError, match="make every frame"):

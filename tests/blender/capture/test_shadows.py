@@ -16,7 +16,9 @@ PASSES = frozenset({"ids", "disturbed"})
 
 def disturbed(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """The pass (h, w) bool at the later frame, and the ids."""
-    run = capture(case.scene, case.scene.view_layers[0], Wanted(WIDTH_PX, HEIGHT_PX, PASSES), (ANCHOR, LATER))
+    run = capture(
+        case.scene, case.scene.view_layers[0], Wanted(WIDTH_PX, HEIGHT_PX, PASSES), (ANCHOR, LATER)
+    )
     anchor, later = run
     assert not anchor.disturbed.any()
     return later.disturbed > 0, later.ids
@@ -47,7 +49,9 @@ def test_the_shadows_that_come_and_go_in_a_render_lie_within_it(tmp_path: Path):
     cycles.prepare(case.scene, WIDTH_PX, HEIGHT_PX)
     before, after = (cycles.rendered(case.scene, number, tmp_path) for number in (ANCHOR, LATER))
     ground = (ids == number_of("ground")) & (before["ids"] == after["ids"]) & (after["ids"] == 1)
-    changed = ground & (np.abs(after["color"] - before["color"]).max(-1) > 0.02 * before["color"].max())
+    changed = ground & (
+        np.abs(after["color"] - before["color"]).max(-1) > 0.02 * before["color"].max()
+    )
     assert changed.sum() > 200 and found[changed].all()
     assert 0.1 < found[ground].mean() < 0.9
 

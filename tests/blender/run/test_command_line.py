@@ -20,8 +20,21 @@ SMALL = ["--size", "64", "--mode", "depth"]
 
 def test_it_captures_generates_imports_and_saves(scene, painter, tmp_path):
     out, saved = tmp_path / "out", tmp_path / "made.blend"
-    words = ["--prompt", "a “red” ball\n🎈", "--negative", "fog", "--seed", "7", "--steps", "3", *SMALL]
-    assert command_line.main([*words, "--frames", "2-4", "--out", str(out), "--save", str(saved)]) == command_line.DONE
+    words = [
+        "--prompt",
+        "a “red” ball\n🎈",
+        "--negative",
+        "fog",
+        "--seed",
+        "7",
+        "--steps",
+        "3",
+        *SMALL,
+    ]
+    assert (
+        command_line.main([*words, "--frames", "2-4", "--out", str(out), "--save", str(saved)])
+        == command_line.DONE
+    )
     spec = read_job(out)
     assert (spec.prompt.text, spec.prompt.negative) == ("a “red” ball\n🎈", "fog")
     assert (spec.sampling.seed, spec.sampling.steps) == (7, 3)
@@ -41,13 +54,19 @@ def test_without_words_it_takes_what_the_blend_says(scene, painter, tmp_path):
 
 def test_capture_only_writes_the_job_and_starts_no_engine(scene, monkeypatch, tmp_path):
     monkeypatch.setattr(session, "engine", lambda: pytest.fail("an engine was asked for"))
-    assert command_line.main(["--capture-only", *SMALL, "--out", str(tmp_path / "out")]) == command_line.DONE
+    assert (
+        command_line.main(["--capture-only", *SMALL, "--out", str(tmp_path / "out")])
+        == command_line.DONE
+    )
     assert len(read_job(tmp_path / "out").frames) == 3
     assert not strips.strips_of(scene)
 
 
 def test_with_flow_every_frame_knows_the_way_to_its_neighbours(scene, tmp_path):
-    assert command_line.main(["--capture-only", "--flow", *SMALL, "--out", str(tmp_path / "out")]) == command_line.DONE
+    assert (
+        command_line.main(["--capture-only", "--flow", *SMALL, "--out", str(tmp_path / "out")])
+        == command_line.DONE
+    )
     passes = [frame.passes for frame in read_job(tmp_path / "out").frames]
     assert [each.flow_back is not None for each in passes] == [False, True, True]
     assert [each.flow_ahead is not None for each in passes] == [True, True, False]
@@ -62,14 +81,23 @@ def test_fast_is_the_preset_and_what_else_is_said_counts_more(scene, tmp_path):
 
 
 def test_any_setting_can_be_set_by_its_name(scene, tmp_path):
-    words = ["--set", "coherence.fusion=0.25", "--set", "motion.is_faithful=yes", "--set", "shot.width_px=128"]
+    words = [
+        "--set",
+        "coherence.fusion=0.25",
+        "--set",
+        "motion.is_faithful=yes",
+        "--set",
+        "shot.width_px=128",
+    ]
     words += ["--set", "follows_render=no", "--capture-only", "--out", str(tmp_path / "out")]
     assert command_line.main(words) == command_line.DONE
     spec = read_job(tmp_path / "out")
     assert spec.coherence.fusion == 0.25 and spec.motion.is_faithful and spec.shot.width_px == 128
 
 
-@pytest.mark.parametrize("words", [["--frames", "4-x"], ["--nonsense"], ["--mode", "magic"], ["--seed", "a"]])
+@pytest.mark.parametrize(
+    "words", [["--frames", "4-x"], ["--nonsense"], ["--mode", "magic"], ["--seed", "a"]]
+)
 def test_wrong_usage_is_2(scene, words):
     assert command_line.main(words) == command_line.USAGE
 
@@ -90,8 +118,13 @@ def test_wrong_usage_is_2(scene, words):
         (["--save", "/nowhere/film.blend"], "--save: there is no folder /nowhere"),
     ],
 )
-def test_what_cannot_be_made_is_1_and_a_sentence_and_leaves_nothing(scene, capsys, tmp_path, words, said):
-    assert command_line.main([*words, "--capture-only", "--out", str(tmp_path / "out")]) == command_line.WRONG
+def test_what_cannot_be_made_is_1_and_a_sentence_and_leaves_nothing(
+    scene, capsys, tmp_path, words, said
+):
+    assert (
+        command_line.main([*words, "--capture-only", "--out", str(tmp_path / "out")])
+        == command_line.WRONG
+    )
     answer = capsys.readouterr().err
     assert said in answer and answer.count("\n") == 1  # nothing was captured before
     assert not (tmp_path / "out").exists()
@@ -105,7 +138,9 @@ def test_a_blend_that_is_not_there_is_an_error_though_blender_goes_on(capsys):
 
 def test_a_scene_without_a_camera_is_a_sentence_and_leaves_no_folder(scene, capsys, tmp_path):
     scene.camera = None
-    assert command_line.main(["--capture-only", "--out", str(tmp_path / "out")]) == command_line.WRONG
+    assert (
+        command_line.main(["--capture-only", "--out", str(tmp_path / "out")]) == command_line.WRONG
+    )
     assert "camera" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -117,14 +152,18 @@ def test_nothing_is_overwritten(scene, capsys, tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-def test_a_worker_that_dies_is_1_and_a_sentence_and_its_frames_stay(scene, painter, capsys, tmp_path):
+def test_a_worker_that_dies_is_1_and_a_sentence_and_its_frames_stay(
+    scene, painter, capsys, tmp_path
+):
     painter(dies_after=2)
     assert command_line.main([*SMALL, "--out", str(tmp_path / "out")]) == command_line.WRONG
     assert "stopped by itself" in capsys.readouterr().err
     assert (tmp_path / "out/frames/0002.png").is_file()
 
 
-def test_an_interrupted_job_goes_on_where_the_same_is_asked_for_again(scene, painter, capsys, tmp_path):
+def test_an_interrupted_job_goes_on_where_the_same_is_asked_for_again(
+    scene, painter, capsys, tmp_path
+):
     words = [*SMALL, "--out", str(tmp_path / "out")]
     painter(dies_after=2)
     assert command_line.main(words) == command_line.WRONG
@@ -133,7 +172,11 @@ def test_an_interrupted_job_goes_on_where_the_same_is_asked_for_again(scene, pai
     assert command_line.main([*words, "--seed", "5"]) == command_line.WRONG
     assert "another sampling.seed" in capsys.readouterr().err
     assert command_line.main([*words, "--seed", "0"]) == command_line.DONE
-    assert {path.name for path in (tmp_path / "out/frames").iterdir()} >= {"0001.png", "0003.png", "mine.txt"}
+    assert {path.name for path in (tmp_path / "out/frames").iterdir()} >= {
+        "0001.png",
+        "0003.png",
+        "mine.txt",
+    }
     assert not (tmp_path / "out/again").exists()
     (strip,) = strips.strips_of(scene)
     assert len(strip.elements) == 3
@@ -166,28 +209,39 @@ def test_sigint_while_capturing_puts_the_scene_back_and_leaves_no_folder(scene, 
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt_while_capturing, daemon=True).start()
-    assert command_line.main([*SMALL, "--frames", "1-400", "--out", str(tmp_path / "out")]) == command_line.INTERRUPTED
+    assert (
+        command_line.main([*SMALL, "--frames", "1-400", "--out", str(tmp_path / "out")])
+        == command_line.INTERRUPTED
+    )
     assert scene.frame_current == 1 and not (tmp_path / "out").exists()
 
 
 def test_the_prompt_may_be_very_long(scene, tmp_path):
     prompt = "“a hill”, " * 2000
     assert (
-        command_line.main(["--prompt", prompt, "--capture-only", "--out", str(tmp_path / "out")]) == command_line.DONE
+        command_line.main(["--prompt", prompt, "--capture-only", "--out", str(tmp_path / "out")])
+        == command_line.DONE
     )
     assert read_job(tmp_path / "out").prompt.text == prompt
 
 
-@pytest.mark.skipif(not blender_addon.__name__.startswith("bl_ext"), reason="only an installed add-on has its command")
+@pytest.mark.skipif(
+    not blender_addon.__name__.startswith("bl_ext"),
+    reason="only an installed add-on has its command",
+)
 class TestOnTheCommandLine:
     """blender -b FILE -c t2vz …, each in a Blender of its own."""
 
     def answer(self, *words):
         command = [bpy.app.binary_path, "-b", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+        )
 
     def test_the_command_writes_a_job(self, scene, tmp_path):
-        made = self.answer(bpy.data.filepath, "-c", "t2vz", "--capture-only", *SMALL, "--out", tmp_path / "ä b")
+        made = self.answer(
+            bpy.data.filepath, "-c", "t2vz", "--capture-only", *SMALL, "--out", tmp_path / "ä b"
+        )
         assert made.returncode == 0, made.stderr
         assert len(read_job(tmp_path / "ä b").frames) == 3
 
@@ -201,7 +255,9 @@ class TestOnTheCommandLine:
 
 def test_a_read_only_output_folder_is_a_sentence(scene, capsys, tmp_path):
     if os.geteuid() == 0:
-        shutil.copy(bpy.data.filepath, tmp_path / "file")  # nothing is read-only to root: a file stands in the way
+        shutil.copy(
+            bpy.data.filepath, tmp_path / "file"
+        )  # nothing is read-only to root: a file stands in the way
         target = tmp_path / "file" / "out"
     else:
         tmp_path.chmod(0o500)

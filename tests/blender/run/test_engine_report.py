@@ -34,4 +34,6 @@ def test_an_engine_that_cannot_be_started_is_a_sentence(python):
 def test_a_python_without_an_engine_is_a_sentence_and_no_text(python):
     python.write_text("#!/bin/sh\necho 'No module named t2vz_core' >&2\nexit 1\n")
     assert bpy.ops.t2vz.test_engine() == {"CANCELLED"}
-    assert "No module named t2vz_core" in session.now.refusal and "preferences" in session.now.refusal
+    assert (
+        "No module named t2vz_core" in session.now.refusal and "preferences" in session.now.refusal
+    )

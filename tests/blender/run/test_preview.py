@@ -19,7 +19,9 @@ def test_what_holds_still_is_white_and_directions_differ():
 
 
 def test_slow_movement_is_paler_than_fast():
-    slow, fast = (preview.flow_colours(np.full((1, 64, 2), speed, np.float32))[0, 0] for speed in (0.5, 2))
+    slow, fast = (
+        preview.flow_colours(np.full((1, 64, 2), speed, np.float32))[0, 0] for speed in (0.5, 2)
+    )
     assert slow.sum() > fast.sum()
 
 
@@ -67,14 +69,18 @@ def test_undo_takes_the_strips_away_and_nothing_else(scene, painter):
 
 def motion_at(generation, number):
     """The colour in the middle of a frame's motion picture."""
-    return read(Place(generation.folder / f"conditions/motion/{number:04d}.png"), (64, 64))[32, 32].tolist()
+    return read(Place(generation.folder / f"conditions/motion/{number:04d}.png"), (64, 64))[
+        32, 32
+    ].tolist()
 
 
 def test_the_motion_strip_shows_the_papers_motion_grow(scene, painter):
     scene.t2vz.motion_source, scene.t2vz.motion.strength = "strength", (-16, 0)
     generation = finished(scene, [1, 2, 3], preview.add_strips)
     colours = [motion_at(generation, number) for number in (1, 2, 3)]
-    assert colours == [preview.flow_colours(np.full((1, 64, 2), (x, 0)))[0, 0].tolist() for x in (0, 2, 4)]
+    assert colours == [
+        preview.flow_colours(np.full((1, 64, 2), (x, 0)))[0, 0].tolist() for x in (0, 2, 4)
+    ]
     assert colours[0] == [255, 255, 255]
 
 

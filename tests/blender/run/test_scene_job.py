@@ -27,7 +27,9 @@ def key_strength(scene):
 def test_a_strength_that_is_not_keyed_is_the_papers(scene, tmp_path):
     scene.t2vz.motion_source = "strength"
     spec = job_of(scene, tmp_path / "job")
-    assert spec.motion.mode == "strength" and {frame.shift_px for frame in spec.frames} == {(0.0, 0.0)}
+    assert spec.motion.mode == "strength" and {frame.shift_px for frame in spec.frames} == {
+        (0.0, 0.0)
+    }
 
 
 @pytest.mark.parametrize("is_open", [True, False])
@@ -114,4 +116,7 @@ def test_of_several_view_layers_the_one_that_is_captured_is_named(scene, tmp_pat
     generation = scene_job.generation_of(scene, None, tmp_path / "job")
     generation.step()
     generation.cancel()
-    assert "Only the view layer ViewLayer is captured; renders put several together." in generation.notes
+    assert (
+        "Only the view layer ViewLayer is captured; renders put several together."
+        in generation.notes
+    )

@@ -17,7 +17,9 @@ def test_a_finished_generation_leaves_one_strip_and_the_frame_where_it_was(scene
     (strip,) = strips.strips_of(bpy.context.scene)
     assert len(strip.elements) == 3
     assert scene.frame_current == 2
-    assert getattr(bpy.context.workspace, "sequencer_scene", scene) == scene  # from 5.0 on it must be chosen
+    assert (
+        getattr(bpy.context.workspace, "sequencer_scene", scene) == scene
+    )  # from 5.0 on it must be chosen
 
 
 def test_the_engine_is_kept_for_a_while_and_then_lets_its_memory_go(scene, painter):

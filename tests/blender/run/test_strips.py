@@ -23,7 +23,9 @@ def paint(path, level, side=16):
 def job_in(folder, numbers, finished=None):
     """A job folder whose finished frames are painted from dark to bright."""
     (folder / "frames").mkdir(parents=True)
-    spec = JobSpec(prompt=Prompt("a “red” ball\n🎈"), frames=tuple(Frame(number) for number in numbers))
+    spec = JobSpec(
+        prompt=Prompt("a “red” ball\n🎈"), frames=tuple(Frame(number) for number in numbers)
+    )
     folders.write_job(folder, spec)
     for i, number in enumerate(finished or numbers):
         paint(folder / frame_file(number), i / 10)
@@ -49,7 +51,9 @@ def test_frames_become_one_strip_with_one_element_each(scene, tmp_path):
     strip = strips.import_job(scene, tmp_path / "job", spec)
     assert strip.type == "IMAGE" and len(strip.elements) == 16
     assert strips.span_of(strip) == (5, 21)
-    assert [element.filename for element in strip.elements] == [f"{number:04d}.png" for number in range(5, 21)]
+    assert [element.filename for element in strip.elements] == [
+        f"{number:04d}.png" for number in range(5, 21)
+    ]
 
 
 def test_the_sequencer_shows_each_picture_at_its_frame(scene, tmp_path):
@@ -80,7 +84,9 @@ def test_a_strip_remembers_how_it_was_made(scene, tmp_path):
     assert told["prompt"]["text"] == spec.prompt.text and told["folder"] == str(tmp_path / "job")
 
 
-def test_a_saved_blend_remembers_its_frames_by_a_relative_path_and_finds_them_again(scene, tmp_path):
+def test_a_saved_blend_remembers_its_frames_by_a_relative_path_and_finds_them_again(
+    scene, tmp_path
+):
     strips.import_job(scene, tmp_path / "job", job_in(tmp_path / "job", [1, 2, 3, 4]))
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "elsewhere.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "elsewhere.blend"))
@@ -102,7 +108,9 @@ def test_a_second_strip_lies_above_the_first_and_changes_it_not(scene, tmp_path)
 def test_every_third_frame_is_shown_three_frames_long(scene, tmp_path):
     strip = strips.import_job(scene, tmp_path / "job", job_in(tmp_path / "job", [1, 4, 7]))
     assert strips.span_of(strip) == (1, 10)
-    assert [element.filename[:4] for element in strip.elements] == ["0001"] * 3 + ["0004"] * 3 + ["0007"] * 3
+    assert [element.filename[:4] for element in strip.elements] == ["0001"] * 3 + ["0004"] * 3 + [
+        "0007"
+    ] * 3
 
 
 def test_a_stopped_jobs_strip_holds_complete_frames_only(scene, tmp_path):

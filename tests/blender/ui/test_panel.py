@@ -56,9 +56,13 @@ def drawn(section):
     context = SimpleNamespace(
         scene=bpy.context.scene,
         region=SimpleNamespace(width=300),
-        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), ui_styles=bpy.context.preferences.ui_styles),
+        preferences=SimpleNamespace(
+            system=SimpleNamespace(ui_scale=1.0), ui_styles=bpy.context.preferences.ui_styles
+        ),
     )
-    panel = SimpleNamespace(layout=layout, draw_fields=lambda *words: section.draw_fields(None, *words))
+    panel = SimpleNamespace(
+        layout=layout, draw_fields=lambda *words: section.draw_fields(None, *words)
+    )
     section.draw(panel, context)
     return layout.drawn
 
@@ -185,7 +189,8 @@ def test_a_cancelled_preview_is_not_resumed_as_if_it_were_a_film(scene, painter)
 
 
 @pytest.mark.parametrize(
-    "text", ["WWWW " * 30, "/a/path/without/any/blank" * 9, "The scene has no camera: add one.", "i"]
+    "text",
+    ["WWWW " * 30, "/a/path/without/any/blank" * 9, "The scene has no camera: add one.", "i"],
 )
 def test_a_sentence_is_cut_into_lines_that_fit(text):
     blf.size(0, 11)

@@ -50,7 +50,9 @@ def test_every_number_of_the_wire_keeps_its_range_and_meaning(kind):
         if "low" in field.metadata and "high" in field.metadata:
             known = shown[field.name]
             assert known.hard_min == pytest.approx(field.metadata["low"])
-            assert known.hard_max == pytest.approx(min(field.metadata["high"], properties.LARGEST_INT))
+            assert known.hard_max == pytest.approx(
+                min(field.metadata["high"], properties.LARGEST_INT)
+            )
             assert known.description.lower() == field.metadata["meaning"].lower()
 
 
@@ -80,7 +82,9 @@ def test_only_what_steers_is_captured(scene):
     assert wanted == {"image", "mask", "map", "visible", "ids", "disturbed"}
 
 
-@pytest.mark.parametrize(("source", "mode"), [("camera", "translation"), ("geometry", "map"), ("none", "none")])
+@pytest.mark.parametrize(
+    ("source", "mode"), [("camera", "translation"), ("geometry", "map"), ("none", "none")]
+)
 def test_a_motion_source_becomes_the_jobs_motion_mode(scene, source, mode):
     scene.t2vz.motion_source = source
     assert spec_of(scene.t2vz, 1.0, str).motion.mode == mode
@@ -121,7 +125,11 @@ def test_jobs_go_beside_the_blend_and_elsewhere_where_the_scene_says_so(scene, t
 @pytest.mark.skipif(bpy.app.version < (4, 5, 0), reason="Blender did not ask before")
 def test_fields_that_take_relative_paths_say_so_lest_blender_shows_them_red(scene):
     settings = scene.t2vz.bl_rna.properties
-    fields = settings["output"], settings["rendered"], preferences.T2VZ_Preferences.bl_rna.properties["output"]
+    fields = (
+        settings["output"],
+        settings["rendered"],
+        preferences.T2VZ_Preferences.bl_rna.properties["output"],
+    )
     assert all(field.is_path_supports_blend_relative for field in fields)
 
 

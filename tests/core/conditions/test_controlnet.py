@@ -78,7 +78,9 @@ def test_the_artists_near_and_far_win_over_the_shots():
 def test_depth_is_searched_through_once_per_job():
     spec, source = shot(*[{"depth": flat(d)} for d in (2.0, 3.0, 4.0)])
     reads = []
-    source.read = lambda frame, name, read=source.read: reads.append(frame.number) or read(frame, name)
+    source.read = lambda frame, name, read=source.read: (
+        reads.append(frame.number) or read(frame, name)
+    )
     for frame in spec.frames:
         conditions(spec, source, frame)
     assert sorted(reads) == [1, 1, 2, 2, 3, 3]
@@ -152,7 +154,9 @@ def test_an_object_to_which_the_artist_gave_a_colour_has_it():
     ids = flat(3, np.int32)
     ids[:8] = 4
     spec, source = shot({"ids": ids}, kinds=("segments",))
-    (picture,) = conditions(replace(spec, colours=(Colour(3, (6, 230, 128)),)), source, spec.frames[0])
+    (picture,) = conditions(
+        replace(spec, colours=(Colour(3, (6, 230, 128)),)), source, spec.frames[0]
+    )
     assert picture[20, 0].tolist() == [6, 230, 128]
     assert picture[0, 0].tolist() == id_colours(np.array([4]))[0].tolist()
 
@@ -171,12 +175,16 @@ def test_a_missing_pass_is_one_sentence_naming_frame_and_pass(tmp_path):
 
 def test_a_pass_of_another_size_is_one_sentence_naming_both():
     spec, source = shot({"depth": np.ones((32, SIZE), np.float32)})
-    with pytest.raises(Fault, match=r"^Frame 1: what the depth control reads is 64×32 pixels, the shot is 64×64"):
+    with pytest.raises(
+        Fault, match=r"^Frame 1: what the depth control reads is 64×32 pixels, the shot is 64×64"
+    ):
         conditions(spec, source, spec.frames[0])
 
 
 def test_one_picture_per_control_in_the_jobs_order():
-    spec, source = shot({"depth": flat(1.0), "normal": facing(-1, 0, 0)}, kinds=("normal", "depth", "normal"))
+    spec, source = shot(
+        {"depth": flat(1.0), "normal": facing(-1, 0, 0)}, kinds=("normal", "depth", "normal")
+    )
     pictures = conditions(spec, source, spec.frames[0])
     assert [picture[0, 0, 1] for picture in pictures] == [128, 255, 128]
     assert conditions(replace(spec, controls=()), source, spec.frames[0]) == []
@@ -229,7 +237,9 @@ def test_hands_are_drawn_over_the_body_in_twenty_hues_with_blue_knuckles():
     assert picture[400, 40].tolist() == [0, 0, 255]
     assert picture[410, 40].tolist() == [255, 77, 0]  # the second bone: hue 1/20
     assert picture[460, 120].max() == 0 and picture[450, 120].max() == 0  # the last tip is not seen
-    assert (draw_people(people, 512, 512, np.zeros_like(hands)) == draw_people(people, 512, 512)).all()
+    assert (
+        draw_people(people, 512, 512, np.zeros_like(hands)) == draw_people(people, 512, 512)
+    ).all()
 
 
 def test_a_frame_with_hands_has_them_drawn():

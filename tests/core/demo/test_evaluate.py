@@ -25,9 +25,17 @@ def view(shown):
 
 def test_the_judge_knows_colours_grounds_and_skies(shown, view):
     pictures = view.colour.movedim(-1, 1)
-    colours = [judge.colour_of(p[:, m], it.sky) for p, m, it in zip(pictures, view.part > 0, shown, strict=True)]
-    assert sum(colour == it.things[0].colour for colour, it in zip(colours, shown, strict=True)) >= 11
-    assert sum(judge.ground_of(p, it.sky) == it.ground for p, it in zip(pictures, shown, strict=True)) >= 10
+    colours = [
+        judge.colour_of(p[:, m], it.sky)
+        for p, m, it in zip(pictures, view.part > 0, shown, strict=True)
+    ]
+    assert (
+        sum(colour == it.things[0].colour for colour, it in zip(colours, shown, strict=True)) >= 11
+    )
+    assert (
+        sum(judge.ground_of(p, it.sky) == it.ground for p, it in zip(pictures, shown, strict=True))
+        >= 10
+    )
     assert sum(judge.sky_of(p) == it.sky for p, it in zip(pictures, shown, strict=True)) >= 11
 
 

@@ -71,7 +71,9 @@ def test_a_person_in_a_mirror_is_still_right_and_left_handed():
     places = pose.drawn(joints, 64, mirrored=True), pose.drawn(joints, 64).flip(-1)
     lit = [picture.amax(1) > 0.3 for picture in places]
     assert (lit[0] == lit[1]).float().mean() > 0.98  # the same stick figure in another place
-    assert (places[0] - places[1]).abs().amax() > 0.3  # whose colours, which tell the sides, are not mirrored
+    assert (
+        places[0] - places[1]
+    ).abs().amax() > 0.3  # whose colours, which tell the sides, are not mirrored
 
 
 def test_each_control_leads_its_own_rows():
@@ -82,10 +84,14 @@ def test_each_control_leads_its_own_rows():
 
         def forward(self, latents, times, words, pictures, return_dict):
             assert len(latents) == len(times) == len(words) == len(pictures)
-            return [torch.full_like(latents, self.strength)], torch.full_like(latents, 10 * self.strength)
+            return [torch.full_like(latents, self.strength)], torch.full_like(
+                latents, 10 * self.strength
+            )
 
     def unet(latents, times, words, down_block_additional_residuals, mid_block_additional_residual):
-        return SimpleNamespace(sample=latents + down_block_additional_residuals[0] + mid_block_additional_residual)
+        return SimpleNamespace(
+            sample=latents + down_block_additional_residuals[0] + mid_block_additional_residual
+        )
 
     leads = [(Net(1.0), torch.zeros(2, 3, 8, 8)), (Net(2.0), torch.zeros(1, 3, 8, 8))]
     led = controlled(unet, leads)(torch.zeros(5, 4, 1, 1), torch.zeros(5), torch.zeros(5, 1, 1))

@@ -56,7 +56,8 @@ def test_every_hit_lies_on_the_surface(kind):
         solids.CYLINDER: torch.maximum(across - 0.8, z.abs() - 0.6),
         solids.CONE: torch.maximum(across - 0.8 * (0.6 - z) / 1.2, -0.6 - z),
         solids.TORUS: ((across - 0.8) ** 2 + z**2).sqrt() - 0.25,
-        solids.CAPSULE: torch.cat([point[:, :2], (z - z.clamp(-0.6, 0.6))[:, None]], 1).norm(dim=-1) - 0.8,
+        solids.CAPSULE: torch.cat([point[:, :2], (z - z.clamp(-0.6, 0.6))[:, None]], 1).norm(dim=-1)
+        - 0.8,
     }[kind]
     assert len(point) > 100
     assert gap.abs().max() < 2e-3

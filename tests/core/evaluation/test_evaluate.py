@@ -80,7 +80,11 @@ def test_the_flow_of_the_job_is_taken_where_it_has_one(tmp_path):
     flow[:, : SIDE // 2, 2] = 0
     np.save(folder / "flow.npy", flow)
     passes = dataclasses.replace(spec.frames[2].passes, flow_back="flow.npy")
-    frames = (*spec.frames[:2], dataclasses.replace(spec.frames[2], passes=passes), *spec.frames[3:])
+    frames = (
+        *spec.frames[:2],
+        dataclasses.replace(spec.frames[2], passes=passes),
+        *spec.frames[3:],
+    )
     write_job(folder, dataclasses.replace(spec, frames=frames))
     per_frame = evaluate(folder)["per_frame"]
     assert per_frame["3"]["coverage_short"] == 0.5 < per_frame["4"]["coverage_short"]
@@ -90,7 +94,9 @@ def test_the_flow_of_the_job_is_taken_where_it_has_one(tmp_path):
 def test_a_missing_frame_is_named(tmp_path):
     folder = _job(tmp_path)
     (folder / frame_file(3)).unlink()
-    with pytest.raises(Fault, match=r"0003\.png is missing or broken: run the job to its end first"):
+    with pytest.raises(
+        Fault, match=r"0003\.png is missing or broken: run the job to its end first"
+    ):
         evaluate(folder)
 
 

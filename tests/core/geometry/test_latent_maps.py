@@ -2,7 +2,13 @@
 
 import torch
 
-from t2vz_core.geometry.latent_maps import identity_map, map_to_cells, mask_to_cells, neighbours, sample
+from t2vz_core.geometry.latent_maps import (
+    identity_map,
+    map_to_cells,
+    mask_to_cells,
+    neighbours,
+    sample,
+)
 
 
 def test_the_identity_at_picture_size_is_the_identity_in_cells():

@@ -46,7 +46,10 @@ def test_a_link_does_not_cross_from_one_surface_to_another():
 def test_what_is_hidden_in_the_anchor_is_told_apart_by_its_object():
     everywhere_hidden = np.zeros((SIDE, SIDE), bool)
     ball, ground = np.full((SIDE, SIDE), 2), np.full((SIDE, SIDE), 1)
-    here, there = Link(_pan(3).map, everywhere_hidden, ball), Link(_pan(2).map, everywhere_hidden, ground)
+    here, there = (
+        Link(_pan(3).map, everywhere_hidden, ball),
+        Link(_pan(2).map, everywhere_hidden, ground),
+    )
     assert not link(here, there, 2 / 3).visible.any()
     assert link(here, Link(there.map, there.visible, ball), 2 / 3).visible.mean() > 0.9
     assert link(here, Link(there.map, there.visible), 2 / 3).visible.mean() > 0.9

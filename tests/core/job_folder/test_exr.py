@@ -16,7 +16,11 @@ from t2vz_core.wire.rendered import Rendered, write_rendered
 HEIGHT, WIDTH = 64, 96
 FOCAL = 80.0
 LAYOUTS = ("one part", "a part for each pass", "file output")
-INDEX = {"one part": "IndexOB", "a part for each pass": "Object Index", "file output": "Object Index"}
+INDEX = {
+    "one part": "IndexOB",
+    "a part for each pass": "Object Index",
+    "file output": "Object Index",
+}
 MANIFEST = {"Cube": "a8fce865", "Floor": "4159b52a"}
 
 
@@ -41,7 +45,9 @@ def plain(depth=5.0):
     """The layers of a wall that fills the picture's left two thirds, with nothing beside it."""
     wall = np.zeros((HEIGHT, WIDTH), bool)
     wall[:, : 2 * WIDTH // 3] = True
-    number = np.float32(np.where(wall, np.uint32(0xA8FCE865).view(np.int32), 0).astype(np.int32).view(np.float32))
+    number = np.float32(
+        np.where(wall, np.uint32(0xA8FCE865).view(np.int32), 0).astype(np.int32).view(np.float32)
+    )
     return {
         "Combined": np.where(wall[..., None], np.float32(0.5), 0).repeat(4, -1),
         "Depth": np.where(wall, depth, 1e10)[..., None],
@@ -52,7 +58,14 @@ def plain(depth=5.0):
     }
 
 
-ENDINGS = {"Combined": "RGBA", "Depth": "Z", "Normal": "XYZ", "Vector": "XYZW", "Index": "X", "CryptoObject00": "rgba"}
+ENDINGS = {
+    "Combined": "RGBA",
+    "Depth": "Z",
+    "Normal": "XYZ",
+    "Vector": "XYZW",
+    "Index": "X",
+    "CryptoObject00": "rgba",
+}
 
 
 def write(path, layers, layout="one part", **said):
@@ -71,9 +84,13 @@ def write(path, layers, layout="one part", **said):
         }
         parts.append((f"ViewLayer.{title}", channels))
     if layout == "a part for each pass":
-        bare = {"type": OpenEXR.scanlineimage}  # Blender writes the manifest into the first part only
+        bare = {
+            "type": OpenEXR.scanlineimage
+        }  # Blender writes the manifest into the first part only
         heads = [dict(header if not i else bare, name=name) for i, (name, _) in enumerate(parts)]
-        made = [OpenEXR.Part(head, channels, head["name"]) for head, (_, channels) in zip(heads, parts)]
+        made = [
+            OpenEXR.Part(head, channels, head["name"]) for head, (_, channels) in zip(heads, parts)
+        ]
         OpenEXR.File(made).write(str(path))
     else:
         OpenEXR.File(header, {k: v for _, ch in parts for k, v in ch.items()}).write(str(path))
@@ -100,7 +117,9 @@ def test_every_layout_gives_the_same_passes(tmp_path, layout):
 def test_world_normals_turn_into_the_cameras_space(tmp_path):
     path = tmp_path / "0001.exr"
     layers = plain()
-    write(path, layers, **camera(turn=np.pi / 2))  # looks along -x: the wall's -y is now at its left
+    write(
+        path, layers, **camera(turn=np.pi / 2)
+    )  # looks along -x: the wall's -y is now at its left
     assert read(path, "normal")[3, 3] == pytest.approx([-1, 0, 0], abs=1e-6)
 
 
@@ -133,7 +152,9 @@ def test_a_larger_render_is_taken_at_picture_size(tmp_path):
     layers = {name: values.repeat(2, 0).repeat(2, 1) for name, values in plain().items()}
     write(path, layers)
     assert read(path, "depth").shape == (HEIGHT, WIDTH)
-    assert (read(path, "depth")[:, : 2 * WIDTH // 3] == 5).all() and np.isinf(read(path, "depth")[:, 64:]).all()
+    assert (read(path, "depth")[:, : 2 * WIDTH // 3] == 5).all() and np.isinf(
+        read(path, "depth")[:, 64:]
+    ).all()
 
 
 def test_a_pass_not_rendered_is_a_sentence_that_names_file_and_pass(tmp_path):
@@ -141,7 +162,9 @@ def test_a_pass_not_rendered_is_a_sentence_that_names_file_and_pass(tmp_path):
     layers = plain()
     del layers["Normal"]
     write(path, layers)
-    with pytest.raises(Fault, match=r"^0001\.exr was rendered without the Normal pass: switch it on"):
+    with pytest.raises(
+        Fault, match=r"^0001\.exr was rendered without the Normal pass: switch it on"
+    ):
         read(path, "normal")
 
 
@@ -181,7 +204,9 @@ def moving_box(count, step=(4, 2)):
 def test_the_anchors_map_is_the_identity_and_all_of_it_visible(tmp_path):
     (path,) = shot(tmp_path, moving_box(1))
     y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
-    assert (read(path, "map") == np.stack([x, y], -1)).all() and (read(path, "visible") == 255).all()
+    assert (read(path, "map") == np.stack([x, y], -1)).all() and (
+        read(path, "visible") == 255
+    ).all()
 
 
 def test_vectors_are_chained_to_the_anchor_with_y_turned_down(tmp_path):
@@ -194,7 +219,11 @@ def test_vectors_are_chained_to_the_anchor_with_y_turned_down(tmp_path):
 def test_reading_frame_after_frame_opens_each_file_once(tmp_path, monkeypatch):
     paths = shot(tmp_path, moving_box(6))
     opened = []
-    monkeypatch.setattr(exr.OpenEXR, "File", lambda p, _open=OpenEXR.File, **how: opened.append(p) or _open(p, **how))
+    monkeypatch.setattr(
+        exr.OpenEXR,
+        "File",
+        lambda p, _open=OpenEXR.File, **how: opened.append(p) or _open(p, **how),
+    )
     frames = [(read(path, "map"), read(path, "visible"), read(path, "depth")) for path in paths]
     assert len(opened) == len(paths)
     assert frames[-1][0][30, 44] == pytest.approx([44.5 - 20, 30.5 - 10])
@@ -229,11 +258,17 @@ def test_vectors_zeroed_by_motion_blur_are_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("one", "two", "what"),
     [
-        ({"is_orthographic": True}, {"is_orthographic": True, "x": 0.5}, "moving orthographic camera"),
+        (
+            {"is_orthographic": True},
+            {"is_orthographic": True, "x": 0.5},
+            "moving orthographic camera",
+        ),
         ({}, {"focal": 100.0}, "animated lens"),
     ],
 )
-def test_vectors_that_do_not_follow_an_orthographic_or_zooming_camera_are_a_sentence(tmp_path, one, two, what):
+def test_vectors_that_do_not_follow_an_orthographic_or_zooming_camera_are_a_sentence(
+    tmp_path, one, two, what
+):
     wrong = plain()
     wrong["Vector"][:, :50] = [5.7, -8.0, 5.7, -8.0]
     *_, last = shot(tmp_path, [(plain(), camera(**one)), (wrong, camera(**two))])
@@ -243,7 +278,12 @@ def test_vectors_that_do_not_follow_an_orthographic_or_zooming_camera_are_a_sent
 
 def test_right_vectors_of_a_moving_orthographic_camera_are_taken(tmp_path):
     right = plain()
-    right["Vector"][..., :] = [5, 0, 5, 0]  # half a unit to the right at 10 px a unit: content came from the right
+    right["Vector"][..., :] = [
+        5,
+        0,
+        5,
+        0,
+    ]  # half a unit to the right at 10 px a unit: content came from the right
     *_, last = shot(
         tmp_path,
         [(right, camera(is_orthographic=True)), (right, camera(x=0.5, is_orthographic=True))],

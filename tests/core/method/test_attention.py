@@ -46,14 +46,21 @@ def plainly(network: Block, anchor: Tensor, frames: Tensor, text: Tensor) -> Ten
 
 def one(attn: Attention, tokens: Tensor, seen: Tensor) -> Tensor:
     heads = []
-    for q, k, v in zip(*(part.chunk(2, -1) for part in (attn.to_q(tokens), attn.to_k(seen), attn.to_v(seen)))):
+    for q, k, v in zip(
+        *(part.chunk(2, -1) for part in (attn.to_q(tokens), attn.to_k(seen), attn.to_v(seen)))
+    ):
         heads.append(F.softmax(q @ k.T / q.shape[-1] ** 0.5, -1) @ v)
     return attn.to_out[0](torch.cat(heads, -1))
 
 
 @torch.no_grad()
 def ours(
-    network: Block, anchor: Tensor, frames: Tensor, text: Tensor, place: str = DEVICE, slice_at: int = 0
+    network: Block,
+    anchor: Tensor,
+    frames: Tensor,
+    text: Tensor,
+    place: str = DEVICE,
+    slice_at: int = 0,
 ) -> Tensor:
     with cross_frame([network], Memory(1, place)) as state:
         state.slice = slice_at
@@ -107,7 +114,11 @@ def test_the_networks_come_back_as_they_were_whatever_happens(act: Callable[[], 
     before = [layer.processor for network in networks for layer in network.block.values()]
     try:
         with cross_frame(networks, Memory(1)):
-            assert all(layer.processor not in before for network in networks for layer in network.block.values())
+            assert all(
+                layer.processor not in before
+                for network in networks
+                for layer in network.block.values()
+            )
             act()
     except RuntimeError:
         pass

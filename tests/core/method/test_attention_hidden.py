@@ -70,8 +70,12 @@ def test_the_keys_are_the_anchor_s_tokens_and_the_frame_s_own_hidden_ones():
 def test_where_nothing_is_hidden_only_the_anchor_is_attended_to():
     network, anchor, frames, hidden = _inputs()
     only_anchor = _after_anchor(network, anchor, frames, None)
-    assert torch.equal(_after_anchor(network, anchor, frames, torch.zeros_like(hidden)), only_anchor)
-    assert torch.allclose(_after_anchor(network, anchor, frames, hidden)[0], only_anchor[0], atol=1e-6)
+    assert torch.equal(
+        _after_anchor(network, anchor, frames, torch.zeros_like(hidden)), only_anchor
+    )
+    assert torch.allclose(
+        _after_anchor(network, anchor, frames, hidden)[0], only_anchor[0], atol=1e-6
+    )
 
 
 def test_a_frame_does_not_depend_on_what_is_hidden_in_its_neighbours():
@@ -109,7 +113,9 @@ def test_further_anchors_count_by_their_weight_for_each_frame(is_hidden):
         group, k = divmod(row, 3)
         own = tokens[hidden[k].flatten() > 0.5] if is_hidden else tokens[:0]
         keys = torch.cat([anchor[group], others[0, group], others[1, group], own])
-        logs = torch.cat([torch.zeros(N), *(w.log().expand(N) for w in weights[k]), torch.zeros(len(own))])
+        logs = torch.cat(
+            [torch.zeros(N), *(w.log().expand(N) for w in weights[k]), torch.zeros(len(own))]
+        )
         with torch.no_grad():
             q, key, value = (
                 part.unflatten(1, (2, 4)).transpose(0, 1)

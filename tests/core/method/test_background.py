@@ -84,5 +84,7 @@ def test_at_any_level_the_picture_is_blended_and_the_noise_keeps_its_variance(rh
 def test_without_noise_the_picture_alone_is_blended():
     x0, shown = torch.randn(2, 1, 4, 8, 8)
     tied = Coherence(smoothing=0.25)
-    smoothed = smooth_level(x0, x0, (shown, torch.randn(1, 4, 8, 8)), torch.ones(1, 1, 8, 8), 1.0, tied)
+    smoothed = smooth_level(
+        x0, x0, (shown, torch.randn(1, 4, 8, 8)), torch.ones(1, 1, 8, 8), 1.0, tied
+    )
     assert torch.allclose(smoothed, 0.25 * shown + 0.75 * x0, atol=1e-6)

@@ -30,7 +30,9 @@ def inputs(family: str) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
-def test_the_outermost_blocks_with_what_is_remembered_of_the_same_step_are_the_whole_network(family: str) -> None:
+def test_the_outermost_blocks_with_what_is_remembered_of_the_same_step_are_the_whole_network(
+    family: str,
+) -> None:
     (x, time, text), more = inputs(family)
     unet, features = networks(family).unet, {}
     with torch.inference_mode(), deep_layers([unet], 2, 0) as deep:
@@ -40,7 +42,11 @@ def test_the_outermost_blocks_with_what_is_remembered_of_the_same_step_are_the_w
         assert deep.is_asleep
         outermost = unet(x, time, text, **more)[0]
         deep.turn(features, ("prompt",), 1)  # guidance has ended
-        more = {"added_cond_kwargs": {k: v[2:] for k, v in more["added_cond_kwargs"].items()}} if more else {}
+        more = (
+            {"added_cond_kwargs": {k: v[2:] for k, v in more["added_cond_kwargs"].items()}}
+            if more
+            else {}
+        )
         half = unet(x[2:], time, text[2:], **more)[0]
     assert torch.equal(outermost, whole)
     assert torch.allclose(half, whole[2:], atol=1e-5)
@@ -60,7 +66,11 @@ def test_the_deep_layers_run_where_the_frames_begin_and_at_every_nth_step_from_t
 @pytest.mark.parametrize("kind", ["text", "depth", "xl", "still"])
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_a_frame_depends_neither_on_its_chunk_nor_on_what_is_kept_of_the_anchor(
-    kind: str, is_kept: bool, tmp_path: Path, latents: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    is_kept: bool,
+    tmp_path: Path,
+    latents: list[torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec, nets = job(tmp_path, 5, sampling=SAMPLING), networks("sd1")
     if kind == "depth":
@@ -75,16 +85,27 @@ def test_a_frame_depends_neither_on_its_chunk_nor_on_what_is_kept_of_the_anchor(
     whole = torch.cat(latents)
     latents.clear()
     if not is_kept:
-        monkeypatch.setattr("t2vz_core.method.generate.Memory", lambda steps: Memory(steps, ONE_STEP))
+        monkeypatch.setattr(
+            "t2vz_core.method.generate.Memory", lambda steps: Memory(steps, ONE_STEP)
+        )
     make(tmp_path, spec, nets, numbers=[3, 5], chunk=1)
     assert (torch.cat(latents) - whole[[2, 4]]).abs().max() <= 1e-4
 
 
-def test_between_whole_steps_the_deep_layers_of_unet_and_controlnet_stay_asleep(tmp_path: Path) -> None:
+def test_between_whole_steps_the_deep_layers_of_unet_and_controlnet_stay_asleep(
+    tmp_path: Path,
+) -> None:
     nets, calls = networks("sd1", 1), []
     unet, control = nets.unet, nets.controlnets[0]
-    watched = (unet.down_blocks[0], unet.mid_block.resnets[0], control.down_blocks[0], control.mid_block.resnets[0])
-    hooks = [m.register_forward_hook(lambda *_, i=i: calls.append(i)) for i, m in enumerate(watched)]
+    watched = (
+        unet.down_blocks[0],
+        unet.mid_block.resnets[0],
+        control.down_blocks[0],
+        control.mid_block.resnets[0],
+    )
+    hooks = [
+        m.register_forward_hook(lambda *_, i=i: calls.append(i)) for i, m in enumerate(watched)
+    ]
     try:
         spec = job(tmp_path, 1, sampling=replace(SAMPLING, steps=6), motion=Motion("none"))
         make(tmp_path, replace(spec, controls=(Control("depth"),)), nets)

@@ -47,14 +47,23 @@ def spec_of(kind: str, folder: Path) -> tuple[JobSpec, Networks]:
         "unguided": (replace(spec, sampling=replace(STEPS, guidance=1.0)), networks("sd1")),
         "depth": (replace(spec, controls=(Control("depth"),)), networks("sd1", 1)),
         "guess": (replace(spec, controls=(Control("depth", is_guess=True),)), networks("sd1", 1)),
-        "instruct": (replace(spec, sampling=replace(STEPS, image_guidance=0.8)), networks("instruct")),
+        "instruct": (
+            replace(spec, sampling=replace(STEPS, image_guidance=0.8)),
+            networks("instruct"),
+        ),
         "exact": (replace(spec, motion=Motion("map"), coherence=exact), networks("sd1")),
         "smoothing": (replace(spec, motion=Motion("map"), coherence=long), networks("sd1")),
         "further": (replace(spec, motion=Motion("map"), coherence=further), networks("sd1")),
         "few steps": (replace(spec, sampling=replace(STEPS, scheduler="lcm")), networks("sd1")),
-        "solver": (replace(spec, sampling=replace(STEPS, scheduler="dpm++2m", steps=5)), networks("sd1")),
+        "solver": (
+            replace(spec, sampling=replace(STEPS, scheduler="dpm++2m", steps=5)),
+            networks("sd1"),
+        ),
         "xl": (replace(spec, sampling=replace(STEPS, scheduler="euler")), networks("sdxl")),
-        "travel": (replace(spec, prompt=Prompt(keys=(PromptKey(1, "red"), PromptKey(4, "blue")))), networks("sd1")),
+        "travel": (
+            replace(spec, prompt=Prompt(keys=(PromptKey(1, "red"), PromptKey(4, "blue")))),
+            networks("sd1"),
+        ),
     }[kind]
 
 
@@ -77,7 +86,9 @@ def test_a_frame_depends_neither_on_its_chunk_nor_on_the_range(
     assert part.shape[0] == 2
     rounding = 1e-5 * whole.abs().max()  # a few steps on random networks take latents to 60
     assert (part - whole[[2, 4]]).abs().max() <= max(1e-4, rounding)
-    assert (whole[1:] - whole[:1]).abs().amax(dim=(1, 2, 3)).min() > 1e-2  # frames differ from their anchor
+    assert (whole[1:] - whole[:1]).abs().amax(
+        dim=(1, 2, 3)
+    ).min() > 1e-2  # frames differ from their anchor
 
 
 @pytest.mark.parametrize("guidance", [1.0, 7.5])
@@ -89,17 +100,24 @@ def test_frames_of_the_anchor_s_noise_without_motion_are_the_anchor(
     assert (torch.cat(latents) - latents[0]).abs().max() < 1e-4
 
 
-def test_frames_that_attend_to_themselves_only_ignore_the_anchor(tmp_path: Path, latents: list[torch.Tensor]) -> None:
+def test_frames_that_attend_to_themselves_only_ignore_the_anchor(
+    tmp_path: Path, latents: list[torch.Tensor]
+) -> None:
     spec = job(tmp_path, 3, sampling=STEPS)
     make(tmp_path, spec, networks("sd1"))
-    make(tmp_path, replace(spec, coherence=Coherence(attention="self", fusion=0.0)), networks("sd1"))
+    make(
+        tmp_path, replace(spec, coherence=Coherence(attention="self", fusion=0.0)), networks("sd1")
+    )
     assert torch.equal(latents[0], latents[3])
     assert (latents[1] - latents[4]).abs().max() > 1e-2
 
 
 def test_after_a_cut_frames_follow_the_new_anchor(tmp_path: Path) -> None:
     spec = job(tmp_path, 4, sampling=STEPS)
-    frames = tuple(replace(f, is_anchor=f.number in (1, 3), shift_px=(3.0 * (f.number == 4), 0)) for f in spec.frames)
+    frames = tuple(
+        replace(f, is_anchor=f.number in (1, 3), shift_px=(3.0 * (f.number == 4), 0))
+        for f in spec.frames
+    )
     both = make(tmp_path, replace(spec, frames=frames), networks("sd1"))
     second = make(tmp_path, replace(spec, frames=frames[2:]), networks("sd1"))
     assert all(np.array_equal(both[number], second[number]) for number in (3, 4))
@@ -107,7 +125,9 @@ def test_after_a_cut_frames_follow_the_new_anchor(tmp_path: Path) -> None:
 
 def test_the_first_frame_is_there_before_the_others_are_begun(tmp_path: Path) -> None:
     watch = Listener()
-    coming = generate(job(tmp_path, 3, sampling=STEPS), Source(tmp_path), networks("sd1"), [1, 2, 3], watch, 1)
+    coming = generate(
+        job(tmp_path, 3, sampling=STEPS), Source(tmp_path), networks("sd1"), [1, 2, 3], watch, 1
+    )
     assert next(coming)[0] == 1
     _, done, total = watch.progress_seen[-1]
     assert done == 3 < total
@@ -137,7 +157,9 @@ def test_a_further_anchor_s_keys_are_made_again_where_there_is_no_room_for_them(
     make(tmp_path, replace(spec, coherence=replace(tied, anchor_weight=0.0)), networks("sd1"))
     kept, again, without = (torch.cat(latents[i : i + 4]) for i in (0, 4, 8))
     assert (kept - again).abs().max() <= 1e-5
-    assert (kept[2] - without[2]).abs().max() <= 1e-4  # the further anchor itself attends to the first alone
+    assert (
+        kept[2] - without[2]
+    ).abs().max() <= 1e-4  # the further anchor itself attends to the first alone
     assert (kept - without).abs().amax((1, 2, 3))[[1, 3]].min() > 1e-3
 
 
@@ -225,7 +247,9 @@ def test_a_job_stops_within_one_step_and_leaves_the_networks_as_they_were(tmp_pa
 def test_a_job_left_early_leaves_the_networks_as_they_were(tmp_path: Path) -> None:
     nets = networks("sd1")
     before = dict(nets.unet.attn_processors)
-    coming = generate(job(tmp_path, 3, sampling=STEPS), Source(tmp_path), nets, [1, 2, 3], Listener())
+    coming = generate(
+        job(tmp_path, 3, sampling=STEPS), Source(tmp_path), nets, [1, 2, 3], Listener()
+    )
     next(coming)
     coming.close()
     assert all(nets.unet.attn_processors[name] is before[name] for name in before)
@@ -257,7 +281,9 @@ def test_networks_that_lose_themselves_are_reported_and_not_painted_black(
 ) -> None:
     unet = networks("sd1").unet
     forward = unet.forward
-    monkeypatch.setattr(unet, "forward", lambda *args, **more: (forward(*args, **more)[0] * float("nan"),))
+    monkeypatch.setattr(
+        unet, "forward", lambda *args, **more: (forward(*args, **more)[0] * float("nan"),)
+    )
     with pytest.raises(Fault, match=r"not a number.*frame 1: choose precision float32"):
         make(tmp_path, job(tmp_path, 2, sampling=STEPS), networks("sd1"))
 
@@ -270,7 +296,14 @@ def test_smoothing_without_masks_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps, levels", [(1, (0, 1)), (2, (0, 1)), (50, (2, 5))])
-def test_any_number_of_steps_has_two_levels_between_which_frames_part(steps: int, levels: tuple[int, int]) -> None:
+def test_any_number_of_steps_has_two_levels_between_which_frames_part(
+    steps: int, levels: tuple[int, int]
+) -> None:
     spec = JobSpec(sampling=Sampling(steps=steps), motion=Motion("translation"))
-    config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+    config = {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "steps_offset": 1,
+    }
     assert noise_levels(spec, Descent(spec.sampling, config), [].append) == levels

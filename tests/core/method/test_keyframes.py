@@ -25,4 +25,6 @@ def test_only_a_weight_makes_frames_attend_to_further_anchors():
     spec = JobSpec(coherence=Coherence(anchor_weight=0.5))
     assert are_attended(spec) and not are_attended(JobSpec(coherence=Coherence(anchor_weight=0.0)))
     assert not are_attended(JobSpec(coherence=Coherence(anchor_weight=0.5, attention="self")))
-    assert not are_attended(JobSpec(coherence=Coherence(anchor_weight=0.5), motion=Motion(is_faithful=True)))
+    assert not are_attended(
+        JobSpec(coherence=Coherence(anchor_weight=0.5), motion=Motion(is_faithful=True))
+    )

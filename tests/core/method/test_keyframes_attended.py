@@ -35,7 +35,9 @@ def test_without_fusion_there_are_no_further_anchors(tmp_path):
 
 def test_the_gallery_shows_the_anchor_first_and_the_nearest_further_anchor_next(tmp_path):
     spec = job(tmp_path, 8, motion=Motion("map"))
-    at = [place(spec, Source(tmp_path), frame, i, SIDE, SIDE) for i, frame in enumerate(spec.frames)]
+    at = [
+        place(spec, Source(tmp_path), frame, i, SIDE, SIDE) for i, frame in enumerate(spec.frames)
+    ]
     gallery = Gallery()
     for i in (0, 2, 4, 6):
         gallery.hang(Shown(np.zeros((SIDE, SIDE, 3), np.uint8), torch.zeros(4, 8, 8), at[i]))
@@ -50,7 +52,11 @@ def test_fusion_follows_the_map_whatever_moves_the_noise(tmp_path):
 
     def apart(fusion: float) -> float:
         still, moved = (
-            make(tmp_path, replace(spec, motion=Motion(mode), coherence=Coherence(fusion=fusion)), networks("sd1", 1))
+            make(
+                tmp_path,
+                replace(spec, motion=Motion(mode), coherence=Coherence(fusion=fusion)),
+                networks("sd1", 1),
+            )
             for mode in ("none", "map")
         )
         return float(np.abs(still[2].astype(int) - moved[2]).mean())

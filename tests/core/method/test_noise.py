@@ -62,7 +62,10 @@ def test_warped_noise_has_mean_zero_and_unit_variance_in_every_cell(name: str):
 def test_warped_noise_is_white(name: str):
     _, warped = _warped(MAPS[name])
     for lag in (1, 2, 3):
-        for other in (warped[:, lag:, :] * warped[:, :-lag, :], warped[:, :, lag:] * warped[:, :, :-lag]):
+        for other in (
+            warped[:, lag:, :] * warped[:, :-lag, :],
+            warped[:, :, lag:] * warped[:, :, :-lag],
+        ):
             assert abs(other.mean()) < 5 / math.sqrt(other.numel())
 
 
@@ -86,10 +89,17 @@ def test_a_shift_by_whole_cells_moves_the_noise_exactly():
 
 
 def test_the_noise_stays_on_the_surface_along_any_map():
-    for name, least in {"turned": 0.5, "half a cell": 0.49, "zoomed in": 0.25, "zoomed out": 0.6}.items():
+    for name, least in {
+        "turned": 0.5,
+        "half a cell": 0.49,
+        "zoomed in": 0.25,
+        "zoomed out": 0.6,
+    }.items():
         noise, warped = _warped(MAPS[name])
         blend = sample(noise, MAPS[name])[:, 8:-8, 8:-8]
-        along = torch.corrcoef(torch.stack([blend.flatten(), warped[:, 8:-8, 8:-8].flatten()]))[0, 1]
+        along = torch.corrcoef(torch.stack([blend.flatten(), warped[:, 8:-8, 8:-8].flatten()]))[
+            0, 1
+        ]
         assert along > least, (name, along)
 
 

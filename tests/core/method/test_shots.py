@@ -8,7 +8,10 @@ FRAMES = tuple(Frame(number, is_anchor=number == 21) for number in range(11, 31)
 
 def _spans(numbers: list[int], every: int) -> list[tuple[int | None, list[int]]]:
     (scene,) = scenes(FRAMES, numbers, every)
-    return [(span.further and span.further.number, [f.number for f in span.between]) for span in scene.spans]
+    return [
+        (span.further and span.further.number, [f.number for f in span.between])
+        for span in scene.spans
+    ]
 
 
 def test_a_cut_starts_a_scene_with_an_anchor_of_its_own():

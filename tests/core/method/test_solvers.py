@@ -70,7 +70,9 @@ def test_the_published_levels_lie_at_the_published_steps() -> None:
     descent = Descent(Sampling(steps=50), CONFIG)
     high, low = descent.nearest(941), descent.nearest(881)
     assert (high, low) == (2, 5) and (descent.times[high], descent.times[low]) == (941, 881)
-    assert float(descent.alpha_bar[high] / descent.alpha_bar[low]) == pytest.approx(0.53053, abs=1e-5)
+    assert float(descent.alpha_bar[high] / descent.alpha_bar[low]) == pytest.approx(
+        0.53053, abs=1e-5
+    )
     kept = descent.up(torch.ones(1), low, high, torch.zeros(1), is_faithful=True)
     assert float(kept) ** 2 == pytest.approx(0.53106, abs=1e-5)
 

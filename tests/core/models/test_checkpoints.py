@@ -46,34 +46,88 @@ BREAKS = {
     "cut off": (lambda f: cut(f / UNET), UNET, "is cut off at"),
     "empty": (lambda f: (f / UNET).write_bytes(b""), UNET, "cut off"),
     "an LFS pointer": (
-        lambda f: (f / UNET).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        lambda f: (f / UNET).write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+        ),
         UNET,
         "git lfs pull",
     ),
-    "a web page": (lambda f: (f / UNET).write_text("<!doctype html><html>" * 9), UNET, "is a web page"),
+    "a web page": (
+        lambda f: (f / UNET).write_text("<!doctype html><html>" * 9),
+        UNET,
+        "is a web page",
+    ),
     "a GGUF": (lambda f: (f / UNET).write_bytes(b"GGUF" + bytes(99)), UNET, "is a GGUF file"),
-    "a pickle in disguise": (lambda f: (f / UNET).write_bytes(b"PK\3\4" * 99), UNET, "pickle under another name"),
+    "a pickle in disguise": (
+        lambda f: (f / UNET).write_bytes(b"PK\3\4" * 99),
+        UNET,
+        "pickle under another name",
+    ),
     "numbers of no known format": (
         lambda f: (f / UNET).write_bytes((f / UNET).read_bytes().replace(b'"F32"', b'"F99"')),
         UNET,
         "is broken",
     ),
-    "too long": (lambda f: (f / UNET).open("ab").write(b"\n"), UNET, "bytes; copy or download it again"),
+    "too long": (
+        lambda f: (f / UNET).open("ab").write(b"\n"),
+        UNET,
+        "bytes; copy or download it again",
+    ),
     "missing": (lambda f: (f / UNET).unlink(), "unet", "holds no weights"),
     "no index": (lambda f: (f / "model_index.json").unlink(), "my model", "model_index.json"),
     "no UNet": (lambda f: shutil.rmtree(f / "unet"), "my model", "which has no UNet"),
-    "bad JSON": (lambda f: (f / "vae/config.json").write_text("{,"), "vae/config.json", "is no JSON"),
+    "bad JSON": (
+        lambda f: (f / "vae/config.json").write_text("{,"),
+        "vae/config.json",
+        "is no JSON",
+    ),
     "no VAE": (lambda f: shutil.rmtree(f / "vae"), "vae/config.json", "cannot be read"),
     "no vocabulary": (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer", "no CLIP tokenizer"),
-    "for inpainting": (lambda f: edit(f / "unet/config.json", in_channels=9), "my model", "inpainting"),
-    "for pictures of depth": (lambda f: edit(f / "unet/config.json", in_channels=5), "my model", "depth-to-image"),
-    "told classes": (lambda f: edit(f / "unet/config.json", class_embed_type="projection"), "my model", "projection"),
-    "a film's": (lambda f: edit(f / "unet/config.json", _class_name="UNet3DConditionModel"), "my model", "UNet3D"),
-    "a refiner": (lambda f: edit(f / "model_index.json", requires_aesthetics_score=True), "my model", "SDXL refiner"),
-    "a guided LCM": (lambda f: edit(f / "unet/config.json", time_cond_proj_dim=256), "my model", "latent consistency"),
-    "a shifted VAE": (lambda f: edit(f / "vae/config.json", latents_mean=[0.1]), "my model", "latents_mean [0.1]"),
-    "a tiny VAE": (lambda f: edit(f / "vae/config.json", _class_name="AutoencoderTiny"), "my model", "AutoencoderTiny"),
-    "an EDM": (lambda f: edit(f / "scheduler/scheduler_config.json", sigma_data=0.5), "my model", "sigma_data"),
+    "for inpainting": (
+        lambda f: edit(f / "unet/config.json", in_channels=9),
+        "my model",
+        "inpainting",
+    ),
+    "for pictures of depth": (
+        lambda f: edit(f / "unet/config.json", in_channels=5),
+        "my model",
+        "depth-to-image",
+    ),
+    "told classes": (
+        lambda f: edit(f / "unet/config.json", class_embed_type="projection"),
+        "my model",
+        "projection",
+    ),
+    "a film's": (
+        lambda f: edit(f / "unet/config.json", _class_name="UNet3DConditionModel"),
+        "my model",
+        "UNet3D",
+    ),
+    "a refiner": (
+        lambda f: edit(f / "model_index.json", requires_aesthetics_score=True),
+        "my model",
+        "SDXL refiner",
+    ),
+    "a guided LCM": (
+        lambda f: edit(f / "unet/config.json", time_cond_proj_dim=256),
+        "my model",
+        "latent consistency",
+    ),
+    "a shifted VAE": (
+        lambda f: edit(f / "vae/config.json", latents_mean=[0.1]),
+        "my model",
+        "latents_mean [0.1]",
+    ),
+    "a tiny VAE": (
+        lambda f: edit(f / "vae/config.json", _class_name="AutoencoderTiny"),
+        "my model",
+        "AutoencoderTiny",
+    ),
+    "an EDM": (
+        lambda f: edit(f / "scheduler/scheduler_config.json", sigma_data=0.5),
+        "my model",
+        "sigma_data",
+    ),
     "a strange block": (
         lambda f: edit(f / "unet/config.json", down_block_types=["Nothing"] * 4),
         "my model",
@@ -84,8 +138,16 @@ BREAKS = {
         "my model",
         "text_encoder has a broken configuration",
     ),
-    "another width": (lambda f: edit(f / "unet/config.json", cross_attention_dim=48), "my model", "does not fit"),
-    "another depth": (lambda f: edit(f / "unet/config.json", layers_per_block=3), "my model", "lacks"),
+    "another width": (
+        lambda f: edit(f / "unet/config.json", cross_attention_dim=48),
+        "my model",
+        "does not fit",
+    ),
+    "another depth": (
+        lambda f: edit(f / "unet/config.json", layers_per_block=3),
+        "my model",
+        "lacks",
+    ),
 }
 
 
@@ -104,7 +166,9 @@ def test_pickles_are_read_only_when_allowed(folder):
     torch.save(weights, folder / "unet/diffusion_pytorch_model.bin")
     assert "can run code" in sentence(folder)
     networks = load(Model(str(folder), allow_pickle=True), (), "cpu")
-    assert all(torch.equal(weights[key], tensor) for key, tensor in networks.unet.state_dict().items())
+    assert all(
+        torch.equal(weights[key], tensor) for key, tensor in networks.unet.state_dict().items()
+    )
 
 
 def test_a_pickle_that_is_no_pickle_says_so_when_allowed(tmp_path):
@@ -118,9 +182,13 @@ def test_a_table_of_any_length_is_read(folder):
     length = int.from_bytes(start[:8], "little")
     longer = length + (ord("<") - length) % 256  # as some tools write it: not a multiple of 8
     path.unlink()  # `weights` are mapped from it
-    path.write_bytes(longer.to_bytes(8, "little") + start[8 : 8 + length].ljust(longer) + start[8 + length :])
+    path.write_bytes(
+        longer.to_bytes(8, "little") + start[8 : 8 + length].ljust(longer) + start[8 + length :]
+    )
     networks = load(Model(str(folder)), (), "cpu")
-    assert all(torch.equal(weights[key], tensor) for key, tensor in networks.unet.state_dict().items())
+    assert all(
+        torch.equal(weights[key], tensor) for key, tensor in networks.unet.state_dict().items()
+    )
 
 
 def test_even_when_allowed_a_pickle_runs_nothing(folder, tmp_path):
@@ -150,7 +218,9 @@ def test_shards_are_put_together(folder):
         index |= dict.fromkeys(part, name)
     (folder / f"{UNET}.index.json").write_text(json.dumps({"weight_map": index}))
     networks = load(Model(str(folder)), (), "cpu")
-    assert all(torch.equal(weights[key], tensor) for key, tensor in networks.unet.state_dict().items())
+    assert all(
+        torch.equal(weights[key], tensor) for key, tensor in networks.unet.state_dict().items()
+    )
     (folder / "unet" / name).unlink()
     assert name in sentence(folder)
     save_file(weights, folder / "unet/diffusion_pytorch_model.fp16.safetensors")
@@ -169,7 +239,9 @@ def test_the_first_diffusers_folders_are_still_read(folder):
     assert former.keys() != weights.keys()
     save_file(former, path)
     networks = load(Model(str(folder)), (), "cpu")
-    assert all(torch.equal(weights[key], tensor) for key, tensor in networks.vae.state_dict().items())
+    assert all(
+        torch.equal(weights[key], tensor) for key, tensor in networks.vae.state_dict().items()
+    )
 
 
 def test_a_name_that_is_nowhere_gets_a_sentence(tmp_path, monkeypatch):
@@ -194,7 +266,9 @@ def test_a_controlnet_of_another_size_than_its_model_is_refused(good, tmp_path, 
 
 
 def test_a_whole_model_is_no_controlnet_and_no_lora(good):
-    assert f"{good}: has no config.json; choose a ControlNet's" in sentence(good, (Control(model=str(good)),))
+    assert f"{good}: has no config.json; choose a ControlNet's" in sentence(
+        good, (Control(model=str(good)),)
+    )
     assert "LoRA" in sentence(good, loras=(Lora(str(good / "unet")),))
 
 

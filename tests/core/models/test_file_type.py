@@ -61,13 +61,18 @@ def test_a_name_tells_what_its_file_is(name):
 
 
 def test_the_refiner_is_told_from_sd_turbo():
-    both = ["conditioner.embedders.0.model.ln_final.weight", "model.diffusion_model.input_blocks.0.0.weight"]
+    both = [
+        "conditioner.embedders.0.model.ln_final.weight",
+        "model.diffusion_model.input_blocks.0.0.weight",
+    ]
     assert kind(both) == "a whole model"
     assert kind([*both, "model.diffusion_model.label_emb.0.0.weight"]) == "the SDXL refiner"
 
 
 def test_a_file_in_the_wrong_place_says_what_it_is_and_where_it_belongs(model, tmp_path):
-    lora, control, other = (tmp_path / f"{name}.safetensors" for name in ("lora", "control", "other"))
+    lora, control, other = (
+        tmp_path / f"{name}.safetensors" for name in ("lora", "control", "other")
+    )
     save_file({"lora_unet_x.lora_down.weight": torch.zeros(1)}, lora)
     save_file({"control_model.x": torch.zeros(1)}, control)
     save_file({"body.0.block1.weight": torch.zeros(1)}, other)

@@ -51,7 +51,10 @@ def test_the_demo_model_has_parts_of_its_own(tmp_path, monkeypatch):
     (tmp_path / "controlnet-depth").mkdir()
     (tmp_path / "instruct-pix2pix").mkdir()
     assert locate.find("demo", "controlnet-depth", Model()) == tmp_path / "controlnet-depth"
-    assert locate.find("demo/instruct-pix2pix", "stable-diffusion", Model()) == tmp_path / "instruct-pix2pix"
+    assert (
+        locate.find("demo/instruct-pix2pix", "stable-diffusion", Model())
+        == tmp_path / "instruct-pix2pix"
+    )
     with pytest.raises(ModelError, match="has no controlnet-pose"):
         locate.find("demo", "controlnet-pose", Model())
 
@@ -59,7 +62,12 @@ def test_the_demo_model_has_parts_of_its_own(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("no_connection")
 def test_a_hub_name_opens_no_connection_unless_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    for name in ("someone/some-model", "../models", "film/a model's first--name.safetensors", "Ärger/mit-Namen"):
+    for name in (
+        "someone/some-model",
+        "../models",
+        "film/a model's first--name.safetensors",
+        "Ärger/mit-Namen",
+    ):
         with pytest.raises(ModelError, match="choose a"):
             load(Model(name), (), "cpu")
 
@@ -89,8 +97,16 @@ def test_of_a_hub_repository_only_what_is_read_is_fetched():
 
 
 def test_of_a_controlnets_repository_the_weights_at_its_root_are_fetched():
-    files = ["config.json", "diffusion_pytorch_model.safetensors", "images/a.png", "control.safetensors"]
-    assert locate.hub_files(files, False, False) == ["config.json", "diffusion_pytorch_model.safetensors"]
+    files = [
+        "config.json",
+        "diffusion_pytorch_model.safetensors",
+        "images/a.png",
+        "control.safetensors",
+    ]
+    assert locate.hub_files(files, False, False) == [
+        "config.json",
+        "diffusion_pytorch_model.safetensors",
+    ]
 
 
 def test_a_loras_repository_has_its_weights_fetched():
@@ -124,7 +140,10 @@ def test_the_models_here_are_listed_with_what_they_are(folder):
     (here / "notes.txt").touch()
     (here / "broken.safetensors").touch()
     (here / "loras").mkdir()
-    for name, key in {"loras/a": "lora_unet_x.lora_down.weight", "whole": "first_stage_model.x"}.items():
+    for name, key in {
+        "loras/a": "lora_unet_x.lora_down.weight",
+        "whole": "first_stage_model.x",
+    }.items():
         save_file({key: torch.zeros(1)}, here / f"{name}.safetensors")
     assert [line for line in models_found(here) if line.startswith(str(here))] == [
         f"{folder}  (StableDiffusionPipeline)",
@@ -137,7 +156,9 @@ def test_the_models_here_are_listed_with_what_they_are(folder):
 def test_listing_reads_no_weights(tmp_path):
     path = tmp_path / "large.safetensors"
     size = 7 << 30
-    table = json.dumps({"first_stage_model.x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    table = json.dumps(
+        {"first_stage_model.x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
+    ).encode()
     path.write_bytes(len(table).to_bytes(8, "little") + table)
     os.truncate(path, 8 + len(table) + size)
     tracemalloc.start()

@@ -57,7 +57,9 @@ def kohya_original(name):
     if name == TEXT_LAYER:
         return kohya(name)
     config = {"layers_per_block": 2, "up_block_types": ()}
-    return "lora_unet_" + original("unet", name + ".weight", config).removesuffix(".weight").replace(".", "_")
+    return "lora_unet_" + original("unet", name + ".weight", config).removesuffix(
+        ".weight"
+    ).replace(".", "_")
 
 
 def diffusers(name):
@@ -115,9 +117,13 @@ def test_several_loras_add_up(tmp_path, folder, plain, matrices):
 def test_alpha_is_the_rank_where_the_file_says_nothing(tmp_path, folder, plain, matrices):
     down, up, change = matrices[UNET_LAYER]
     names = diffusers(UNET_LAYER)
-    path = write(tmp_path / "a.safetensors", {f"{names}.lora_A.weight": down, f"{names}.lora_B.weight": up})
+    path = write(
+        tmp_path / "a.safetensors", {f"{names}.lora_A.weight": down, f"{names}.lora_B.weight": up}
+    )
     networks = load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
-    torch.testing.assert_close(layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) + change * RANK / ALPHA)
+    torch.testing.assert_close(
+        layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) + change * RANK / ALPHA
+    )
 
 
 def test_layers_without_a_place_are_noted(tmp_path, folder, matrices):
@@ -125,7 +131,9 @@ def test_layers_without_a_place_are_noted(tmp_path, folder, matrices):
     weights = {f"{diffusers(name)}.lora_{which}.weight": matrix.clone()
                for name in (UNET_LAYER, "down_blocks.7.nowhere")
                for which, matrix in (("A", down), ("B", up))}  # fmt: skip
-    networks = load(Model(str(folder), (Lora(str(write(tmp_path / "a.safetensors", weights))),)), (), "cpu")
+    networks = load(
+        Model(str(folder), (Lora(str(write(tmp_path / "a.safetensors", weights))),)), (), "cpu"
+    )
     assert networks.notes == ("a.safetensors: 1 of its 2 layers have no place in this model.",)
 
 
@@ -135,7 +143,9 @@ def rand(*shape):
 
 def loha(out, into):
     a, b, c, d = rand(out, 3), rand(3, into), rand(out, 3) + 1, rand(3, into) - 1
-    return {"hada_w1_a": a, "hada_w1_b": b, "hada_w2_a": c, "hada_w2_b": d}, ALPHA / 3 * (a @ b) * (c @ d)
+    return {"hada_w1_a": a, "hada_w1_b": b, "hada_w2_a": c, "hada_w2_b": d}, ALPHA / 3 * (a @ b) * (
+        c @ d
+    )
 
 
 def lokr(out, into):
@@ -154,7 +164,9 @@ def test_the_relatives_of_lora_are_added(tmp_path, folder, plain, relative, name
     weight = layer(plain, name)
     factors, change = relative(len(weight), weight[0].numel())
     weights = {f"{kohya(name)}.{which}": factor for which, factor in factors.items()}
-    path = write(tmp_path / "a.safetensors", {**weights, f"{kohya(name)}.alpha": torch.tensor(ALPHA)})
+    path = write(
+        tmp_path / "a.safetensors", {**weights, f"{kohya(name)}.alpha": torch.tensor(ALPHA)}
+    )
     networks = load(Model(str(folder), (Lora(str(path), 0.5),)), (), "cpu")
     torch.testing.assert_close(layer(networks, name), weight + 0.5 * change.view_as(weight))
 
@@ -186,7 +198,9 @@ def test_a_convolutions_factors_may_have_a_core(tmp_path, folder, plain, relativ
     weight = layer(plain, CONVOLUTION)
     factors, change = relative(*weight.shape[:2])
     weights = {f"{kohya(CONVOLUTION)}.{which}": factor for which, factor in factors.items()}
-    path = write(tmp_path / "a.safetensors", {**weights, f"{kohya(CONVOLUTION)}.alpha": torch.tensor(ALPHA)})
+    path = write(
+        tmp_path / "a.safetensors", {**weights, f"{kohya(CONVOLUTION)}.alpha": torch.tensor(ALPHA)}
+    )
     networks = load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
     torch.testing.assert_close(layer(networks, CONVOLUTION), weight + change)
 
@@ -199,13 +213,19 @@ def test_a_convolutions_factors_may_have_a_core(tmp_path, folder, plain, relativ
         ("dora_scale", (1, -1, 1, 1), (0, 2, 3)),  # LyCORIS', of the inputs
     ],
 )
-def test_a_dora_says_how_long_the_changed_weights_are(tmp_path, folder, plain, matrices, key, shape, axes):
+def test_a_dora_says_how_long_the_changed_weights_are(
+    tmp_path, folder, plain, matrices, key, shape, axes
+):
     down, up, change = matrices[CONVOLUTION]
     weight = layer(plain, CONVOLUTION)
     other = next(axis for axis in range(4) if axis not in axes)
     lengths = rand(weight.shape[other]).abs() + 0.5
     name = kohya(CONVOLUTION)
-    weights = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(ALPHA)}
+    weights = {
+        f"{name}.lora_down.weight": down,
+        f"{name}.lora_up.weight": up,
+        f"{name}.alpha": torch.tensor(ALPHA),
+    }
     path = write(tmp_path / "a.safetensors", {**weights, f"{name}.{key}": lengths.view(shape)})
     changed = layer(load(Model(str(folder), (Lora(str(path)),)), (), "cpu"), CONVOLUTION)
     torch.testing.assert_close(torch.linalg.vector_norm(changed, dim=axes), lengths)
@@ -216,7 +236,9 @@ def test_a_dora_says_how_long_the_changed_weights_are(tmp_path, folder, plain, m
 
 
 @pytest.mark.parametrize("end", ["q_proj", f"text_model.{TEXT_LAYER}"])
-def test_a_layer_of_the_text_encoder_may_have_a_scale_of_its_own(tmp_path, folder, plain, matrices, end):
+def test_a_layer_of_the_text_encoder_may_have_a_scale_of_its_own(
+    tmp_path, folder, plain, matrices, end
+):
     down, up, change = matrices[TEXT_LAYER]
     name = diffusers(TEXT_LAYER)
     weights = {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
@@ -231,7 +253,14 @@ def test_a_layer_of_the_text_encoder_may_have_a_scale_of_its_own(tmp_path, folde
     [
         ({"unet.lora_alpha": 4}, 4 / RANK),
         ({"unet.lora_alpha": 4, "unet.alpha_pattern": {"to_q": 6}}, 6 / RANK),
-        ({"unet.lora_alpha": 4, "unet.alpha_pattern": {"to_k": 6}, "unet.rank_pattern": {"to_q": RANK}}, 4 / RANK),
+        (
+            {
+                "unet.lora_alpha": 4,
+                "unet.alpha_pattern": {"to_k": 6},
+                "unet.rank_pattern": {"to_q": RANK},
+            },
+            4 / RANK,
+        ),
         ({"unet.lora_alpha": 4, "unet.use_rslora": True}, 4 / RANK**0.5),
         ({"text_encoder.lora_alpha": 4}, 1),
     ],
@@ -250,7 +279,9 @@ def test_a_folder_of_pefts_own_is_read_with_its_scale(tmp_path, folder, plain, m
     name = f"base_model.model.{UNET_LAYER}"
     weights = {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
     write(tmp_path / "adapter_model.safetensors", weights)
-    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": RANK, "lora_alpha": 2 * ALPHA}))
+    (tmp_path / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "r": RANK, "lora_alpha": 2 * ALPHA})
+    )
     networks = load(Model(str(folder), (Lora(str(tmp_path)),)), (), "cpu")
     torch.testing.assert_close(layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) + 2 * change)
 
@@ -260,14 +291,22 @@ def test_diffusers_first_dialect_names_clips_layers_as_the_unets(tmp_path, folde
     name = "text_encoder.text_model.encoder.layers.0.self_attn.to_q_lora"
     path = write(tmp_path / "a.safetensors", {f"{name}.down.weight": down, f"{name}.up.weight": up})
     networks = load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
-    torch.testing.assert_close(layer(networks, TEXT_LAYER), layer(plain, TEXT_LAYER) + change * RANK / ALPHA)
+    torch.testing.assert_close(
+        layer(networks, TEXT_LAYER), layer(plain, TEXT_LAYER) + change * RANK / ALPHA
+    )
 
 
 def test_weights_that_are_not_read_are_noted(tmp_path, folder, matrices):
     down, up, _ = matrices[UNET_LAYER]
     name = kohya(UNET_LAYER)
-    weights = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.diff_b": torch.zeros(2)}
-    networks = load(Model(str(folder), (Lora(str(write(tmp_path / "a.safetensors", weights))),)), (), "cpu")
+    weights = {
+        f"{name}.lora_down.weight": down,
+        f"{name}.lora_up.weight": up,
+        f"{name}.diff_b": torch.zeros(2),
+    }
+    networks = load(
+        Model(str(folder), (Lora(str(write(tmp_path / "a.safetensors", weights))),)), (), "cpu"
+    )
     assert networks.notes == (f"a.safetensors: 1 of its weights are not read ({name}.diff_b, …).",)
 
 
@@ -279,7 +318,9 @@ def test_a_pickled_lora_is_read_when_allowed(tmp_path, folder, plain, matrices):
     with pytest.raises(ModelError, match="can run code"):
         load(Model(str(folder), (Lora(str(path)),)), (), "cpu")
     networks = load(Model(str(folder), (Lora(str(path)),), allow_pickle=True), (), "cpu")
-    torch.testing.assert_close(layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) + change * RANK / ALPHA)
+    torch.testing.assert_close(
+        layer(networks, UNET_LAYER), layer(plain, UNET_LAYER) + change * RANK / ALPHA
+    )
 
 
 def test_a_lora_for_flux_is_refused_though_the_text_encoder_fits(tmp_path, folder, matrices):
@@ -289,7 +330,9 @@ def test_a_lora_for_flux_is_refused_though_the_text_encoder_fits(tmp_path, folde
         f"{flux}.lora_down.weight": torch.zeros(2, 4),
         f"{flux}.lora_up.weight": torch.zeros(4, 2),
     }
-    with pytest.raises(ModelError, match="was not made for this model, which has no unet/double_blocks"):
+    with pytest.raises(
+        ModelError, match="was not made for this model, which has no unet/double_blocks"
+    ):
         load(Model(str(folder), (Lora(str(write(path, weights))),)), (), "cpu")
 
 

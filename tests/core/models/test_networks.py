@@ -26,14 +26,19 @@ def folders(tmp_path_factory):
 def pipelines(folders):
     from diffusers import DiffusionPipeline
 
-    return {f: DiffusionPipeline.from_pretrained(path, local_files_only=True) for f, path in folders.items()}
+    return {
+        f: DiffusionPipeline.from_pretrained(path, local_files_only=True)
+        for f, path in folders.items()
+    }
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_folder_gives_the_networks_diffusers_gives(folders, pipelines, family):
     networks, pipeline = load(Model(str(folders[family])), (), "cpu"), pipelines[family]
     pairs = [(networks.unet, pipeline.unet), (networks.vae, pipeline.vae)]
-    pairs += zip(networks.text.encoders, [pipeline.text_encoder, getattr(pipeline, "text_encoder_2", None)])
+    pairs += zip(
+        networks.text.encoders, [pipeline.text_encoder, getattr(pipeline, "text_encoder_2", None)]
+    )
     for ours, theirs in pairs:
         mine, yours = ours.state_dict(), theirs.state_dict()
         assert mine.keys() == yours.keys()
@@ -58,7 +63,10 @@ def test_a_control_gets_its_network(folders, tmp_path):
     control = Control(model=str(write_controlnet(tmp_path / "depth")))
     networks = load(Model(str(folders["sd1"])), (control, control), "cpu")
     assert len(networks.controlnets) == 2
-    assert networks.controlnets[0].config.cross_attention_dim == networks.unet.config.cross_attention_dim
+    assert (
+        networks.controlnets[0].config.cross_attention_dim
+        == networks.unet.config.cross_attention_dim
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,12 +80,17 @@ def test_a_control_gets_its_network(folders, tmp_path):
 )
 def test_a_distilled_model_or_lora_begins_at_pure_noise(folders, tmp_path, model, lora, first):
     name = "lora_unet_mid_block_resnets_0_conv1"
-    weights = {f"{name}.lora_down.weight": torch.zeros(1, 64, 3, 3), f"{name}.lora_up.weight": torch.zeros(64, 1, 1, 1)}
+    weights = {
+        f"{name}.lora_down.weight": torch.zeros(1, 64, 3, 3),
+        f"{name}.lora_up.weight": torch.zeros(64, 1, 1, 1),
+    }
     save_file(weights, tmp_path / f"{lora}.safetensors")
     shutil.copytree(folders["sdxl"], tmp_path / model)
     loras = (Lora(str(tmp_path / f"{lora}.safetensors")),)
     networks = load(Model(str(tmp_path / model), loras), (), "cpu")
-    assert Descent(Sampling(steps=4, scheduler="euler"), networks.scheduler_config).times[0] == first
+    assert (
+        Descent(Sampling(steps=4, scheduler="euler"), networks.scheduler_config).times[0] == first
+    )
 
 
 def test_an_image_survives_as_diffusers_decodes_it(folders, pipelines):

@@ -40,7 +40,9 @@ def single(request, tmp_path_factory):
     if networks.family == "sdxl":
         parts["text_encoder_2"] = networks.text.encoders[1]
     configs = {part: read_config(folder / part / "config.json") for part in parts}
-    weights = original_layout.model_weights({p: (parts[p], configs[p]) for p in parts}, networks.family)
+    weights = original_layout.model_weights(
+        {p: (parts[p], configs[p]) for p in parts}, networks.family
+    )
     return networks, configs, original_layout.write(folder / "single.safetensors", weights)
 
 
@@ -50,12 +52,16 @@ def tiny_configs(single, tmp_path, monkeypatch):
     networks, configs, _ = single
     shutil.copy(single_file.CONFIGS / "clip_merges.txt.gz", tmp_path)
     scheduler = read_config(single_file.CONFIGS / f"{networks.family}.json")["scheduler"]
-    (tmp_path / f"{networks.family}.json").write_text(json.dumps({**configs, "scheduler": scheduler}))
+    (tmp_path / f"{networks.family}.json").write_text(
+        json.dumps({**configs, "scheduler": scheduler})
+    )
     monkeypatch.setattr(single_file, "CONFIGS", tmp_path)
 
 
 def equal(ours, theirs):
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(ours[key], theirs[key]) for key in theirs
+    )
 
 
 @pytest.mark.usefixtures("tiny_configs")
@@ -63,7 +69,11 @@ def test_a_single_file_gives_the_networks_it_was_written_from(single):
     truth, _, path = single
     networks = load(Model(str(path)), (), "cpu")
     assert (networks.family, networks.is_instruct) == (truth.family, truth.is_instruct)
-    pairs = [(networks.unet, truth.unet), (networks.vae, truth.vae), *zip(networks.text.encoders, truth.text.encoders)]
+    pairs = [
+        (networks.unet, truth.unet),
+        (networks.vae, truth.vae),
+        *zip(networks.text.encoders, truth.text.encoders),
+    ]
     assert all(equal(ours.state_dict(), theirs.state_dict()) for ours, theirs in pairs)
 
 
@@ -75,7 +85,9 @@ def test_a_merged_file_without_clips_prefix_is_read(single, tmp_path):
     bare = {key.replace("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."): w
             for key, w in weights.items()}  # fmt: skip
     assert bare.keys() != weights.keys()
-    networks = load(Model(str(original_layout.write(tmp_path / "merge.safetensors", bare))), (), "cpu")
+    networks = load(
+        Model(str(original_layout.write(tmp_path / "merge.safetensors", bare))), (), "cpu"
+    )
     assert equal(networks.text.encoders[0].state_dict(), truth.text.encoders[0].state_dict())
 
 
@@ -84,23 +96,34 @@ def test_diffusers_reads_the_same_from_these_files(single):
 
     networks, configs, path = single
     file = load_file(path)
-    assert equal(theirs.convert_ldm_unet_checkpoint(file, configs["unet"]), networks.unet.state_dict())
+    assert equal(
+        theirs.convert_ldm_unet_checkpoint(file, configs["unet"]), networks.unet.state_dict()
+    )
     assert equal(theirs.convert_ldm_vae_checkpoint(file, configs["vae"]), networks.vae.state_dict())
     for i, encoder in enumerate(networks.text.encoders):
         if networks.family == "sd2" or i == 1:
-            prefix = "cond_stage_model.model." if networks.family == "sd2" else "conditioner.embedders.1.model."
+            prefix = (
+                "cond_stage_model.model."
+                if networks.family == "sd2"
+                else "conditioner.embedders.1.model."
+            )
             converted = theirs.convert_open_clip_checkpoint(encoder, file, prefix)
         else:
             converted = theirs.convert_ldm_clip_checkpoint(file)
         bare = {key.removeprefix("text_model."): weight for key, weight in converted.items()}
-        assert equal(bare, {key.removeprefix("text_model."): w for key, w in encoder.state_dict().items()})
+        assert equal(
+            bare, {key.removeprefix("text_model."): w for key, w in encoder.state_dict().items()}
+        )
 
 
 @pytest.mark.parametrize("family", PARAMETERS)
 def test_the_shipped_configurations_are_those_of_the_published_models(family):
     configs = read_config(single_file.CONFIGS / f"{family}.json")
     for part, count in PARAMETERS[family].items():
-        assert sum(weight.numel() for weight in empty_network(part, configs[part]).parameters()) == count
+        assert (
+            sum(weight.numel() for weight in empty_network(part, configs[part]).parameters())
+            == count
+        )
 
 
 @pytest.mark.parametrize(
@@ -126,23 +149,41 @@ def test_published_names_are_asked_for(family, name):
 def test_published_names_with_all_that_training_leaves_make_a_whole_model(family):
     names = names_of(family)
     averages = {"model_ema." + name.removeprefix("model.").replace(".", "") for name in names}
-    left = {"model_ema.decay", "betas", "lvlb_weights", "denoiser.sigmas", "global_step", "v_pred", "ztsnr"}
+    left = {
+        "model_ema.decay",
+        "betas",
+        "lvlb_weights",
+        "denoiser.sigmas",
+        "global_step",
+        "v_pred",
+        "ztsnr",
+    }
     assert kind(names | averages | left) == MODEL
 
 
 @cache
 def names_of(family):
     configs = read_config(single_file.CONFIGS / f"{family}.json")
-    parts = {part: (empty_network(part, configs[part]), configs[part]) for part in PARAMETERS[family]}
+    parts = {
+        part: (empty_network(part, configs[part]), configs[part]) for part in PARAMETERS[family]
+    }
     return set(original_layout.model_weights(parts, family))
 
 
 def test_a_controlnet_is_read_from_a_single_file_in_any_naming(tmp_path):
     folder, control = write_model(tmp_path / "model"), write_controlnet(tmp_path / "control")
     truth = load_file(control / "diffusion_pytorch_model.safetensors")
-    namings = [truth, *(original_layout.part_weights("controlnet", truth, {}, p) for p in ("control_model.", ""))]
-    files = [original_layout.write(tmp_path / f"{i}.safetensors", naming) for i, naming in enumerate(namings)]
-    networks = load(Model(str(folder)), tuple(Control(model=str(path)) for path in (control, *files)), "cpu")
+    namings = [
+        truth,
+        *(original_layout.part_weights("controlnet", truth, {}, p) for p in ("control_model.", "")),
+    ]
+    files = [
+        original_layout.write(tmp_path / f"{i}.safetensors", naming)
+        for i, naming in enumerate(namings)
+    ]
+    networks = load(
+        Model(str(folder)), tuple(Control(model=str(path)) for path in (control, *files)), "cpu"
+    )
     assert all(equal(network.state_dict(), truth) for network in networks.controlnets)
 
 
@@ -162,7 +203,13 @@ def test_a_file_without_a_part_says_which(single, tmp_path, part):
 @pytest.mark.parametrize(
     ("single", "spellings"),
     [
-        ("sd1", {r"(mid\.attn_1\.)([qkv])\.": r"\1to_\2.", r"(mid\.attn_1\.)proj_out\.": r"\1to_out.0."}),
+        (
+            "sd1",
+            {
+                r"(mid\.attn_1\.)([qkv])\.": r"\1to_\2.",
+                r"(mid\.attn_1\.)proj_out\.": r"\1to_out.0.",
+            },
+        ),
         ("sd2", {r"cond_stage_model\.model\.": "conditioner.embedders.0.model."}),
         ("sdxl", {r"text_projection$": "text_projection.weight"}),
     ],
@@ -173,7 +220,10 @@ def test_the_spellings_of_other_writers_are_read(single, spellings, tmp_path):
     weights = load_file(path)
     for pattern, new in spellings.items():
         weights = {re.sub(pattern, new, name): weight for name, weight in weights.items()}
-    flat = {name: w[:, :, 0, 0] if ".mid.attn_1.to_" in name and w.ndim == 4 else w for name, w in weights.items()}
+    flat = {
+        name: w[:, :, 0, 0] if ".mid.attn_1.to_" in name and w.ndim == 4 else w
+        for name, w in weights.items()
+    }
     flat |= {name: w.T for name, w in flat.items() if name.endswith("text_projection.weight")}
     assert flat.keys() != load_file(path).keys()
     networks = load(Model(str(original_layout.write(tmp_path / "a.safetensors", flat))), (), "cpu")
@@ -186,15 +236,26 @@ def test_the_spellings_of_other_writers_are_read(single, spellings, tmp_path):
     ("down", "middle", "depths"),
     [
         (["DownBlock2D"] * 3, "UNetMidBlock2D", [1, 1, 1]),
-        (["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"], "UNetMidBlock2DCrossAttn", [0, 0, 1]),
+        (
+            ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+            "UNetMidBlock2DCrossAttn",
+            [0, 0, 1],
+        ),
     ],
 )
 def test_sdxls_small_controlnets_are_read_from_a_single_file(tmp_path, down, middle, depths):
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
-    folder, large = write_model(tmp_path / "model", "sdxl"), write_controlnet(tmp_path / "large", "sdxl")
+    folder, large = (
+        write_model(tmp_path / "model", "sdxl"),
+        write_controlnet(tmp_path / "large", "sdxl"),
+    )
     config = read_config(large / "config.json")
-    small = {"down_block_types": down, "mid_block_type": middle, "transformer_layers_per_block": depths}
+    small = {
+        "down_block_types": down,
+        "mid_block_type": middle,
+        "transformer_layers_per_block": depths,
+    }
     truth = ControlNetModel.from_config({**config, **small}).state_dict()
     path = original_layout.write(tmp_path / "small.safetensors", truth)
     (network,) = load(Model(str(folder)), (Control(model=str(path)),), "cpu").controlnets
@@ -208,7 +269,11 @@ def test_sdxls_small_controlnets_are_read_from_a_single_file(tmp_path, down, mid
         ({"modelspec.predict_key": "v"}, (), {"prediction_type": "v_prediction"}),
         ({"modelspec.predict_key": "epsilon"}, (), {"prediction_type": "epsilon"}),
         ({}, ("v_pred",), {"prediction_type": "v_prediction", "rescale_betas_zero_snr": False}),
-        ({}, ("v_pred", "ztsnr"), {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}),
+        (
+            {},
+            ("v_pred", "ztsnr"),
+            {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
+        ),
         ({}, (), {}),
     ],
 )
@@ -220,17 +285,25 @@ def test_a_file_says_what_it_predicts_in_metadata_or_marks(tmp_path, metadata, m
 def test_a_yaml_beside_a_file_says_what_it_predicts(tmp_path):
     contents = single_file.Contents({}, {}, lambda _: None)
     (tmp_path / "a.yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
-    assert single_file._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": "v_prediction"}
+    assert single_file._prediction(tmp_path / "a.safetensors", contents) == {
+        "prediction_type": "v_prediction"
+    }
     (tmp_path / "b.yaml").write_text("model:\n  params:\n    linear_start: 0.00085\n")
-    assert single_file._prediction(tmp_path / "b.safetensors", contents) == {"prediction_type": "epsilon"}
+    assert single_file._prediction(tmp_path / "b.safetensors", contents) == {
+        "prediction_type": "epsilon"
+    }
 
 
 @pytest.mark.parametrize(("spread", "predicted"), [(0.2, "v_prediction"), (0.02, "epsilon")])
 def test_the_weights_of_sd_2_tell_what_they_predict(tmp_path, spread, predicted):
     names = (single_file._TELLTALES["sd2"], single_file._VELOCITY_MARK)
     weight = spread * torch.randn(320, generator=torch.Generator().manual_seed(0))
-    contents = single_file.Contents({name: [320] for name in names}, {}, {names[1]: weight}.__getitem__)
-    assert single_file._prediction(tmp_path / "a.safetensors", contents) == {"prediction_type": predicted}
+    contents = single_file.Contents(
+        {name: [320] for name in names}, {}, {names[1]: weight}.__getitem__
+    )
+    assert single_file._prediction(tmp_path / "a.safetensors", contents) == {
+        "prediction_type": predicted
+    }
 
 
 def test_the_shipped_tokenizer_numbers_tokens_as_clip_does():

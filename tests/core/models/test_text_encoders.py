@@ -10,7 +10,10 @@ from tests.core.random_networks import write_model
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    return {f: load(Model(str(write_model(tmp_path_factory.mktemp(f), f))), (), "cpu") for f in ("sd1", "sdxl")}
+    return {
+        f: load(Model(str(write_model(tmp_path_factory.mktemp(f), f))), (), "cpu")
+        for f in ("sd1", "sdxl")
+    }
 
 
 def test_a_prompt_of_2000_words_is_read_to_its_end(networks):
@@ -63,4 +66,6 @@ def test_sdxl_takes_an_empty_text_as_zeros_and_its_pooled_vector_from_the_first_
     embedding = networks["sdxl"].embed(["", long])
     assert not embedding.tokens[0].any()
     assert not embedding.pooled[0].any()
-    torch.testing.assert_close(embedding.pooled[1:], networks["sdxl"].embed([" ".join(["red"] * 75)]).pooled)
+    torch.testing.assert_close(
+        embedding.pooled[1:], networks["sdxl"].embed([" ".join(["red"] * 75)]).pooled
+    )

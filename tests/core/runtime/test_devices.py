@@ -39,7 +39,9 @@ def card(monkeypatch, name, has_bfloat16):
         ("NVIDIA GeForce GTX 1660 Ti", False, "sd1", torch.float32),
     ],
 )
-def test_the_card_and_the_family_choose_the_number_format(monkeypatch, name, has_bfloat16, family, dtype):
+def test_the_card_and_the_family_choose_the_number_format(
+    monkeypatch, name, has_bfloat16, family, dtype
+):
     card(monkeypatch, name, has_bfloat16)
     assert chosen_dtype("auto", CUDA, family) == dtype
     assert chosen_dtype("bfloat16", CUDA, family) == torch.bfloat16
@@ -70,7 +72,9 @@ def test_sdxls_vae_stays_in_float32_unless_it_was_repaired():
 def test_a_precision_asked_for_is_used_throughout(folder, precision):
     networks = load(Model(str(folder), precision=precision), (), "cpu")
     dtype = getattr(torch, precision)
-    assert {networks.unet.dtype, networks.vae.dtype, networks.embed(["red"]).tokens.dtype} == {dtype}
+    assert {networks.unet.dtype, networks.vae.dtype, networks.embed(["red"]).tokens.dtype} == {
+        dtype
+    }
     assert next(networks.decode(torch.zeros(1, 4, 4, 4, dtype=dtype))).shape == (32, 32, 3)
 
 
@@ -78,7 +82,9 @@ def test_offloading_lets_only_the_networks_at_work_stay_on_the_device(networks, 
     names = {networks.unet: "unet", networks.vae: "vae", networks.text.encoders[0]: "text"}
     moves = []
     monkeypatch.setattr(
-        loading, "_move", lambda modules, device: moves.extend((names[module], device.type) for module in modules)
+        loading,
+        "_move",
+        lambda modules, device: moves.extend((names[module], device.type) for module in modules),
     )
     networks.device = torch.device("meta")
     assert networks.offload()
@@ -104,7 +110,9 @@ def test_a_model_too_large_for_the_device_rests_on_the_processor(folder, monkeyp
         return build(self, part, device, dtype)
 
     monkeypatch.setattr(Checkpoint, "build", small)
-    monkeypatch.setattr(loading, "lend", lambda network, device: lent.append((network, device.type)))
+    monkeypatch.setattr(
+        loading, "lend", lambda network, device: lent.append((network, device.type))
+    )
     networks = load(Model(str(folder)), (), "meta")
     assert networks.is_lending and lent == [(networks.unet, "meta")]
 

@@ -92,7 +92,11 @@ def test_what_does_not_fit_is_kept_for_one_step(monkeypatch: pytest.MonkeyPatch)
     for step in range(3):
         memory.begin(step)
         memory.put(step, "layer", tokens(1))
-    assert memory.place == ONE_STEP and [memory.has(step) for step in range(3)] == [False, False, True]
+    assert memory.place == ONE_STEP and [memory.has(step) for step in range(3)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_memory_given_up_in_mid_job_holds_one_step_from_then_on() -> None:

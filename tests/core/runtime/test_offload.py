@@ -29,13 +29,19 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
-def test_a_lent_network_says_the_same_and_gets_every_weight_back(family: str, lent: list[int]) -> None:
+def test_a_lent_network_says_the_same_and_gets_every_weight_back(
+    family: str, lent: list[int]
+) -> None:
     whole = networks(family).unet
     network = copy.deepcopy(whole)
     lend(network, DEVICE)
     before = dict(network.named_parameters())
     torch.manual_seed(0)
-    inputs = torch.randn(2, 4, 8, 8), torch.tensor(500), torch.randn(2, 5, whole.config.cross_attention_dim)
+    inputs = (
+        torch.randn(2, 4, 8, 8),
+        torch.tensor(500),
+        torch.randn(2, 5, whole.config.cross_attention_dim),
+    )
     more = {"added_cond_kwargs": {"text_embeds": torch.randn(2, 32), "time_ids": torch.zeros(2, 6)}}
     more = more if family == "sdxl" else {}
     with torch.inference_mode():
@@ -67,5 +73,7 @@ def test_after_an_error_the_weights_are_back() -> None:
     lend(network, DEVICE)
     before = dict(network.named_parameters())
     with pytest.raises(RuntimeError):
-        network(torch.randn(2, 3, 8, 8), torch.tensor(500), torch.randn(2, 5, 32))  # three channels in place of four
+        network(
+            torch.randn(2, 3, 8, 8), torch.tensor(500), torch.randn(2, 5, 32)
+        )  # three channels in place of four
     assert all(weight is before[name] for name, weight in network.named_parameters())
