@@ -2,11 +2,10 @@
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036, the sentence for whoever starts it with an older one
-    sys.exit(
-        "t2vz needs Python 3.11 or newer, this is %s; start install.py with a newer one."
-        % sys.version.split()[0]
-    )  # noqa: UP031
+# the sentence for whoever starts it with an older one, which knows no f-string of ours
+if sys.version_info < (3, 11):  # noqa: UP036
+    said = "t2vz needs Python 3.11 or newer, this is {}; start install.py with a newer one."
+    sys.exit(said.format(sys.version.split()[0]))
 
 from installer.commands import main
 

@@ -13,7 +13,8 @@ from t2vz_core.wire.job import DEMO_MODEL
 ENGINE_VARIABLE = "T2VZ_ENGINE"
 ENGINE_FILE = "engine.json"  # install.py writes it beside this module: {"python": "/…/bin/python"}
 DEFAULTS = {"output": "//t2vz"}
-# Paths may begin with //, the .blend's folder; from 4.5 on Blender wants to be told, or shows them red.
+# Paths may begin with //, the .blend's folder; from 4.5 on Blender wants to be told, or shows them
+# red.
 MAY_BE_RELATIVE = {"ANIMATABLE"} | (
     {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 )
@@ -62,7 +63,8 @@ NO_ENGINE = "No engine found: run `python3 install.py engine`, or choose its Pyt
 
 
 def engine_python() -> Path | None:
-    """The Python that starts the engine: the preferences', T2VZ_ENGINE's or install.py's; None if none is there."""
+    """The Python that starts the engine: the preferences', T2VZ_ENGINE's or install.py's; None if
+    none is there."""
     for said in (_chosen("engine"), os.environ.get(ENGINE_VARIABLE, ""), _installed_engine()):
         if said:
             return _python_of(Path(said))
@@ -70,7 +72,8 @@ def engine_python() -> Path | None:
 
 
 def _python_of(place: Path) -> Path | None:
-    # Not resolved: an environment's Python is a link, and knows its environment by the link's own place.
+    # Not resolved: an environment's Python is a link, and knows its environment by the link's own
+    # place.
     candidates = (place, *(place / part for part in PYTHON_IN))
     return next((path for path in candidates if path.is_file()), None)
 
@@ -94,7 +97,8 @@ def models_found() -> list[str]:
 
 
 def find_model(name: str) -> str:
-    """The absolute path of a model in the models folder or relative to the .blend; any other name as it is."""
+    """The absolute path of a model in the models folder or relative to the .blend; any other name
+    as it is."""
     if (
         name and name != DEMO_MODEL and os.path.exists(models_home() / name)
     ):  # it raises for no name
@@ -103,13 +107,15 @@ def find_model(name: str) -> str:
 
 
 def models_home() -> Path:
-    """The folder in which models are looked for by name: the preferences', else the one that both sides know."""
+    """The folder in which models are looked for by name: the preferences', else the one that both
+    sides know."""
     chosen = _chosen("models")
     return Path(chosen) if chosen else models_folder()
 
 
 def jobs_home(output: str) -> Path:
-    """The folder in which jobs are made: `output`, else the preferences'; without a saved .blend the add-on's own."""
+    """The folder in which jobs are made: `output`, else the preferences'; without a saved .blend
+    the add-on's own."""
     chosen = output or output_said()
     if chosen.startswith("//") and not bpy.data.filepath:
         return own_folder("jobs")

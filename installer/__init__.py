@@ -1,1 +1,2 @@
-"""What install.py is made of: environments, packages, Blender, demo, tests; standard library only."""
+"""What install.py is made of: environments, packages, Blender, demo, tests; standard library
+only."""

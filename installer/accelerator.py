@@ -37,7 +37,8 @@ def cuda_build(listed: str) -> str:
 
 
 def torch_index(build: str) -> str | None:
-    """PyTorch's own index of the build; None where the package index serves: on a Mac, or if it is out of reach."""
+    """PyTorch's own index of the build; None where the package index serves: on a Mac, or if it is
+    out of reach."""
     index = f"https://download.pytorch.org/whl/{build}"
     return index if build != "mac" and _answers(f"{index}/torch/") else None
 

@@ -128,7 +128,8 @@ def bpy_wheel(version: str, *requirements: str) -> Blender:
 
 
 def missing_libraries(environment: Environment) -> list[str]:
-    """The packages (or, where unknown, libraries) of the system that this bpy links to and does not find."""
+    """The packages (or, where unknown, libraries) of the system that this bpy links to and does not
+    find."""
     modules = sorted(environment.folder.glob("lib/python3*/site-packages/bpy/__init__*.so"))
     said = (output_of(["ldd", modules[0]]) if modules and shutil.which("ldd") else None) or ""
     lacking = re.findall(r"^\s*(\S+) => not found", said, re.MULTILINE)

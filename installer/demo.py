@@ -1,4 +1,5 @@
-"""The demo: a scene, captured, generated, cut into the sequencer and rendered, with all of it under one folder."""
+"""The demo: a scene, captured, generated, cut into the sequencer and rendered, with all of it under
+one folder."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ class Demo:
         self._variables = {"BLENDER_USER_RESOURCES": profile, "T2VZ_ENGINE": engine}
 
     def install(self, extension: Path) -> None:
-        """Puts the zip into the throw-away profile: through Blender, or unpacked for the bpy module."""
+        """Puts the zip into the throw-away profile: through Blender, or unpacked for the bpy
+        module."""
         self._profile.mkdir()
         if not self._blender.is_wheel:
             install_extension(self._blender, extension, self._profile)
@@ -120,7 +122,8 @@ class Demo:
     def _run(
         self, command: Sequence[str | Path], is_shown: bool = False, bar: Bar | None = None
     ) -> None:
-        """One step; Blender's own talk goes to the log, `is_shown` leaves the terminal to its stderr."""
+        """One step; Blender's own talk goes to the log, `is_shown` leaves the terminal to its
+        stderr."""
         log = self._out / _MARK
         options = {"cwd": self._out, "env": clean_environment(self._variables)}
         with log.open("a", encoding="utf-8") as file:
@@ -137,7 +140,8 @@ class Demo:
 
 
 def _follow(process: subprocess.Popen[str], log: TextIO, bar: Bar | None) -> None:
-    """Writes what the process prints to the log; each frame that it says it has rendered moves the bar."""
+    """Writes what the process prints to the log; each frame that it says it has rendered moves the
+    bar."""
     rendered = 0
     for line in process.stdout or ():
         log.write(line)

@@ -20,7 +20,8 @@ _MARK = "t2vz.json"
 
 @dataclass(frozen=True)
 class State:
-    """What an environment holds; emptied before a change and written after it, so what it says is true."""
+    """What an environment holds; emptied before a change and written after it, so what it says is
+    true."""
 
     python: str = ""
     holds: tuple[str, ...] = ()
@@ -42,7 +43,8 @@ class Environment:
 
     @contextmanager
     def change(self, things: Iterable[str]) -> Iterator[None]:
-        """Makes the environment where there is none; `things` count as held once the block has ended well."""
+        """Makes the environment where there is none; `things` count as held once the block has
+        ended well."""
         state = self._state()
         if not state.python or state.python != self._version():
             self._make()
@@ -62,7 +64,8 @@ class Environment:
                 self.install(*requirements)
 
     def provide_wheel(self, wheel: Path) -> None:
-        """Makes sure that exactly this wheel is the one installed; what it requires is there already."""
+        """Makes sure that exactly this wheel is the one installed; what it requires is there
+        already."""
         state = self._state()
         if state.wheel != wheel.name:
             self._write(State())
@@ -110,7 +113,8 @@ class Environment:
         pip.renew(self.python, self.folder / "install.log")
 
     def _clear(self) -> None:
-        """Empties the folder where it is ours and cannot be trusted; the mark stays, so it stays ours."""
+        """Empties the folder where it is ours and cannot be trusted; the mark stays, so it stays
+        ours."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             inside = list(self.folder.iterdir())

@@ -1,4 +1,5 @@
-"""The extension zip that Blender installs: the add-on, the core's wheel, a manifest that names both."""
+"""The extension zip that Blender installs: the add-on, the core's wheel, a manifest that names
+both."""
 
 from __future__ import annotations
 
@@ -18,9 +19,11 @@ _WHEN = (1980, 1, 1, 0, 0, 0)  # the same sources make the same zip
 
 
 def build_extension(folder: Path, engine: Path | None = None) -> Path:
-    """Writes t2vz-<version>.zip into `folder` and returns its path; the add-on will look for its engine's Python there.
+    """Writes t2vz-<version>.zip into `folder` and returns its path; the add-on will look for its
+    engine's Python there.
 
-    The checkout's manifest names neither wheel nor built version: both are written into the copy alone.
+    The checkout's manifest names neither wheel nor built version: both are written into the copy
+    alone.
     """
     wheel = built_wheel()
     version = wheel.name.split("-")[1]
@@ -54,7 +57,8 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def stamped_manifest(text: str, wheel: str) -> str:
-    """The manifest with the wheel's version and the line that names the wheel; the checkout's has neither."""
+    """The manifest with the wheel's version and the line that names the wheel; the checkout's has
+    neither."""
     version = wheel.split("-")[1]
     lines = f'version = "{version}"\nwheels = ["./wheels/{wheel}"]'
     stamped, count = re.subn(r'^version = ".*"$', lines, text, flags=re.MULTILINE)
@@ -64,7 +68,8 @@ def stamped_manifest(text: str, wheel: str) -> str:
 
 
 def install_extension(blender: Blender, extension: Path, profile: Path) -> str:
-    """Has Blender check the zip and install it into `profile`, a folder of its own; returns the module's name.
+    """Has Blender check the zip and install it into `profile`, a folder of its own; returns the
+    module's name.
 
     Raises:
         Stop: Blender does not take it.

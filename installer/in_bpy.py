@@ -1,4 +1,5 @@
-"""Runs a script in the bpy module as `blender -b [SCENE] --python-exit-code 1 -P SCRIPT -- …` would."""
+"""Runs a script in the bpy module as `blender -b [SCENE] --python-exit-code 1 -P SCRIPT -- …`
+would."""
 
 import os
 import runpy

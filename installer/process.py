@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-# These would make a child take modules or settings from elsewhere than the folder it is meant to use.
+# These would make a child take modules or settings from elsewhere than the folder it is meant to
+# use.
 _FOREIGN = (
     "PYTHONPATH",
     "PYTHONHOME",
@@ -35,7 +36,8 @@ def clean_environment(more: Mapping[str, str | Path] | None = None) -> dict[str,
 
 @contextmanager
 def child(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A started process; it and all it has started are ended when the block is left, however it is left."""
+    """A started process; it and all it has started are ended when the block is left, however it is
+    left."""
     options = {
         "env": clean_environment(),
         "stdin": subprocess.DEVNULL,
@@ -77,7 +79,8 @@ def run(
     cwd: Path | None = None,
     limit_s: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """A short command that has ended, with what it said; one that cannot start or takes too long counts as failed."""
+    """A short command that has ended, with what it said; one that cannot start or takes too long
+    counts as failed."""
     words = [str(part) for part in command]
     try:
         return subprocess.run(

@@ -15,7 +15,8 @@ from .console import say
 from .process import child, clean_environment
 
 LIMIT_S = 1200.0
-# pytest writes its report before the interpreter ends; a bpy module may then crash or hang, which is not our fault.
+# pytest writes its report before the interpreter ends; a bpy module may then crash or hang, which
+# is not our fault.
 LEAVE_S = 10.0
 
 
@@ -44,7 +45,8 @@ class Result:
 
 
 def run_all(suites: Iterable[Suite], reports: Path, cwd: Path) -> Iterator[Result]:
-    """Runs the suites, as many at a time as there are processors; what each printed is shown when it ends."""
+    """Runs the suites, as many at a time as there are processors; what each printed is shown when
+    it ends."""
     processors = os.cpu_count() or 1
     reports.mkdir(parents=True, exist_ok=True)
     waiting, running = list(suites), []
@@ -84,7 +86,8 @@ class Running:
         self._stack.close()
 
     def is_over(self) -> bool:
-        """The process has ended, or its report is there and it had its time to leave, or its time is up."""
+        """The process has ended, or its report is there and it had its time to leave, or its time
+        is up."""
         if self._process.poll() is not None:
             self._ended = f"ended with {self._process.returncode}"
             return True

@@ -92,7 +92,8 @@ def _in_blender(
 
 
 def _site(engine: Environment, blender: Blender) -> Path:
-    """A folder with pytest for Blender's own Python, which has none; pytest and what it needs are pure Python."""
+    """A folder with pytest for Blender's own Python, which has none; pytest and what it needs are
+    pure Python."""
     site = BUILD / f"site-{blender.version}"
     if not site.exists():
         part = site.with_suffix(".part")

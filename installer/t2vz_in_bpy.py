@@ -1,4 +1,5 @@
-"""What `blender -b scene.blend -c t2vz …` is, in the bpy module: `-- FOLDER-OF-THE-ADD-ON ARGUMENTS…`."""
+"""What `blender -b scene.blend -c t2vz …` is, in the bpy module: `-- FOLDER-OF-THE-ADD-ON
+ARGUMENTS…`."""
 
 import importlib
 import sys

@@ -18,9 +18,11 @@ _SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.part")
 
 
 def stamped_version() -> str:
-    """The version with the last commit that touched the sources, and a hash of what is not committed.
+    """The version with the last commit that touched the sources, and a hash of what is not
+    committed.
 
-    Blender does not unpack a wheel again whose name and version it has: new code must have a new version.
+    Blender does not unpack a wheel again whose name and version it has: new code must have a new
+    version.
     """
     release = re.search(
         r'__version__ = "([^"]+)"', (ROOT / "t2vz_core/__init__.py").read_text(encoding="utf-8")
@@ -48,7 +50,8 @@ def _digest() -> str:
 
 
 def built_wheel() -> Path:
-    """The wheel of the core as it stands in this checkout, under build/; built where it is not there yet."""
+    """The wheel of the core as it stands in this checkout, under build/; built where it is not
+    there yet."""
     version = stamped_version()
     wheel = BUILD / f"t2vz_core-{version}-py3-none-any.whl"
     if not wheel.exists():

@@ -1,4 +1,5 @@
-"""The engine's command line: `python -m t2vz_core worker | run JOB | conditions JOB | evaluate JOB | doctor`."""
+"""The engine's command line: `python -m t2vz_core worker | run JOB | conditions JOB | evaluate JOB
+| doctor`."""
 
 from __future__ import annotations
 
@@ -111,7 +112,8 @@ def _perform(event: events.Run | events.Preview) -> int:
 
 
 class Terminal:
-    """Shows the events of one job on stderr: a progress bar and sentences; in a log, a line at every tenth."""
+    """Shows the events of one job on stderr: a progress bar and sentences; in a log, a line at
+    every tenth."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,5 @@
-"""One page on this engine's health: versions, device, memory, models, what is missing and what to do."""
+"""One page on this engine's health: versions, device, memory, models, what is missing and what to
+do."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 
 class Fault(Exception):
-    """Something the artist can put right: the text says what was wrong and what to do, without a traceback."""
+    """Something the artist can put right: the text says what was wrong and what to do, without a
+    traceback."""
 
 
 class Cancelled(Exception):

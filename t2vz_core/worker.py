@@ -31,7 +31,8 @@ Say = Callable[[Any], None]
 
 
 class Watch:
-    """What a running job tells: progress with the time left, notes; and whether it was cancelled."""
+    """What a running job tells: progress with the time left, notes; and whether it was
+    cancelled."""
 
     def __init__(self, job: str, say: Say, is_cancelled: Callable[[], bool]) -> None:
         self._job, self._say, self._is_cancelled = job, say, is_cancelled
@@ -59,7 +60,8 @@ class Watch:
 
 
 class Worker:
-    """Carries out `Run` and `Preview`; every job ends in exactly one of Finished, Failed, Cancelled."""
+    """Carries out `Run` and `Preview`; every job ends in exactly one of Finished, Failed,
+    Cancelled."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -148,7 +150,8 @@ class Worker:
 
     @contextlib.contextmanager
     def _may_be_silent(self) -> Iterator[None]:
-        """Asks the host for patience while libraries are loaded, which holds Python's lock and with it the beats."""
+        """Asks the host for patience while libraries are loaded, which holds Python's lock and with
+        it the beats."""
         self._silence_s = LOADING_S
         self.beat()
         try:

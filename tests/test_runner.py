@@ -55,7 +55,8 @@ def test_neither_a_child_nor_its_own_children_outlive_the_block():
 
 
 def soon_gone(command: bytes) -> bool:
-    """Whether no process has this command line, within the moments that a killed one may take to end."""
+    """Whether no process has this command line, within the moments that a killed one may take to
+    end."""
     last = time.monotonic() + 5
     while is_running(command) and time.monotonic() < last:
         time.sleep(0.05)

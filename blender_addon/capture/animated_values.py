@@ -1,4 +1,5 @@
-"""Values that the artist changed by hand on animated properties, and has not keyed, survive a trip through time."""
+"""Values that the artist changed by hand on animated properties, and has not keyed, survive a trip
+through time."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from ..geometry.projection import View, depths, is_inside, places
 from ..geometry.skeleton import Bone, Skeleton
 from .meshes import is_left_out
 
-PROPERTY = "t2vz_joints"  # on an armature object: joint -> bone, over what is detected; "" leaves the joint out
+# on an armature object: joint -> bone, over what is detected; "" leaves the joint out
+PROPERTY = "t2vz_joints"
 FACE_COS = -0.35  # what looks more than 110° away from the camera is on the far side of the head
 NOBODY = "No armature is recognised as a person: select it and choose the bones of its joints."
 Character = tuple[
@@ -38,12 +39,13 @@ def joints(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Everybody on screen in the evaluated scene, the farthest first.
 
-    `note` is told if nobody at all is known, of who is left out, and of presets that cannot be read.
+    `note` is told if nobody at all is known, of who is left out, and of presets that cannot be
+    read.
 
     Returns:
-        COCO-18 joints (people, 18, 3) and hands (people, 2, 21, 3), float32: x_px, y_px, 1 seen or 0 not. Not seen is
-        what lies behind the camera, off the screen, behind another object or, of the face, on the far side of the
-        head; and all hands without `has_hands`.
+        COCO-18 joints (people, 18, 3) and hands (people, 2, 21, 3), float32: x_px, y_px, 1 seen or
+        0 not. Not seen is what lies behind the camera, off the screen, behind another object or, of
+        the face, on the far side of the head; and all hands without `has_hands`.
     """
     for fault in preset_faults():
         note(fault)
@@ -65,7 +67,8 @@ def joints(
 
 
 def mapping_of(armature: bpy.types.Object) -> dict[str, str] | None:
-    """Joint -> bone of an armature: what its bone names tell, changed by what the artist set; None if no human."""
+    """Joint -> bone of an armature: what its bone names tell, changed by what the artist set; None
+    if no human."""
     own = armature.get(PROPERTY)
     own = dict(own) if own is not None else {}
     found = _detected(tuple(armature.data.bones.keys()), _preset_files())
@@ -112,7 +115,8 @@ def _detected(bones: tuple[str, ...], files: tuple[tuple[Path, int], ...]) -> di
 
 
 def _cast(depsgraph: bpy.types.Depsgraph, note: Callable[[str], None]) -> list[Character]:
-    """Who is known for a person. Bare armatures are, unless others have bodies: then they are metarigs and mocap."""
+    """Who is known for a person. Bare armatures are, unless others have bodies: then they are
+    metarigs and mocap."""
     dressed, bare = (
         [each for each in some if mapping_of(each[0])] for some in _characters(depsgraph)
     )
@@ -141,7 +145,8 @@ def _characters(depsgraph: bpy.types.Depsgraph) -> tuple[list[Character], list[C
 
 
 def mover(thing: bpy.types.Object) -> bpy.types.Object | None:
-    """The armature that moves an object: by a modifier, as a parent, or by way of what the object is bound to."""
+    """The armature that moves an object: by a modifier, as a parent, or by way of what the object
+    is bound to."""
     waiting, known = _carriers(thing), {thing}
     for item in waiting:
         if item is None or item in known:
@@ -232,7 +237,8 @@ def _is_hidden(
     armature: bpy.types.Object,
     touch: float,
 ) -> bool:
-    """Whether anything but the character itself stands between two points, not nearer than `touch` to the end."""
+    """Whether anything but the character itself stands between two points, not nearer than `touch`
+    to the end."""
     start, end = Vector(start), Vector(end)
     step = (end - start).length * 1e-5
     for _ in range(MOST_LAYERS):

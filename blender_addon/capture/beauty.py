@@ -49,7 +49,8 @@ def with_pictures(
 def rendered(
     scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, size_px: tuple[int, int]
 ) -> np.ndarray:
-    """The scene's current frame (H, W, 3) uint8 as its own engine and view transform show it, without compositor.
+    """The scene's current frame (H, W, 3) uint8 as its own engine and view transform show it,
+    without compositor.
 
     Raises:
         CaptureError: Blender cannot render it.
@@ -87,7 +88,8 @@ def _settings(scene: bpy.types.Scene, size_px: tuple[int, int], folder: str) -> 
         (render, "resolution_percentage", 100),
     ]
     wanted += [(render, "filepath", f"{folder}/frame.png"), (render, "use_file_extension", True)]
-    # The compositor may write files of its own, and the sequencer may hold the very film that is being made.
+    # The compositor may write files of its own, and the sequencer may hold the very film that is
+    # being made.
     wanted += [
         (render, "use_compositing", False),
         (render, "use_sequencer", False),
@@ -105,7 +107,8 @@ def _settings(scene: bpy.types.Scene, size_px: tuple[int, int], folder: str) -> 
 
 
 def _whole_frame(render: bpy.types.RenderSettings, size_px: tuple[int, int]) -> tuple[int, int]:
-    """The resolution at which the picture, or the border's part where it is cropped to that, has this size."""
+    """The resolution at which the picture, or the border's part where it is cropped to that, has
+    this size."""
     if not (render.use_border and render.use_crop_to_border):
         return size_px
     across, down = (

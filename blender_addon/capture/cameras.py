@@ -19,11 +19,12 @@ def camera_view(
 ) -> View:
     """The view of what Blender renders with its resolution set to `width_px` × `height_px`.
 
-    Lens, sensor fit, shift, pixel aspect and border are the scene's. With a border that crops, the picture is the
-    cropped part; otherwise what is outside of it is empty.
+    Lens, sensor fit, shift, pixel aspect and border are the scene's. With a border that crops, the
+    picture is the cropped part; otherwise what is outside of it is empty.
 
     Raises:
-        CaptureError: no camera, one that is neither perspective nor orthographic, or one scaled to nothing.
+        CaptureError: no camera, one that is neither perspective nor orthographic, or one scaled to
+            nothing.
     """
     camera = scene.camera
     if camera is None:
@@ -61,7 +62,8 @@ def camera_view(
 
 
 def _frame(render: bpy.types.RenderSettings, width_px: int, height_px: int) -> tuple[tuple, tuple]:
-    """The camera's whole frame (x, y, width, height) and the border (x0, y0, x1, y1), in the picture's pixels."""
+    """The camera's whole frame (x, y, width, height) and the border (x0, y0, x1, y1), in the
+    picture's pixels."""
     if not render.use_border:
         return (0, 0, width_px, height_px), (0, 0, width_px, height_px)
     percentage = render.resolution_percentage / 100
@@ -76,5 +78,6 @@ def _frame(render: bpy.types.RenderSettings, width_px: int, height_px: int) -> t
 
 
 def _cut(part: float, whole: int) -> int:
-    """Blender cuts off what is left of a pixel, in single precision: 0.9 of 160 is 144, not 143.99."""
+    """Blender cuts off what is left of a pixel, in single precision: 0.9 of 160 is 144, not
+    143.99."""
     return int(np.float32(part) * np.float32(whole))

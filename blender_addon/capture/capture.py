@@ -1,4 +1,5 @@
-"""A frame range of the scene becomes arrays: depth, normals, ids, masks, and where each point was at the anchor."""
+"""A frame range of the scene becomes arrays: depth, normals, ids, masks, and where each point was
+at the anchor."""
 
 from __future__ import annotations
 
@@ -35,8 +36,9 @@ class Wanted:
     """What to read of each frame.
 
     passes:  names out of PASSES
-    source:  whence shift_px: "camera": the visible scene's flow, "object": the target as the camera sees it,
-             "own": the target's own movement, the camera held still at the anchor, "sum": camera + own
+    source:  whence shift_px: "camera": the visible scene's flow, "object": the target as the camera
+             sees it, "own": the target's own movement, the camera held still at the anchor, "sum":
+             camera + own
     target:  object whose movement is meant; bone: name of a bone of it, if it is an armature
     subject: object (with all its children) or collection that the mask shows; None: every surface
     has_flow: also read the movement between each frame and the one before, both ways
@@ -69,8 +71,9 @@ def capture(
 ) -> Iterator[FrameArrays]:
     """Reads the frames `numbers`, in this order, one at each step; the first is the anchor.
 
-    The scene's frame moves while this runs and is put back at the end, also when closed early. `note` is told, once
-    each, what the artist should know (a new anchor after a cut, hair that is not captured).
+    The scene's frame moves while this runs and is put back at the end, also when closed early.
+    `note` is told, once each, what the artist should know (a new anchor after a cut, hair that is
+    not captured).
 
     Raises:
         CaptureError: no camera, a panoramic one, or nothing to see; one sentence.
@@ -90,7 +93,8 @@ def capture(
 
 @dataclass
 class _Moment:
-    """What is kept of a frame: what is seen, its camera, the target's place or None, and poses if wanted."""
+    """What is kept of a frame: what is seen, its camera, the target's place or None, and poses if
+    wanted."""
 
     sight: Sight
     camera: str
@@ -264,7 +268,8 @@ class _Run:
 
 
 def _travelled(view: View, point: np.ndarray) -> np.ndarray:
-    """Where a point (3,) is on screen (2,) px, held at the near plane so that it cannot pass behind the camera."""
+    """Where a point (3,) is on screen (2,) px, held at the near plane so that it cannot pass behind
+    the camera."""
     lifted = point + view.to_camera[2, :3] * min(depths(view, point[None])[0] - view.near, 0)
     return places(view, lifted[None])[0]
 

@@ -1,4 +1,5 @@
-"""Pictures rendered before: numbered files, a movie, or a strip of the sequencer that shows either."""
+"""Pictures rendered before: numbered files, a movie, or a strip of the sequencer that shows
+either."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ def place_of(scene: bpy.types.Scene, files: str, number: int) -> Place:
     """Where the picture of a frame is.
 
     Args:
-        files: a path in which #### stands for the frame's number, as in Blender's own output path; the path of a
-            movie, whose first picture is the scene's first frame; or the name of a strip in the scene's sequencer.
+        files: a path in which #### stands for the frame's number, as in Blender's own output path;
+            the path of a movie, whose first picture is the scene's first frame; or the name of a
+            strip in the scene's sequencer.
 
     Raises:
         CaptureError: there is none; one sentence.
@@ -142,7 +144,8 @@ def _numbered(files: str, number: int) -> Path:
 
 
 def _of_movie(image: bpy.types.Image, place: Place, size_px: tuple[int, int]) -> np.ndarray:
-    """The pixels of a movie's frame, which Blender gives once somebody, such as a texture, has looked at it."""
+    """The pixels of a movie's frame, which Blender gives once somebody, such as a texture, has
+    looked at it."""
     if place.movie_frame > image.frame_duration:
         raise CaptureError(
             f"{place.path} ends after {image.frame_duration} frames: choose another frame range."

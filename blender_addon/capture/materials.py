@@ -10,7 +10,8 @@ Groups = tuple[bpy.types.Node, ...]  # the group nodes that a node lies in, the 
 
 
 def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) -> float:
-    """0 (not seen, or only a volume) to 1 (solid). What a texture decides counts as solid; `note` is told."""
+    """0 (not seen, or only a volume) to 1 (solid). What a texture decides counts as solid; `note`
+    is told."""
     if material is None or material.node_tree is None:
         return 1.0
     output = material.node_tree.get_output_node("ALL")
@@ -24,7 +25,8 @@ def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) ->
 
 
 def is_one_sided(material: bpy.types.Material | None, engine: str) -> bool:
-    """Whether the camera sees through the surface's back, as walls of a room that is open to it; EEVEE alone does."""
+    """Whether the camera sees through the surface's back, as walls of a room that is open to it;
+    EEVEE alone does."""
     return (
         material is not None
         and material.use_backface_culling
@@ -74,7 +76,8 @@ def _value(
 def _origin(
     socket: bpy.types.NodeSocket, groups: Groups
 ) -> tuple[bpy.types.Node | None, bpy.types.NodeSocket, Groups]:
-    """The node that feeds a socket, or None and the socket where its value is set; and the groups that it is in."""
+    """The node that feeds a socket, or None and the socket where its value is set; and the groups
+    that it is in."""
     while socket.is_linked:
         node, name = socket.links[0].from_node, socket.links[0].from_socket.identifier
         if node.type == "REROUTE":

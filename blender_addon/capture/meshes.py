@@ -105,8 +105,8 @@ def _is_hair(system: bpy.types.ParticleSystem) -> bool:
 def is_left_out(instance: bpy.types.DepsgraphObjectInstance) -> bool:
     """Whether it is not rendered, although the viewport may show it.
 
-    What instances it must be rendered. Nodes and particles instance what is hidden itself; collections, vertices and
-    faces do not.
+    What instances it must be rendered. Nodes and particles instance what is hidden itself;
+    collections, vertices and faces do not.
     """
     if not instance.show_self:
         return True
@@ -120,7 +120,8 @@ def is_left_out(instance: bpy.types.DepsgraphObjectInstance) -> bool:
 def _triangulated(
     mesh: bpy.types.Mesh | None, seen: np.ndarray, one_sided: np.ndarray, with_normals: bool
 ) -> Shape:
-    """The mesh's triangles whose material slot is seen; `one_sided` tells of which slots only the front is."""
+    """The mesh's triangles whose material slot is seen; `one_sided` tells of which slots only the
+    front is."""
     if mesh is None:
         return Shape(
             np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros(0, np.int32)
@@ -148,7 +149,8 @@ def _triangulated(
 
 
 def _corner_normals(mesh: bpy.types.Mesh) -> np.ndarray:
-    """(t, 3, 3) normals of the triangles' corners; 0 on flat faces, whose triangles have normals of their own."""
+    """(t, 3, 3) normals of the triangles' corners; 0 on flat faces, whose triangles have normals of
+    their own."""
     corners = _read(mesh.loop_triangles, "loops", (-1, 3), np.int32)
     normals = _read(mesh.corner_normals, "vector", (-1, 3), np.float32)[corners]
     if flat := mesh.attributes.get("sharp_face"):

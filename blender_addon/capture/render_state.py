@@ -24,11 +24,13 @@ SWITCHES = {"hide_viewport", "show_viewport", *(viewport for viewport, _ in DETA
 
 
 class RenderState:
-    """Switches that differ between viewport and render, turned to the render's side until `restore`.
+    """Switches that differ between viewport and render, turned to the render's side until
+    `restore`.
 
-    The evaluated scene that Blender gives to scripts is the viewport's; a render hides other objects, has other
-    modifiers and finer subdivision. What appears and disappears in renders is in sight all the time: whoever reads
-    leaves it out, and so is `target`. `note` is told of simulations that must be left alone.
+    The evaluated scene that Blender gives to scripts is the viewport's; a render hides other
+    objects, has other modifiers and finer subdivision. What appears and disappears in renders is in
+    sight all the time: whoever reads leaves it out, and so is `target`. `note` is told of
+    simulations that must be left alone.
     """
 
     def __init__(
@@ -88,7 +90,8 @@ class RenderState:
         yield from _of_data(self.scene, self.view_layer)
 
     def _of_modifiers(self, item: bpy.types.Object) -> Iterator[Difference]:
-        """A simulation that is not baked starts anew at any change of its object, and would be lost."""
+        """A simulation that is not baked starts anew at any change of its object, and would be
+        lost."""
         unbaked = _unbaked(item)
         if not unbaked:
             yield from _of_modifiers(item)
@@ -125,7 +128,8 @@ def _of_modifiers(item: bpy.types.Object) -> Iterator[Difference]:
 
 
 def _unbaked(item: bpy.types.Object) -> str:
-    """The name of what is simulated frame after frame, the result lying in memory alone; empty if nothing is."""
+    """The name of what is simulated frame after frame, the result lying in memory alone; empty if
+    nothing is."""
     caches = [
         modifier.point_cache
         for modifier in item.modifiers

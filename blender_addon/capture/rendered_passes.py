@@ -1,4 +1,5 @@
-"""Frames rendered already as multilayer EXR: their files become passes in place of captured arrays."""
+"""Frames rendered already as multilayer EXR: their files become passes in place of captured
+arrays."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Bone names become joints.
 
-Presets are data: rigs/*.json, one file per kind of rig. A preset names, for each joint, the bones whose head may be
-that joint, without side and in any spelling: "upper_arm" stands for upper_arm.L, LeftUpperArm and upperarm_l alike.
+Presets are data: rigs/*.json, one file per kind of rig. A preset names, for each joint, the bones
+whose head may be that joint, without side and in any spelling: "upper_arm" stands for upper_arm.L,
+LeftUpperArm and upperarm_l alike.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def preset_files(*folders: Path) -> tuple[tuple[Path, int], ...]:
 
 @lru_cache(maxsize=4)  # every frame asks
 def read_presets(files: tuple[tuple[Path, int], ...]) -> tuple[list[Preset], list[str]]:
-    """The presets of these files, the general one last; and a sentence about each file that is none."""
+    """The presets of these files, the general one last; and a sentence about each file that is
+    none."""
     presets, faults = [], []
     for file, _ in files:
         try:
@@ -119,7 +121,8 @@ def detected(
 
 @lru_cache(maxsize=1 << 14)  # a rig's bones are looked at for every frame and preset
 def _spelled(name: str, prefix: str) -> tuple[str, str]:
-    """The side, l, r or nothing, and the rest of a bone's name, both free of how they are spelled."""
+    """The side, l, r or nothing, and the rest of a bone's name, both free of how they are
+    spelled."""
     name = (
         re.sub(rf"^(?:{prefix})", "", name.rpartition(":")[2])
         if prefix

@@ -1,4 +1,5 @@
-"""Where each visible point was at another frame, and how far the picture's content has moved since."""
+"""Where each visible point was at another frame, and how far the picture's content has moved
+since."""
 
 from __future__ import annotations
 
@@ -20,10 +21,11 @@ MOST_FLOWS = 1 << 14  # points that the shift is fitted to
 
 @dataclass(frozen=True)
 class Past:
-    """What n points were at another frame: their place (n, 2) px, planar depth (n,), inf for the sky, and body there.
+    """What n points were at another frame: their place (n, 2) px, planar depth (n,), inf for the
+    sky, and body there.
 
-    body: (n,) index in the other frame's snapshot, NONE for the sky, MISSING if it was not there; bodies: what the
-    other frame held, its faces cut into the triangles of now
+    body: (n,) index in the other frame's snapshot, NONE for the sky, MISSING if it was not there;
+    bodies: what the other frame held, its faces cut into the triangles of now
     """
 
     where: np.ndarray
@@ -35,8 +37,9 @@ class Past:
 def past(here: Sight, there: Sight, note: Callable[[str], None], pixels: np.ndarray) -> Past:
     """Where what is seen at `pixels` (n,), row by row, was at another frame.
 
-    A point keeps its triangle and its place in it. Where the triangles themselves have changed, or the body was not
-    there, it keeps its place in the object, or in the world; `note` is told of the former.
+    A point keeps its triangle and its place in it. Where the triangles themselves have changed, or
+    the body was not there, it keeps its place in the object, or in the world; `note` is told of the
+    former.
     """
     view = here.snapshot.view
     where = sky_places(
@@ -57,7 +60,8 @@ def past(here: Sight, there: Sight, note: Callable[[str], None], pixels: np.ndar
 def backward_map(
     here: Sight, there: Sight, note: Callable[[str], None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where what is seen in each pixel was seen at another frame: (n, 2) px, and whether it was visible there (n,)."""
+    """Where what is seen in each pixel was seen at another frame: (n, 2) px, and whether it was
+    visible there (n,)."""
     then = past(here, there, note, np.arange(len(here.surface.depth)))
     seen, doubtful = sighted(then, there)
     seen[doubtful] = _is_nearest(then.bodies, then.where[doubtful], then.depth[doubtful])
@@ -104,7 +108,8 @@ def _places_of(snapshot: Snapshot) -> dict[Hashable, int]:
 
 
 def _befores(here: Snapshot, there: Snapshot, note: Callable[[str], None]) -> list[Body | None]:
-    """What each body was at the other frame: None if it was not, with triangles of now if its topology is the same."""
+    """What each body was at the other frame: None if it was not, with triangles of now if its
+    topology is the same."""
     bodies = {body.key: body for body in there.bodies}
     cut: dict[tuple[int, int], Shape | None] = {}  # instances share their shapes
     befores: list[Body | None] = []
@@ -133,7 +138,8 @@ def _cut_into(before: Shape, now: Shape) -> Shape | None:
 
 
 def _cut_alike(there: Snapshot, befores: list[Body | None]) -> Snapshot:
-    """The other frame with faces cut into the triangles of now, so that a point of now lies on a triangle there."""
+    """The other frame with faces cut into the triangles of now, so that a point of now lies on a
+    triangle there."""
     alike = {body.key: body for body in befores if body is not None}
     return replace(there, bodies=tuple(alike.get(body.key, body) for body in there.bodies))
 
@@ -153,8 +159,9 @@ def shift(
 ) -> tuple[float, float]:
     """The one movement of the content, x right y down in px, that fits the flow best.
 
-    Least squares, made robust to parts that move otherwise (Tukey's biweight around the median, reweighted). The sky,
-    which stands still when the camera travels, has no say unless there is hardly anything else.
+    Least squares, made robust to parts that move otherwise (Tukey's biweight around the median,
+    reweighted). The sky, which stands still when the camera travels, has no say unless there is
+    hardly anything else.
 
     Args:
         where: (n, 2) px, where the points were.

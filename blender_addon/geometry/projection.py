@@ -15,7 +15,8 @@ class View:
 
     Pixels: x right, y down, origin at the top-left corner of the picture, centres at +0.5.
 
-    to_pixel:  (3, 4) float64, world (x, y, z, 1) -> (x_px·w, y_px·w, w); w is the planar depth, or 1 if orthographic
+    to_pixel:  (3, 4) float64, world (x, y, z, 1) -> (x_px·w, y_px·w, w); w is the planar depth, or
+        1 if orthographic
     to_camera: (3, 4) float64, world (x, y, z, 1) -> x right, y up, z towards the viewer
     near, far: the planar depths between which the camera sees, scene units
     border:    x0, y0, x1, y1 px; outside of it nothing is rendered
@@ -73,7 +74,8 @@ def pixel_centres(width_px: int, height_px: int) -> np.ndarray:
 
 
 def places(view: View, points: np.ndarray) -> np.ndarray:
-    """Where world points (n, 3) are seen: (n, 2) px; far outside the picture for those behind the camera."""
+    """Where world points (n, 3) are seen: (n, 2) px; far outside the picture for those behind the
+    camera."""
     return _divided(transformed(view.to_pixel, points))
 
 
@@ -85,9 +87,9 @@ def depths(view: View, points: np.ndarray) -> np.ndarray:
 def sky_places(here: View, there: View, pixels: np.ndarray) -> np.ndarray:
     """Where what is infinitely far at `pixels` (n, 2) of one view is seen in another: (n, 2) px.
 
-    Only the rotation and the lens count. For an orthographic camera, before which near and far move alike, the
-    background is a backdrop in the camera's plane: it follows pan, roll and zoom as all else does. Between a
-    perspective and an orthographic camera it stays where it is.
+    Only the rotation and the lens count. For an orthographic camera, before which near and far move
+    alike, the background is a backdrop in the camera's plane: it follows pan, roll and zoom as all
+    else does. Between a perspective and an orthographic camera it stays where it is.
     """
     if here.is_orthographic and there.is_orthographic:
         return places(there, _in_plane(here, pixels))
@@ -98,7 +100,8 @@ def sky_places(here: View, there: View, pixels: np.ndarray) -> np.ndarray:
 
 
 def _in_plane(view: View, pixels: np.ndarray) -> np.ndarray:
-    """World points (n, 3) at planar depth 0 of an orthographic view that are seen at pixels (n, 2)."""
+    """World points (n, 3) at planar depth 0 of an orthographic view that are seen at pixels (n,
+    2)."""
     rows = np.stack([view.to_pixel[0], view.to_pixel[1], view.to_camera[2]])
     return (np.column_stack([pixels, np.zeros(len(pixels))]) - rows[:, 3]) @ np.linalg.inv(
         rows[:, :3]
@@ -124,7 +127,8 @@ def is_inside(view: View, pixels: np.ndarray) -> np.ndarray:
 
 
 def _divided(homogeneous: np.ndarray) -> np.ndarray:
-    """(n, 3) -> (n, 2); a point on or behind the camera's plane goes to the side it lies on, FAR_PX away.
+    """(n, 3) -> (n, 2); a point on or behind the camera's plane goes to the side it lies on, FAR_PX
+    away.
 
     So does what is nowhere: broken drivers and meshes give NaN.
     """

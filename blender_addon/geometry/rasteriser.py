@@ -1,8 +1,10 @@
-"""First hits: which triangle is seen through each of many points of a picture, exactly, in numpy alone.
+"""First hits: which triangle is seen through each of many points of a picture, exactly, in numpy
+alone.
 
-Triangles are drawn without clipping, in homogeneous pixel coordinates (Olano and Greer, Triangle Scan Conversion using
-2D Homogeneous Coordinates, 1997): a point p = (x, y, 1) is inside where p·(P1×P2), p·(P2×P0), p·(P0×P1) agree in sign,
-and these three are in the ratio of the triangle's barycentric weights in the world, perspective included.
+Triangles are drawn without clipping, in homogeneous pixel coordinates (Olano and Greer, Triangle
+Scan Conversion using 2D Homogeneous Coordinates, 1997): a point p = (x, y, 1) is inside where
+p·(P1×P2), p·(P2×P0), p·(P0×P1) agree in sign, and these three are in the ratio of the triangle's
+barycentric weights in the world, perspective included.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ NONE = -1
 class Samples:
     """Points of a picture (n, 2) px, found by the pixel they lie in.
 
-    order: (n,) the points sorted by pixel; start: (height·width + 1,) where each pixel's points begin in it, or None
-    if every pixel has the one of its own number; reach: the points of pixel c lie between c + reach[0] and
-    c + reach[1], in x and in y; area: (height + 1, width + 1) how many there are above and to the left of each corner
+    order: (n,) the points sorted by pixel; start: (height·width + 1,) where each pixel's points
+    begin in it, or None if every pixel has the one of its own number; reach: the points of pixel c
+    lie between c + reach[0] and c + reach[1], in x and in y; area: (height + 1, width + 1) how many
+    there are above and to the left of each corner
     """
 
     points: np.ndarray
@@ -75,7 +78,8 @@ def no_hits(samples: Samples) -> Hits:
 def draw(
     hits: Hits, samples: Samples, view: View, corners: np.ndarray, depth: np.ndarray, first: int = 0
 ) -> None:
-    """Adds triangles to the picture: where one is nearer than what `hits` holds, it takes the sample.
+    """Adds triangles to the picture: where one is nearer than what `hits` holds, it takes the
+    sample.
 
     Args:
         corners: (n, 3, 3) float64, each corner as (x_px·w, y_px·w, w), see `View.to_pixel`.
@@ -92,7 +96,8 @@ def draw(
 
 
 def weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Barycentric weights (n, 3) in the world of what is seen at points (n, 2) on triangles (n, 3, 3)."""
+    """Barycentric weights (n, 3) in the world of what is seen at points (n, 2) on triangles (n, 3,
+    3)."""
     edges = _edges(corners)
     raw = edges[..., 0] * points[:, :1] + edges[..., 1] * points[:, 1:] + edges[..., 2]
     return raw / raw.sum(axis=1, keepdims=True)
@@ -103,7 +108,8 @@ def _edges(corners: np.ndarray) -> np.ndarray:
 
 
 def _planes(corners: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """(5, 3, n): linear functions of (x, y, 1), three edges, depth·s and s; all negative for triangles seen edge-on."""
+    """(5, 3, n): linear functions of (x, y, 1), three edges, depth·s and s; all negative for
+    triangles seen edge-on."""
     edges = _edges(corners)
     volume = (corners[:, 0] * edges[:, 0]).sum(1)
     edges *= np.sign(volume)[:, None, None]
@@ -116,7 +122,8 @@ def _planes(corners: np.ndarray, depth: np.ndarray) -> np.ndarray:
 def _boxes(
     samples: Samples, view: View, corners: np.ndarray, depth: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The triangles in front of the camera that have samples around, and their pixel boxes (m, 4) x0 y0 x1 y1."""
+    """The triangles in front of the camera that have samples around, and their pixel boxes (m, 4)
+    x0 y0 x1 y1."""
     kept = np.flatnonzero((_most(depth) >= view.near) & (-_most(-depth) <= view.far))
     low, high = _bounds(corners[kept], depth[kept], view.near)
     size = np.array([view.width_px, view.height_px])
@@ -143,7 +150,8 @@ def _bounds(corners: np.ndarray, depth: np.ndarray, near: float) -> tuple[np.nda
 
 
 def _cut(corners: np.ndarray, depth: np.ndarray, near: float) -> np.ndarray:
-    """Corners (n, 6, 2) px of triangles cut off at the near plane: their own in front, and the edges' crossings."""
+    """Corners (n, 6, 2) px of triangles cut off at the near plane: their own in front, and the
+    edges' crossings."""
     after = [1, 2, 0]
     rise = depth[:, after] - depth
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -174,7 +182,8 @@ class _Brush:
         )
 
     def fill(self, triangle: np.ndarray, boxes: np.ndarray, tiles: np.ndarray, level: int) -> None:
-        """Looks at the tiles (m, 4) x0 y0 x1 y1 of each triangle, at this level's size, within its pixel box."""
+        """Looks at the tiles (m, 4) x0 y0 x1 y1 of each triangle, at this level's size, within its
+        pixel box."""
         for part in _portions(tiles):
             which, x, y = _spread(tiles[part])
             self._look(triangle[part][which], boxes[part][which], x, y, level)
@@ -195,7 +204,8 @@ class _Brush:
         self.fill(triangle[kept], boxes, boxes // TILES[level + 1], level + 1)
 
     def _touches(self, triangle: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Whether any of a tile can be inside: each edge is asked at the tile's corner that suits it best."""
+        """Whether any of a tile can be inside: each edge is asked at the tile's corner that suits
+        it best."""
         touches = np.ones(len(triangle), bool)
         for a, b, c in self.planes[:3]:
             a, b = a[triangle], b[triangle]

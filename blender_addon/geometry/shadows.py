@@ -66,7 +66,8 @@ def _moved(now: Snapshot, before: Snapshot) -> set[Hashable]:
 
 
 def _boxes(moved: set[Hashable], *sights: Sight) -> list[Box]:
-    """Lowest and highest corner (3,) of the world's boxes around the largest of these bodies, in each frame."""
+    """Lowest and highest corner (3,) of the world's boxes around the largest of these bodies, in
+    each frame."""
     bodies = [body for sight in sights for body in sight.snapshot.bodies if body.key in moved]
     boxes = [_box(body) for body in bodies if len(body.shape.points)]
     return sorted(boxes, key=_longest, reverse=True)[:MOST]

@@ -12,8 +12,8 @@ from t2vz_core.wire.joints import JOINTS
 from .bone_names import HANDS, HEAD, KNUCKLES
 
 FINGERTIP = 0.8  # of the finger's bone before the last: how long the last is where no bone tells
-# Where the face is when no bone says so: left, forward, up from the head bone's head, in head heights; and whither it
-# looks. Measured on Rigify's human, whose head is 0.39 torsos high.
+# Where the face is when no bone says so: left, forward, up from the head bone's head, in head
+# heights; and whither it looks. Measured on Rigify's human, whose head is 0.39 torsos high.
 _FACE = {
     "nose": ((0.0, 0.86, 0.32), (0.0, 1.0, 0.0)),
     "right_eye": ((-0.26, 0.48, 0.57), (-0.5, 0.87, 0.0)),
@@ -47,7 +47,8 @@ class Skeleton:
 
 
 def skeleton_of(mapping: Mapping[str, str], bones: Mapping[str, Bone]) -> Skeleton:
-    """The joints of a rig at rest: heads of the mapped bones, and a face made up where the rig has none."""
+    """The joints of a rig at rest: heads of the mapped bones, and a face made up where the rig has
+    none."""
     places = {
         joint: (bone, _HERE) for joint, bone in mapping.items() if bone in bones and joint != HEAD
     }
@@ -88,7 +89,8 @@ def _fingertips(places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str
 def _axes(
     places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str, Bone]
 ) -> np.ndarray | None:
-    """The body's left, forward and up in armature space as columns (3, 3); None without shoulders and hips."""
+    """The body's left, forward and up in armature space as columns (3, 3); None without shoulders
+    and hips."""
     trunk = [f"{side}_{part}" for part in ("shoulder", "hip") for side in ("right", "left")]
     if any(joint not in places for joint in trunk):
         return None
@@ -125,7 +127,8 @@ def posed(skeleton: Skeleton, matrices: Mapping[str, np.ndarray]) -> tuple[np.nd
         matrices: (4, 4) of each bone from its own space to the space wanted.
 
     Returns:
-        joints (18, 3), NaN where the rig has none; and looks (18, 3), unit vectors for the face, else 0.
+        joints (18, 3), NaN where the rig has none; and looks (18, 3), unit vectors for the face,
+        else 0.
     """
     joints, looks = np.full((18, 3), np.nan), np.zeros((18, 3))
     for joint in skeleton.places.keys() & set(JOINTS):
@@ -138,7 +141,8 @@ def posed(skeleton: Skeleton, matrices: Mapping[str, np.ndarray]) -> tuple[np.nd
 
 
 def hands(skeleton: Skeleton, matrices: Mapping[str, np.ndarray]) -> np.ndarray:
-    """OpenPose's 21 points of each hand of a pose (2, 21, 3), left first: the wrist, then thumb to little finger.
+    """OpenPose's 21 points of each hand of a pose (2, 21, 3), left first: the wrist, then thumb to
+    little finger.
 
     NaN where the rig has none; a hand without any finger has no wrist either.
     """

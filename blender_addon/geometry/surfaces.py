@@ -19,8 +19,9 @@ BATCH = (
 class Shape:
     """A triangle mesh in its own space, shared by the bodies that are its instances.
 
-    points: (v, 3) float32; triangles: (t, 3) int32 indices of points; corners: (c,) int32 of the faces that were cut
-    into triangles, the same as long as the topology is; normals: (t, 3, 3) float32 of each triangle's corners, or None;
+    points: (v, 3) float32; triangles: (t, 3) int32 indices of points; corners: (c,) int32 of the
+    faces that were cut into triangles, the same as long as the topology is; normals: (t, 3, 3)
+    float32 of each triangle's corners, or None;
     one_sided: (t,) bool, which are not seen from their back, or None if all are
     """
 
@@ -31,7 +32,8 @@ class Shape:
     one_sided: np.ndarray | None = None
 
     def has_topology_of(self, other: Shape) -> bool:
-        """Whether each vertex here is the same vertex there; faces may be cut into other triangles."""
+        """Whether each vertex here is the same vertex there; faces may be cut into other
+        triangles."""
         if self is other:
             return True
         return len(self.points) == len(other.points) and np.array_equal(self.corners, other.corners)
@@ -42,7 +44,8 @@ class Body:
     """A shape placed in the world.
 
     key: the same in every frame; name: what the artist calls it; number: its object's, 1 and up;
-    is_subject: belongs to what the mask shows; is_holdout: hides what is behind it and is not seen itself
+    is_subject: belongs to what the mask shows; is_holdout: hides what is behind it and is not seen
+        itself
     """
 
     key: Hashable
@@ -70,7 +73,8 @@ class Snapshot:
 class Surface:
     """What is seen at each of n points of a picture.
 
-    body: (n,) its index in the snapshot or NONE; triangle: (n,) within its shape; weight: (n, 3) barycentric;
+    body: (n,) its index in the snapshot or NONE; triangle: (n,) within its shape; weight: (n, 3)
+        barycentric;
     depth: (n,) planar, scene units, inf where there is nothing
     """
 
@@ -166,14 +170,16 @@ def camera_normals(snapshot: Snapshot, surface: Surface) -> np.ndarray:
 
 
 def _leans_away(view: View, corners: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Whether triangles (n, 3, 3) with these normals, both in camera space, show the viewer their back."""
+    """Whether triangles (n, 3, 3) with these normals, both in camera space, show the viewer their
+    back."""
     if view.is_orthographic:
         return normal[:, 2] < 0
     return np.einsum("ni,ni->n", normal, corners[:, 0]) > 0
 
 
 def _batches(snapshot: Snapshot) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Number of the first triangle, corners (n, 3, 3) in homogeneous pixels, depths (n, 3), some BATCH at a time."""
+    """Number of the first triangle, corners (n, 3, 3) in homogeneous pixels, depths (n, 3), some
+    BATCH at a time."""
     held: list[tuple[np.ndarray, np.ndarray]] = []
     first = count = 0
     for body in snapshot.bodies:

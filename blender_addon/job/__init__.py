@@ -1,1 +1,2 @@
-"""Settings become a job, a job becomes frames, by an engine in a process of its own. Plain Python, no bpy."""
+"""Settings become a job, a job becomes frames, by an engine in a process of its own. Plain Python,
+no bpy."""

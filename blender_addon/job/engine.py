@@ -24,7 +24,8 @@ PATIENCE_S = 10.0
 class Engine:
     """One worker that is started when needed and polled from Blender's main thread.
 
-    A job that was sent ends in exactly one of Finished, Failed, Cancelled, whatever becomes of the worker.
+    A job that was sent ends in exactly one of Finished, Failed, Cancelled, whatever becomes of the
+    worker.
     """
 
     def __init__(
@@ -36,8 +37,8 @@ class Engine:
     ) -> None:
         """`command` starts a worker; `log` takes its stderr.
 
-        A worker silent for `silence_s`, or for longer where it asked for that, has hung; one that has not cancelled
-        a job after `patience_s` is ended.
+        A worker silent for `silence_s`, or for longer where it asked for that, has hung; one that
+        has not cancelled a job after `patience_s` is ended.
         """
         self._command, self._log = [str(part) for part in command], log
         self._silence_s, self._patience_s = silence_s, patience_s

@@ -21,7 +21,8 @@ PASSES = tuple(field.name for field in dataclasses.fields(Passes))
 
 @dataclasses.dataclass(frozen=True)
 class RenderedFile:
-    """A rendered multilayer EXR, what is said beside it, and the names of the passes that are read out of it."""
+    """A rendered multilayer EXR, what is said beside it, and the names of the passes that are read
+    out of it."""
 
     path: Path
     said: Rendered
@@ -35,7 +36,8 @@ class RenderedFile:
 
 @dataclasses.dataclass(frozen=True)
 class FrameArrays:
-    """What the scene tells of one frame; arrays as `t2vz_core.wire.job.Passes` describes them, None if unread."""
+    """What the scene tells of one frame; arrays as `t2vz_core.wire.job.Passes` describes them, None
+    if unread."""
 
     number: int
     is_anchor: bool = False
@@ -67,7 +69,8 @@ def check(spec: JobSpec, number: int) -> None:
 
 
 def new_folder(home: Path, prompt: str, now: datetime) -> Path:
-    """Makes a folder of its own for one job, named after the time and the prompt; never one that is there.
+    """Makes a folder of its own for one job, named after the time and the prompt; never one that is
+    there.
 
     Raises:
         OSError: it cannot be made.
@@ -105,7 +108,8 @@ def is_job(folder: Path) -> bool:
 
 
 def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
-    """Saves one frame's arrays as `passes/<name>/0001.npy`, its file as `passes/rendered/0001.exr`; says where.
+    """Saves one frame's arrays as `passes/<name>/0001.npy`, its file as `passes/rendered/0001.exr`;
+    says where.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
@@ -121,7 +125,8 @@ def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
 
 
 def with_flow_ahead(folder: Path, frame: Frame, flow: np.ndarray) -> Frame:
-    """The frame with its flow to the next one, which is known only then, saved like its other passes.
+    """The frame with its flow to the next one, which is known only then, saved like its other
+    passes.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
@@ -165,7 +170,8 @@ def finish(folder: Path, spec: JobSpec, frames: list[Frame]) -> JobSpec:
 
 
 def discard(folder: Path) -> None:
-    """Takes away what a capture that did not come to its end has written; a whole job is left alone."""
+    """Takes away what a capture that did not come to its end has written; a whole job is left
+    alone."""
     if not is_job(folder):
         shutil.rmtree(folder / "passes", ignore_errors=True)
         if folder.is_dir() and not any(folder.iterdir()):
@@ -173,13 +179,15 @@ def discard(folder: Path) -> None:
 
 
 def finished_frames(folder: Path, spec: JobSpec) -> list[tuple[int, Path]]:
-    """Number and path of the job's frames on disk; the engine gives a frame its name when it is complete."""
+    """Number and path of the job's frames on disk; the engine gives a frame its name when it is
+    complete."""
     paths = [(frame.number, folder / frame_file(frame.number)) for frame in spec.frames]
     return [(number, path) for number, path in paths if path.is_file()]
 
 
 def provenance(folder: Path, spec: JobSpec) -> str:
-    """What a strip remembers of its making, as JSON: the job's folder and its settings without the frames."""
+    """What a strip remembers of its making, as JSON: the job's folder and its settings without the
+    frames."""
     settings = dataclasses.replace(spec, frames=()).to_json()
     del settings["frames"]
     return json.dumps({"folder": str(folder), **settings}, ensure_ascii=False)

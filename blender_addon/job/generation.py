@@ -21,9 +21,9 @@ FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
 class Generation:
     """Captures a job's frames one by one, has the engine carry it out, and tells how far it is.
 
-    Without an engine it ends when the job folder is written. `end` is None while it goes on, then one of FINISHED,
-    FAILED, CANCELLED. Whoever drives it calls `step` a few
-    times a second; no step takes longer than one frame's capture.
+    Without an engine it ends when the job folder is written. `end` is None while it goes on, then
+    one of FINISHED, FAILED, CANCELLED. Whoever drives it calls `step` a few times a second; no step
+    takes longer than one frame's capture.
     """
 
     def __init__(
@@ -45,9 +45,11 @@ class Generation:
     def captures(
         self, arrays: Generator[folders.FrameArrays], total: int, earlier: Path | None = None
     ) -> Generation:
-        """Makes the job's frames out of `total` captured ones first; without this the folder holds a job already.
+        """Makes the job's frames out of `total` captured ones first; without this the folder holds
+        a job already.
 
-        With `earlier`, an interrupted job's folder, that job goes on if what is captured is the same once more.
+        With `earlier`, an interrupted job's folder, that job goes on if what is captured is the
+        same once more.
         """
         self._arrays, self._frames, self._began, self._earlier = (
             arrays,
@@ -148,12 +150,14 @@ def sentence(error: Exception) -> str:
 
 
 def caption(generation: Generation) -> str:
-    """What is being done, how far it is and how long it will take: `Denoising 12/50, 1 min 20 s left`."""
+    """What is being done, how far it is and how long it will take: `Denoising 12/50, 1 min 20 s
+    left`."""
     return f"{capital(generation.stage)} {count(generation)}".strip()
 
 
 def count(generation: Generation) -> str:
-    """How far the stage is and how long it will take: `12/50, 1 min 20 s left`; nothing of a stage in one piece."""
+    """How far the stage is and how long it will take: `12/50, 1 min 20 s left`; nothing of a stage
+    in one piece."""
     done = [f"{generation.done}/{generation.total}"] if generation.total > 1 else []
     left = [] if generation.left_s is None else [f"{duration(generation.left_s)} left"]
     return ", ".join(done + left)

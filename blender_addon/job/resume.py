@@ -1,4 +1,5 @@
-"""An interrupted job is taken up again where the scene, captured once more, still asks for the same."""
+"""An interrupted job is taken up again where the scene, captured once more, still asks for the
+same."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ PARTS = {
 def part_of(kind: type[T], group: Any) -> T:
     """The wire's frozen `kind` out of an edited group that has attributes of the same names.
 
-    Fields the group lacks keep their default. Floats come back from Blender's 32 bits as the decimal typed.
+    Fields the group lacks keep their default. Floats come back from Blender's 32 bits as the
+    decimal typed.
     """
     hints = typing.get_type_hints(kind)
     names = [f.name for f in dataclasses.fields(kind) if hasattr(group, f.name)]  # type: ignore[arg-type]
@@ -53,7 +54,8 @@ def _value_of(hint: Any, value: Any) -> Any:
 def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec:
     """The job that a scene's edited settings ask for, still without frames.
 
-    `aspect` is the width:height of the scene's render; `find` makes an absolute path of a model's name.
+    `aspect` is the width:height of the scene's render; `find` makes an absolute path of a model's
+    name.
     """
     parts = {name: part_of(kind, getattr(settings, name)) for name, kind in PARTS.items()}
     model = _found(parts["model"], settings.mode, find)
@@ -92,7 +94,8 @@ def passes_needed(spec: JobSpec, mode: str) -> set[str]:
 
 
 def base_for(name: str, mode: str) -> str:
-    """The demo model has a checkpoint of its own for instructions; any other model is taken as it is named."""
+    """The demo model has a checkpoint of its own for instructions; any other model is taken as it
+    is named."""
     return DEMO_INSTRUCT if (name, mode) == (wire.DEMO_MODEL, INSTRUCT) else name
 
 
@@ -115,7 +118,8 @@ def _controls(settings: Any) -> list[Control]:
 
 
 def native_side_px(model: str) -> int:
-    """The side of the squares that a model was trained on; Stable Diffusion 1's where it cannot be known."""
+    """The side of the squares that a model was trained on; Stable Diffusion 1's where it cannot be
+    known."""
     if model.partition("/")[0] == wire.DEMO_MODEL:
         return wire.DEMO_SIDE_PX
     try:

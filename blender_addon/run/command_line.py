@@ -62,7 +62,8 @@ def _perform(asked: argparse.Namespace) -> int:
 
 
 def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
-    """Steps a generation to its end with progress on stderr, adds its strip, and returns the exit code."""
+    """Steps a generation to its end with progress on stderr, adds its strip, and returns the exit
+    code."""
     interrupted = (
         threading.Event()
     )  # a signal comes in the midst of a step, and must wait for its end
@@ -106,7 +107,8 @@ def _follow(
 
 
 class Meter:
-    """Shows how far a generation is: a line that moves in a terminal, one line per stage elsewhere."""
+    """Shows how far a generation is: a line that moves in a terminal, one line per stage
+    elsewhere."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -276,7 +278,8 @@ def _say(text: str) -> None:
 
 
 def register() -> None:
-    """Makes the command known where Blender has commands; kept so that `unregister` can take it back."""
+    """Makes the command known where Blender has commands; kept so that `unregister` can take it
+    back."""
     global _command
     _command = bpy.utils.register_cli_command(NAME, main)
 

@@ -20,7 +20,8 @@ FULL_COLOUR = 1 / 16  # of the picture's width: movement shown in full colour
 
 
 def show_frame(generation: Generation, scene: bpy.types.Scene) -> None:
-    """Puts the conditions of the job's last frame and its motion, side by side, into an Image Editor."""
+    """Puts the conditions of the job's last frame and its motion, side by side, into an Image
+    Editor."""
     frame = generation.spec.frames[-1]
     since = sum(
         number < frame.number for number in scene.t2vz.frame_numbers()
@@ -29,7 +30,8 @@ def show_frame(generation: Generation, scene: bpy.types.Scene) -> None:
 
 
 def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
-    """Adds one strip for each kind of condition, and one for the motion; a step that can be undone."""
+    """Adds one strip for each kind of condition, and one for the motion; a step that can be
+    undone."""
     folder = generation.folder / "conditions" / "motion"
     motions = [
         (
@@ -49,9 +51,11 @@ def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
 
 
 def flow_colours(flow_px: np.ndarray) -> np.ndarray:
-    """Movement (H, W, 2), px, x right y down, as colours (H, W, 3) uint8: direction is hue, speed is strength.
+    """Movement (H, W, 2), px, x right y down, as colours (H, W, 3) uint8: direction is hue, speed
+    is strength.
 
-    Nothing that holds still has a colour: it is white. Right is red, down green-yellow, left cyan, up violet.
+    Nothing that holds still has a colour: it is white. Right is red, down green-yellow, left cyan,
+    up violet.
     """
     width = flow_px.shape[1]
     hue = np.arctan2(flow_px[..., 1], flow_px[..., 0]) / (2 * np.pi)
@@ -125,7 +129,8 @@ def _fill(image: bpy.types.Image, picture: np.ndarray) -> None:
 
 
 def _show(image: bpy.types.Image) -> None:
-    """In every Image Editor that is open; opens a window with one where none is, as Blender does for renders."""
+    """In every Image Editor that is open; opens a window with one where none is, as Blender does
+    for renders."""
     windows = bpy.context.window_manager.windows
     editors = [
         area for window in windows for area in window.screen.areas if area.type == "IMAGE_EDITOR"

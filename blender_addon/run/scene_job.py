@@ -38,7 +38,8 @@ TARGETED = {
 def generation_of(
     scene: bpy.types.Scene, worker: Engine | None, folder: Path | None = None
 ) -> Generation:
-    """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made for it.
+    """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made
+    for it.
 
     A folder that holds this very job, interrupted, has it taken up.
 
@@ -50,7 +51,8 @@ def generation_of(
 
 
 def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
-    """The conditions that the settings ask for at these frames; depth and outlines where they ask for none.
+    """The conditions that the settings ask for at these frames; depth and outlines where they ask
+    for none.
 
     Raises:
         ValueError, OSError: as `generation_of`.
@@ -91,7 +93,8 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
 
 
 def _colours(has_files: bool) -> tuple[Colour, ...]:
-    """Of the objects to which the artist gave one, in the viewport's sense; rendered files know pass indices alone."""
+    """Of the objects to which the artist gave one, in the viewport's sense; rendered files know
+    pass indices alone."""
     numbers = object_numbers()
     coloured = [
         item
@@ -169,7 +172,8 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
 def _arrays(
     scene: bpy.types.Scene, wanted: Wanted, numbers: list[int], note: Callable[[str], None]
 ) -> Generator[folders.FrameArrays]:
-    """The frames' arrays, read from the scene or, as far as they have them, from files rendered before."""
+    """The frames' arrays, read from the scene or, as far as they have them, from files rendered
+    before."""
     settings = scene.t2vz
     view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
     if sum(layer.use for layer in scene.view_layers) > 1:
@@ -188,7 +192,8 @@ def _arrays(
 def _moved_by_hand(
     arrays: Generator[folders.FrameArrays], scene: bpy.types.Scene, side_px: int
 ) -> Generator[folders.FrameArrays]:
-    """The captured frames, each moved on from the one before by the strength that is keyed at it."""
+    """The captured frames, each moved on from the one before by the strength that is keyed at
+    it."""
     x = y = 0.0
     try:
         for each in arrays:
@@ -204,7 +209,8 @@ def _moved_by_hand(
 
 
 def _passes_of_files(scene: bpy.types.Scene, needed: frozenset[str]) -> frozenset[str]:
-    """Of the passes needed, those that the rendered files have; they take the place of captured ones."""
+    """Of the passes needed, those that the rendered files have; they take the place of captured
+    ones."""
     settings = scene.t2vz
     if not rendered_passes.holds_passes(scene, settings.rendered):
         return frozenset()

@@ -1,4 +1,5 @@
-"""The one engine and the one generation of this Blender, driven by a timer so that Blender stays usable."""
+"""The one engine and the one generation of this Blender, driven by a timer so that Blender stays
+usable."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from . import strips
 
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01
-WARM_S = 600.0  # so long after a generation the model is kept loaded; then its memory is the artist's again
+# so long after a generation the model is kept loaded; then its memory is the artist's again
+WARM_S = 600.0
 EDITORS = {"VIEW_3D", "SEQUENCE_EDITOR"}
 Conclude = Callable[[Generation, bpy.types.Scene], None]
 
@@ -113,7 +115,8 @@ def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
 def begin(
     generation: Generation, scene: bpy.types.Scene, conclude: Conclude = import_strip
 ) -> None:
-    """Drives a generation beside the artist's work; `conclude` is called when it has finished in its scene."""
+    """Drives a generation beside the artist's work; `conclude` is called when it has finished in
+    its scene."""
     now.generation, now.scene_uid, now.conclude, now.refusal = (
         generation,
         scene.session_uid,
@@ -172,7 +175,8 @@ def _shown(generation: Generation) -> tuple[object, ...]:
 
 
 def _user_of_the_scene() -> str:
-    """What needs the scene's current frame to stay where it is, which a capture would move; "" if nothing does."""
+    """What needs the scene's current frame to stay where it is, which a capture would move; "" if
+    nothing does."""
     if bpy.app.is_job_running("RENDER"):
         return "the render"
     playing = any(

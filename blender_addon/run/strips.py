@@ -14,7 +14,8 @@ from ..job import folders
 
 NAME_LENGTH = 40
 CHANNELS = 128
-NEAR = 1.2  # pictures come in multiples of 32 or 64 px: an aspect so near to the render's was meant to be it
+# pictures come in multiples of 32 or 64 px: an aspect so near to the render's was meant to be it
+NEAR = 1.2
 PROVENANCE = "t2vz"
 
 
@@ -25,10 +26,11 @@ def add_strip(
     last: int,
     provenance: str = "",
 ) -> Any:
-    """Adds one strip that shows each (frame number, picture) from its frame on until the next, the last until `last`.
+    """Adds one strip that shows each (frame number, picture) from its frame on until the next, the
+    last until `last`.
 
-    It lies in the lowest channel that is free above everything else there, and is scaled to the render's size.
-    `provenance`, JSON, is kept in the strip's property `t2vz`. Returns the strip.
+    It lies in the lowest channel that is free above everything else there, and is scaled to the
+    render's size. `provenance`, JSON, is kept in the strip's property `t2vz`. Returns the strip.
 
     Raises:
         ValueError: there is no frame, or no free channel.
@@ -63,7 +65,8 @@ def import_job(scene: bpy.types.Scene, folder: Path, spec: JobSpec) -> Any:
 
 
 def caution(scene: bpy.types.Scene) -> str:
-    """What the artist should know before judging a strip's colours; nothing where they are shown as they are."""
+    """What the artist should know before judging a strip's colours; nothing where they are shown as
+    they are."""
     transform = scene.view_settings.view_transform
     if transform == "Standard":
         return ""
@@ -86,14 +89,16 @@ def span_of(strip: Any) -> tuple[int, int]:
 
 
 def _show(scene: bpy.types.Scene) -> None:
-    """Gives the scene to workspaces that have chosen none for their Sequencers, which from 5.0 on show nothing then."""
+    """Gives the scene to workspaces that have chosen none for their Sequencers, which from 5.0 on
+    show nothing then."""
     for workspace in bpy.data.workspaces:
         if getattr(workspace, "sequencer_scene", scene) is None:
             workspace.sequencer_scene = scene
 
 
 def _scale(strip: Any, render: bpy.types.RenderSettings) -> None:
-    """Has the strip fill the render's picture, or, where too much of it were cut off, fit into it."""
+    """Has the strip fill the render's picture, or, where too much of it were cut off, fit into
+    it."""
     picture = strip.elements[0]
     if picture.orig_width:  # a file that cannot be read has no size
         scales = (

@@ -25,7 +25,8 @@ class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
     bl_label = "Generate"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Begins, and leaves the rest to the timer; in background mode, where none runs, goes on to the end."""
+        """Begins, and leaves the rest to the timer; in background mode, where none runs, goes on to
+        the end."""
         try:
             generation = scene_job.generation_of(context.scene, session.engine())
         except (OSError, ValueError) as error:
@@ -143,7 +144,8 @@ class T2VZ_OT_cancel(bpy.types.Operator):
         return session.now.is_busy
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Leaves Esc to playback or a render, which it ends first; Blender's own Esc has ended playback by now."""
+        """Leaves Esc to playback or a render, which it ends first; Blender's own Esc has ended
+        playback by now."""
         if event.type == "ESC" and session.now.scene_user:
             return {"PASS_THROUGH"}
         return self.execute(context)

@@ -98,7 +98,8 @@ def _draw_words(layout: Any, context: bpy.types.Context, text: str, icon: str) -
 
 
 def _lines(text: str, width_px: float) -> list[str]:
-    """The text in lines no wider than this, as letters are in Blender's font; narrow places get a few at least."""
+    """The text in lines no wider than this, as letters are in Blender's font; narrow places get a
+    few at least."""
     letters = len(text)
     while True:
         lines = textwrap.wrap(text, letters)

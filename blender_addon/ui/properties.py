@@ -1,4 +1,5 @@
-"""The artist's knobs: the wire's own fields as Blender properties, plus those only a scene can have."""
+"""The artist's knobs: the wire's own fields as Blender properties, plus those only a scene can
+have."""
 
 import dataclasses
 import typing
@@ -63,7 +64,8 @@ SOURCES = (
 
 
 def _own_fields(kind: type) -> dict[str, Any]:
-    """Blender properties for a wire dataclass: names, defaults, ranges and meanings are the dataclass's own."""
+    """Blender properties for a wire dataclass: names, defaults, ranges and meanings are the
+    dataclass's own."""
     hints = typing.get_type_hints(kind)
     return {f.name: _property(hints[f.name], f) for f in dataclasses.fields(kind)}
 

@@ -1,4 +1,5 @@
-"""Which bone is which joint: shown for the active armature, and changed by hand where the names do not tell."""
+"""Which bone is which joint: shown for the active armature, and changed by hand where the names do
+not tell."""
 
 import textwrap
 from typing import Any

@@ -70,7 +70,8 @@ def add_light() -> None:
 
 
 def animate(ball: bpy.types.Object, camera: bpy.types.Object) -> None:
-    """A key on every frame: the ball turns as far as it rolls, the camera keeps its eye on the ground before it."""
+    """A key on every frame: the ball turns as far as it rolls, the camera keeps its eye on the
+    ground before it."""
     for frame in range(1, FRAMES + 1):
         part = (frame - 1) / (FRAMES - 1) - 0.5
         ball.location = (TRAVEL * part, 0, RADIUS)

@@ -1,7 +1,8 @@
 """Passes to ControlNet conditions: the pictures that steer a frame.
 
-A condition is a function (spec, source, frame) -> (H, W, 3) uint8 RGB in `CONDITIONS`; docs/conditions.md
-tells how to add one. The colours are those the public ControlNets 1.1 were trained with.
+A condition is a function (spec, source, frame) -> (H, W, 3) uint8 RGB in `CONDITIONS`;
+docs/conditions.md tells how to add one. The colours are those the public ControlNets 1.1 were
+trained with.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def conditions(spec: JobSpec, source: Source, frame: Frame) -> list[np.ndarray]:
     """One (H, W, 3) uint8 picture per control of the job, in its order.
 
     Raises:
-        Fault: the frame lacks a pass that a control needs, or the pass has another size than the shot.
+        Fault: the frame lacks a pass that a control needs, or the pass has another size than the
+            shot.
     """
     pictures = [CONDITIONS[control.kind](spec, source, frame) for control in spec.controls]
     size = (spec.shot.height_px, spec.shot.width_px)
@@ -50,7 +52,8 @@ def depth(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
 
 @lru_cache(maxsize=1)  # every frame of a job asks, and the answer takes all of its depth passes
 def depth_range(spec: JobSpec, source: Source) -> tuple[float, float]:
-    """Depths shown white and black, scene units: the artist's, or else the shot's nearest and farthest."""
+    """Depths shown white and black, scene units: the artist's, or else the shot's nearest and
+    farthest."""
     near, far = spec.shot.near, spec.shot.far
     if not (near and far):
         lows, highs = [np.inf], [0.0]
@@ -85,7 +88,8 @@ def edges(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
 
 
 def outline(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
-    """White lines one pixel wide where the geometry has them: silhouettes, creases and borders of objects."""
+    """White lines one pixel wide where the geometry has them: silhouettes, creases and borders of
+    objects."""
     inverse = 1.0 / np.maximum(source.read(frame, "depth"), 1e-9)
     n = source.read(frame, "normal")
     ids = source.read(frame, "ids") if frame.passes.ids else np.zeros(inverse.shape, np.int32)
@@ -97,7 +101,8 @@ def outline(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
 def _lines(inverse: np.ndarray, n: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """True at the nearer one of two pixels of a row between which a line runs. (H, W) bool"""
     step = np.diff(inverse, axis=1)
-    # On a plane, however steep, inverse depth is linear across the screen: every step is like its neighbours.
+    # On a plane, however steep, inverse depth is linear across the screen: every step is like its
+    # neighbours.
     around = np.pad(step, ((0, 0), (1, 1)), constant_values=np.nan)
     leap = np.fmin(abs(step - around[:, :-2]), abs(step - around[:, 2:]))
     is_jump = leap > JUMP * np.maximum(inverse[:, 1:], inverse[:, :-1])
@@ -112,7 +117,8 @@ def _lines(inverse: np.ndarray, n: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def segments(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
-    """Every object flat in the artist's colour, or in one that depends on nothing but its id; background black."""
+    """Every object flat in the artist's colour, or in one that depends on nothing but its id;
+    background black."""
     ids = source.read(frame, "ids")
     known, places = np.unique(ids, return_inverse=True)
     colours = id_colours(known)
@@ -122,7 +128,8 @@ def segments(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
 
 
 def id_colours(ids: np.ndarray) -> np.ndarray:
-    """Colours (n, 3) uint8 of ids (n,): neighbouring ids lie a golden angle of hue apart; 0 is black."""
+    """Colours (n, 3) uint8 of ids (n,): neighbouring ids lie a golden angle of hue apart; 0 is
+    black."""
     hue = np.mod(ids * 0.6180339887498949, 1.0)
     value = 1.0 - 0.2 * np.mod(ids, 4)
     ramp = np.clip(abs(np.mod(hue[:, None] + np.array([0, 2 / 3, 1 / 3]), 1.0) * 6 - 3) - 1, 0, 1)

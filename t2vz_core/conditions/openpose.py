@@ -1,7 +1,7 @@
 """Draws COCO-18 people as OpenPose's ControlNets expect them.
 
-Joints, limbs, colours and strokes are OpenPose's, as controlnet-aux draws them on a picture whose shorter
-side has 512 pixels; other sizes keep the proportions.
+Joints, limbs, colours and strokes are OpenPose's, as controlnet-aux draws them on a picture whose
+shorter side has 512 pixels; other sizes keep the proportions.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ KNUCKLE = (0, 0, 255)
 def draw_people(
     people: np.ndarray, height_px: int, width_px: int, hands: np.ndarray | None = None
 ) -> np.ndarray:
-    """The pose picture (height_px, width_px, 3) uint8 RGB of people (n, 18, 3): x_px, y_px, 1 seen, 0 not.
+    """The pose picture (height_px, width_px, 3) uint8 RGB of people (n, 18, 3): x_px, y_px, 1 seen,
+    0 not.
 
-    `hands` (n, 2, 21, 3) are each one's left and right hand. Later people cover earlier ones. Small pictures are
-    drawn larger and averaged: thin limbs stay whole.
+    `hands` (n, 2, 21, 3) are each one's left and right hand. Later people cover earlier ones. Small
+    pictures are drawn larger and averaged: thin limbs stay whole.
     """
     finer = math.ceil(512 / min(height_px, width_px))
     canvas = np.zeros((height_px * finer, width_px * finer, 3), np.uint8)

@@ -1,4 +1,5 @@
-"""The embedded demo model: a small world, the networks that learnt it, and how they were trained."""
+"""The embedded demo model: a small world, the networks that learnt it, and how they were
+trained."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""What colour skies, grounds and finishes are, at each point, as smooth functions of where it is."""
+"""What colour skies, grounds and finishes are, at each point, as smooth functions of where it
+is."""
 
 import torch
 from torch import Tensor
@@ -39,7 +40,8 @@ def daylight(sky: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sky_colour(sky: Tensor, direction: Tensor, sun: Tensor) -> Tensor:
-    """Colours (b, p, 3) of the skies (b,) along unit directions (b, p, 3); `sun` (b, 3) points to the light."""
+    """Colours (b, p, 3) of the skies (b,) along unit directions (b, p, 3); `sun` (b, 3) points to
+    the light."""
     table = _table([SKY_COLOURS[name][:2] for name in _SKY_ORDER], direction)[sky]
     x, y, z = direction.unbind(-1)
     height = z.clamp(0, 1)
@@ -62,7 +64,8 @@ def sky_colour(sky: Tensor, direction: Tensor, sun: Tensor) -> Tensor:
 
 
 def ground_colour(ground: Tensor, p: Tensor, fade: Tensor) -> Tensor:
-    """Unlit colours (b, n, 3) of the grounds (b,) at world points p (b, n, 3); `fade` (b, n) 1 near, 0 far away."""
+    """Unlit colours (b, n, 3) of the grounds (b,) at world points p (b, n, 3); `fade` (b, n) 1
+    near, 0 far away."""
     light, dark = _table([GROUND_COLOURS[name] for name in _GROUND_ORDER], p)[ground].unbind(1)
     x, y = p[..., 0], p[..., 1]
     blotches = torch.sin(2.3 * x + 1.7 * torch.sin(1.9 * y)) * torch.sin(
@@ -87,8 +90,8 @@ def ground_colour(ground: Tensor, p: Tensor, fade: Tensor) -> Tensor:
 
 
 def finish_colour(finish: Tensor, colour: Tensor, p: Tensor) -> Tensor:
-    """Unlit colours (n, m, 3) of finishes (n,) in base colours (n, 3) at points p (n, m, 3) of the solid's own space,
-    scaled to a radius of one."""
+    """Unlit colours (n, m, 3) of finishes (n,) in base colours (n, 3) at points p (n, m, 3) of the
+    solid's own space, scaled to a radius of one."""
     brightness = colour.mean(-1, keepdim=True)
     second = torch.where(brightness < 0.2, colour + 0.36, colour * 0.42)
     around = torch.atan2(p[..., 1], p[..., 0]) * (4 / torch.pi)

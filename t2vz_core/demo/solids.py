@@ -1,7 +1,8 @@
 """Where a ray meets a ball, cube, cylinder, cone, torus or capsule, and the normal there.
 
-Every solid stands at the origin of its own space with z as its axis. `size` is (…, 3): radius across, half height
-along z, and the tube's radius of a torus. Rays are o + t·d with d of any length, so t keeps the caller's unit.
+Every solid stands at the origin of its own space with z as its axis. `size` is (…, 3): radius
+across, half height along z, and the tube's radius of a torus. Rays are o + t·d with d of any
+length, so t keeps the caller's unit.
 """
 
 import torch
@@ -14,7 +15,8 @@ NEAR = 1e-3
 
 
 def intersect(kind: int, o: Tensor, d: Tensor, size: Tensor) -> Tensor:
-    """First t > NEAR at which each ray o + t·d, both (n, p, 3), enters the solid of size (n, 1, 3); else inf. (n, p)"""
+    """First t > NEAR at which each ray o + t·d, both (n, p, 3), enters the solid of size (n, 1, 3);
+    else inf. (n, p)"""
     return (_ball, _cube, _cylinder, _cone, _torus, _capsule)[kind](o, d, size)
 
 
@@ -118,7 +120,8 @@ def _capsule(o: Tensor, d: Tensor, size: Tensor) -> Tensor:
 
 
 def _torus(o: Tensor, d: Tensor, size: Tensor, steps: int = 48) -> Tensor:
-    """By sphere tracing from the bounding ball's entrance; the last step is below 1e-4 of the radius."""
+    """By sphere tracing from the bounding ball's entrance; the last step is below 1e-4 of the
+    radius."""
     radius, _, tube = size.unbind(-1)
     length = d.norm(dim=-1)
     enter, leave, real = _quadratic(dot(d, d), dot(o, d), dot(o, o) - (radius + tube) ** 2)

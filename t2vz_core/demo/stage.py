@@ -21,7 +21,8 @@ KIND = {
 PLACES = 13
 UP = np.array([0.0, 0.0, 1.0])
 
-# COCO-18: nose, neck, right arm, left arm, right leg, left leg, eyes, ears; R and L are the person's own
+# COCO-18: nose, neck, right arm, left arm, right leg, left leg, eyes, ears; R and L are the
+# person's own
 BONES = (
     (1, 0),
     (2, 3),
@@ -46,7 +47,8 @@ FACE = (
 
 
 def build(descriptions: Sequence[Description], rng: Random) -> tuple[Scene, Camera, torch.Tensor]:
-    """b scenes, their cameras, and world joints (b, 18, 3), NaN where there is no mannequin. Same rng, same scenes."""
+    """b scenes, their cameras, and world joints (b, 18, 3), NaN where there is no mannequin. Same
+    rng, same scenes."""
     rows, cameras, joints = zip(
         *(_one(description, rng) for description in descriptions), strict=True
     )
@@ -106,7 +108,8 @@ def _solid(thing: Thing, at: np.ndarray, rng: Random) -> tuple:
 
 
 def _body(pose: str, rng: Random, yaw: float) -> np.ndarray:
-    """Joints (18, 3) of a figure 1.9 high at the origin, feet on the ground, facing somewhere near the camera."""
+    """Joints (18, 3) of a figure 1.9 high at the origin, feet on the ground, facing somewhere near
+    the camera."""
     wave = lambda amount: rng.uniform(-amount, amount)  # noqa: E731
     side = rng.choice((-1, 1))
     # each: swing forward, spread outward, bend of the lower half; right first

@@ -1,7 +1,7 @@
 """The demo world: a few solids on a ground under a sky, ray cast exactly, many scenes at once.
 
-World: z up, ground at z = 0, metre-like units. Pictures: x right, y down, origin top-left, pixel centres at +0.5.
-Depth is planar (along the camera's axis), in world units; sky is at infinity.
+World: z up, ground at z = 0, metre-like units. Pictures: x right, y down, origin top-left, pixel
+centres at +0.5. Depth is planar (along the camera's axis), in world units; sky is at infinity.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,8 @@ METAL = 3
 
 @dataclass(frozen=True)
 class Camera:
-    """b cameras: eye (b, 3); axes (b, 3, 3), rows right, down, forward; focal length (b,) in picture sides."""
+    """b cameras: eye (b, 3); axes (b, 3, 3), rows right, down, forward; focal length (b,) in
+    picture sides."""
 
     eye: Tensor
     axes: Tensor
@@ -43,7 +44,8 @@ class Camera:
 
 @dataclass(frozen=True)
 class Scene:
-    """b scenes of up to k solids; a `kind` of -1 is an empty place. `finish` counts captions.FINISHES, and so on."""
+    """b scenes of up to k solids; a `kind` of -1 is an empty place. `finish` counts
+    captions.FINISHES, and so on."""
 
     kind: Tensor  # (b, k)
     centre: Tensor  # (b, k, 3)
@@ -71,8 +73,8 @@ def place_on(what: Rows, device: str | torch.device) -> Rows:
 
 @dataclass(frozen=True)
 class View:
-    """b square pictures: colour (b, h, w, 3) in 0..1, depth (b, h, w), world normal and point (b, h, w, 3),
-    part (b, h, w): SKY, GROUND or the place of the solid + 1."""
+    """b square pictures: colour (b, h, w, 3) in 0..1, depth (b, h, w), world normal and point (b,
+    h, w, 3), part (b, h, w): SKY, GROUND or the place of the solid + 1."""
 
     colour: Tensor
     depth: Tensor
@@ -101,21 +103,24 @@ def render(scene: Scene, camera: Camera, size: int) -> View:
 
 
 def photograph(scene: Scene, camera: Camera, size: int) -> tuple[Tensor, Tensor]:
-    """Smooth-edged colour (b, 3, size, size) in 0..1 and inverse depth (b, 1, size, size), 2.25 rays a pixel."""
+    """Smooth-edged colour (b, 3, size, size) in 0..1 and inverse depth (b, 1, size, size), 2.25
+    rays a pixel."""
     view = render(scene, camera, size * 3 // 2)
     colour, nearness = view.colour.movedim(-1, 1), view.depth.reciprocal()[:, None]
     return adaptive_avg_pool2d(colour, size), adaptive_avg_pool2d(nearness, size)
 
 
 def move(scene: Scene, offset: Tensor, turn: Tensor) -> Scene:
-    """The scene with its solids moved by `offset` (b, k, 3) and turned in place by `turn` (b, k, 3, 3)."""
+    """The scene with its solids moved by `offset` (b, k, 3) and turned in place by `turn` (b, k, 3,
+    3)."""
     return replace(scene, centre=scene.centre + offset, rotation=turn @ scene.rotation)
 
 
 def backward_map(
     view: View, scene: Scene, camera: Camera, before: Scene, watcher: Camera
 ) -> tuple[Tensor, Tensor]:
-    """For a view of `scene` by `camera`: where each pixel was for the `watcher` of the scene `before`.
+    """For a view of `scene` by `camera`: where each pixel was for the `watcher` of the scene
+    `before`.
 
     Positions (b, h, w, 2) in pixels, and whether it could be seen from there, (b, h, w).
     """
@@ -135,7 +140,8 @@ def backward_map(
 
 
 def _carry(point: Tensor, part: Tensor, now: Scene, before: Scene) -> Tensor:
-    """Points (b, n, 3) of the scene `now`, each taken along with its solid to where it was `before`."""
+    """Points (b, n, 3) of the scene `now`, each taken along with its solid to where it was
+    `before`."""
     place = (part - 1).clamp_min(0)
     at = [scene.centre.gather(1, place[..., None].expand(-1, -1, 3)) for scene in (now, before)]
     turn = before.rotation @ now.rotation.mT  # (b, k, 3, 3)
@@ -166,7 +172,8 @@ def _hits(scene: Scene, origin: Tensor, rays: Tensor) -> Iterator[tuple[int, Ten
 
 
 def _cast(scene: Scene, origin: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
-    """First hit of each ray (b, p, 3): its parameter, inf for the sky, and its part; both (b, p)."""
+    """First hit of each ray (b, p, 3): its parameter, inf for the sky, and its part; both (b,
+    p)."""
     fall = -rays[..., 2]
     down = origin[..., 2] / fall
     t = torch.where((fall > 1e-6) & (down > solids.NEAR), down, solids.MISS)

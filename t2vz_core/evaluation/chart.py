@@ -1,4 +1,5 @@
-"""Draws an evaluation: one curve panel per measure, under it the pair of frames that differs most."""
+"""Draws an evaluation: one curve panel per measure, under it the pair of frames that differs
+most."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ MARGIN_PX = (34, 30, 20, 52)  # above, right, below, left of a panel's curves
 
 
 def draw(rows: dict[str, list[Measures]], pictures: Sequence[Array], shot: Shot) -> Array:
-    """The evaluation as a picture (H, W, 3) uint8: `rows` of measures per frame, and the worst pairs."""
+    """The evaluation as a picture (H, W, 3) uint8: `rows` of measures per frame, and the worst
+    pairs."""
     numbers = [frame.number for frame in shot.frames]
     panels = [_panel(name, rows, numbers) for name in PANELS]
     curves = np.vstack([np.hstack(panels[:3]), np.hstack(panels[3:])])
@@ -74,7 +76,8 @@ def _panel(name: str, rows: dict[str, list[Measures]], numbers: list[int]) -> Ar
 def _pair(
     name: str, measured: list[Measures], pictures: Sequence[Array], shot: Shot
 ) -> Array | None:
-    """The frame with the worst `name`, the other frame as it should look here, and where they differ."""
+    """The frame with the worst `name`, the other frame as it should look here, and where they
+    differ."""
     known = {i: value for i, row in enumerate(measured) if (value := row[name]) is not None}
     if not known:
         return None

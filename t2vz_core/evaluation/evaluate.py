@@ -41,7 +41,8 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Shot:
-    """What a job's passes say of every frame: where its points were in its anchor, and what is foreground."""
+    """What a job's passes say of every frame: where its points were in its anchor, and what is
+    foreground."""
 
     frames: tuple[Frame, ...]
     anchors: tuple[int, ...]  # place of each frame's anchor in `frames`

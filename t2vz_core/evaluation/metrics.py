@@ -1,7 +1,8 @@
-"""How steady, true to the motion and sharp a sequence is, measured against exact motion, without learned networks.
+"""How steady, true to the motion and sharp a sequence is, measured against exact motion, without
+learned networks.
 
-Pictures are (H, W, 3) float32 in 0..1; maps (H, W, 2) float32 hold x_px, y_px (x right, y down, centres at +0.5) of
-the point seen at each pixel in another frame; visibility is (H, W) bool.
+Pictures are (H, W, 3) float32 in 0..1; maps (H, W, 2) float32 hold x_px, y_px (x right, y down,
+centres at +0.5) of the point seen at each pixel in another frame; visibility is (H, W) bool.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ EDGE_TOLERANCE_PX = 2
 
 
 def warp_error(picture: Array, other: Array, to: Link, where: Array | None = None) -> float | None:
-    """Mean squared difference (0..1 values, mean of the channels) to the other picture moved here, where visible.
+    """Mean squared difference (0..1 values, mean of the channels) to the other picture moved here,
+    where visible.
 
     `where` (H, W) bool restricts it; None where nothing is left to compare.
     """
@@ -32,9 +34,11 @@ def flicker(before: Array, picture: Array, after: Array, back: Link, forth: Link
 
 
 def motion_error_px(picture: Array, before: Array, back: Link) -> float | None:
-    """Mean distance, in pixels, between the optical flow (Farnebäck 2003) and the exact motion, on textured pixels.
+    """Mean distance, in pixels, between the optical flow (Farnebäck 2003) and the exact motion, on
+    textured pixels.
 
-    Texture that sticks to the screen while the scene moves shows here, and does not in the warp error of flat areas.
+    Texture that sticks to the screen while the scene moves shows here, and does not in the warp
+    error of flat areas.
     """
     one, two = _grey(picture), _grey(before)
     flow = cv2.calcOpticalFlowFarneback(
@@ -51,7 +55,8 @@ def motion_px(back: Link) -> float | None:
 
 
 def structure(picture: Array, depth: Array) -> float:
-    """F-score (0..1) of the picture's edges against the scene's depth edges, two pixels apart still being one."""
+    """F-score (0..1) of the picture's edges against the scene's depth edges, two pixels apart still
+    being one."""
     drawn, wanted = cv2.Canny(_grey(picture), 60, 150) > 0, depth_edges(depth)
     precision, recall = _share_near(drawn, wanted), _share_near(wanted, drawn)
     return 2 * precision * recall / max(precision + recall, 1e-9)
@@ -73,7 +78,8 @@ def sharpness(picture: Array) -> float:
 
 
 def sharpness_kept(picture: Array, anchor: Array, to: Link) -> float | None:
-    """The squared Laplacian beside that of the anchor on the same points: below 1 where moving has blurred them."""
+    """The squared Laplacian beside that of the anchor on the same points: below 1 where moving has
+    blurred them."""
     now, before = (np.square(_laplacian(one)) for one in (picture, anchor))
     frame = np.pad(np.ones((picture.shape[0] - 2, picture.shape[1] - 2), np.float32), 1)
     seen = (to.visible & (warp(frame, to.map) == 1)).astype(np.uint8)

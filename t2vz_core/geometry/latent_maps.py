@@ -1,7 +1,7 @@
 """Where the points of a frame lie in its anchor, at the latent's resolution.
 
-Positions are in pixels or cells with x right, y down, the origin at the top-left corner, centres at +0.5;
-a cell is `H / h` pixels high and as many wide.
+Positions are in pixels or cells with x right, y down, the origin at the top-left corner, centres at
++0.5; a cell is `H / h` pixels high and as many wide.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ def identity_map(height: int, width: int, device: torch.device | str = "cpu") ->
 def map_to_cells(map_px: Tensor, visible: Tensor, cell_px: int = 8) -> tuple[Tensor, Tensor]:
     """A map and its visibility at picture size brought down to cells.
 
-    A cell moves as the middle one (median) of its visible pixels does, or of all where none is visible. An
-    average would send the cells along a silhouette to a place between the two surfaces, where neither ever was.
+    A cell moves as the middle one (median) of its visible pixels does, or of all where none is
+    visible. An average would send the cells along a silhouette to a place between the two surfaces,
+    where neither ever was.
 
     Args:
         map_px: (H, W, 2) float, anchor position of the point seen in each pixel, in pixels.
@@ -49,7 +50,8 @@ def mask_to_cells(mask: Tensor, cell_px: int = 8) -> Tensor:
 
 
 def sample(latents: Tensor, cells: Tensor, mode: str = "bilinear") -> Tensor:
-    """Backward warp: what `latents` (channels, h, w) hold at `cells` (h', w', 2) -> (channels, h', w').
+    """Backward warp: what `latents` (channels, h, w) hold at `cells` (h', w', 2) -> (channels, h',
+    w').
 
     Beyond the border the border is repeated. `mode` is grid_sample's: nearest, bilinear, bicubic.
     """
@@ -66,8 +68,8 @@ def neighbours(
     """The four cells around each position of `cells` (h', w', 2) in a grid of height × width.
 
     Returns:
-        index (4, h', w') int64 into the flattened grid, and bilinear weight (4, h', w'), 0 outside the grid, which
-        has no outside if it `wraps` around.
+        index (4, h', w') int64 into the flattened grid, and bilinear weight (4, h', w'), 0 outside
+        the grid, which has no outside if it `wraps` around.
     """
     limit = torch.tensor([width, height], device=cells.device, dtype=cells.dtype)
     place = (

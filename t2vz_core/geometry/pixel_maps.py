@@ -1,6 +1,7 @@
 """Where the points of one frame lie in another, at picture size.
 
-Maps (H, W, 2) float32 hold x_px, y_px: x right, y down, the origin at the top-left corner, centres at +0.5.
+Maps (H, W, 2) float32 hold x_px, y_px: x right, y down, the origin at the top-left corner, centres
+at +0.5.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ INVERSE_ROUNDS = 8
 
 @dataclass(frozen=True)
 class Link:
-    """Where the points of one frame lie in another: map (H, W, 2) and whether they are visible there (H, W).
+    """Where the points of one frame lie in another: map (H, W, 2) and whether they are visible
+    there (H, W).
 
     `ids` (H, W) tell of which object they are points, where that is known.
     """
@@ -31,13 +33,13 @@ class Link:
 def link(frame: Link, other: Link, way: float) -> Link:
     """From a frame to `other`, both known by where their points lie in their common anchor.
 
-    The map of `other` is turned around by fixed-point rounds q ← q + (a − T(q)), and a pixel counts only where they
-    land on the same anchor point, seen or hidden there alike, and on the same object where objects are known: what is
-    hidden in the anchor may be one thing behind another.
+    The map of `other` is turned around by fixed-point rounds q ← q + (a − T(q)), and a pixel counts
+    only where they land on the same anchor point, seen or hidden there alike, and on the same
+    object where objects are known: what is hidden in the anchor may be one thing behind another.
 
     Args:
-        way: how far along its movement since the anchor the content is in `other`, as a multiple of how far it is
-            in `frame`; a first guess only.
+        way: how far along its movement since the anchor the content is in `other`, as a multiple of
+            how far it is in `frame`; a first guess only.
     """
     height, width = frame.visible.shape
     here, goal = grid(height, width), frame.map
@@ -60,7 +62,8 @@ def grid(height: int, width: int) -> Array:
 
 
 def warp(picture: Array, map_px: Array, method: int = cv2.INTER_LINEAR) -> Array:
-    """What `picture` (H, W, n) holds at `map_px` (H, W, 2), bilinear or as cv2 names it, the border repeated."""
+    """What `picture` (H, W, n) holds at `map_px` (H, W, 2), bilinear or as cv2 names it, the border
+    repeated."""
     x, y = (np.ascontiguousarray(map_px[..., i] - 0.5, np.float32) for i in (0, 1))
     return cv2.remap(picture, x, y, method, borderMode=cv2.BORDER_REPLICATE)
 

@@ -1,7 +1,8 @@
 """Rendered multilayer EXR files become passes.
 
-Blender's layouts differ: one part (up to 4.5, and interleaved), or a part for each pass (from 5.0 on); the object index
-is called IndexOB or Object Index. Blender's world z is up and its vectors' y too; passes have y down on screen.
+Blender's layouts differ: one part (up to 4.5, and interleaved), or a part for each pass (from 5.0
+on); the object index is called IndexOB or Object Index. Blender's world z is up and its vectors' y
+too; passes have y down on screen.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ TITLES = {
 
 
 def read_exr(path: Path, name: str) -> np.ndarray:
-    """The pass `name` of a rendered file at picture size, as `wire.job.Passes` describes it; not map and visible.
+    """The pass `name` of a rendered file at picture size, as `wire.job.Passes` describes it; not
+    map and visible.
 
     Raises:
         Fault: the file cannot be read or was rendered without what is asked for.
@@ -63,7 +65,8 @@ def normal(path: Path, said: Rendered) -> np.ndarray:
 
 
 def ids(path: Path, said: Rendered) -> np.ndarray:
-    """(H, W) int32: the artist's pass indices, or where there are none the objects' cryptomatte numbers."""
+    """(H, W) int32: the artist's pass indices, or where there are none the objects' cryptomatte
+    numbers."""
     if has_layer(path, said, "index"):
         indices = np.round(layer(path, said, "index")[..., 0]).astype(np.int32)
         if indices.any() or not has_layer(path, said, "matte"):
@@ -140,7 +143,8 @@ def _channels(path: Path, view_layer: str, name: str) -> tuple[str, ...] | None:
 
 
 def _matte(path: Path, said: Rendered) -> np.ndarray:
-    """(H, W) int32: the number of the object that covers most of the pixel; a float's bits are that number."""
+    """(H, W) int32: the number of the object that covers most of the pixel; a float's bits are that
+    number."""
     return np.ascontiguousarray(layer(path, said, "matte")[..., 0]).view(np.int32)
 
 

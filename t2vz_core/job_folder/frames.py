@@ -1,4 +1,5 @@
-"""The finished frames of a job on disk: which are there, which are wanted, and how one is written whole."""
+"""The finished frames of a job on disk: which are there, which are wanted, and how one is written
+whole."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class Frames:
 
 
 def fingerprint(folder: Path, spec: JobSpec) -> str:
-    """A hash of everything that makes the frames what they are: the engine's version, the spec, the passes."""
+    """A hash of everything that makes the frames what they are: the engine's version, the spec, the
+    passes."""
     digest = hashlib.sha256(f"{__version__}\n{json.dumps(spec.to_json())}".encode())
     for frame in spec.frames:
         for path in vars(frame.passes).values():

@@ -1,6 +1,7 @@
 """Vector passes of rendered frames, chained back to the anchor, become the backward map.
 
-Blender's Vector is in pixels of the render, x right and y up: (X, Y) = previous − current, (Z, W) = current − next.
+Blender's Vector is in pixels of the render, x right and y up: (X, Y) = previous − current, (Z, W) =
+current − next.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from . import exr
 
 LONGEST_CHAIN = 1 << 16
 AGREE_PX = 1.0  # there and back again must end within this of the start, or the point was hidden
-BEND_PX = 4.0  # neighbours whose maps differ by more lie on two surfaces, between which nothing is interpolated
+# neighbours whose maps differ by more lie on two surfaces, between which nothing is interpolated
+BEND_PX = 4.0
 
 
 def backward(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Map (H, W, 2) float32 and visible (H, W) uint8 of a rendered frame, as `wire.job.Passes` describes them.
+    """Map (H, W, 2) float32 and visible (H, W) uint8 of a rendered frame, as `wire.job.Passes`
+    describes them.
 
     Raises:
         Fault: a file of the chain lacks its vectors, or they are wrong; one sentence.
@@ -119,7 +122,8 @@ def _still(path: Path, here: Rendered, there: Rendered) -> np.ndarray:
 
 
 def _seen(here: Rendered, there: Rendered, depth: np.ndarray) -> np.ndarray:
-    """Where the points seen in each pixel at a depth (H, W) are seen by another camera: (H, W, 2) px."""
+    """Where the points seen in each pixel at a depth (H, W) are seen by another camera: (H, W, 2)
+    px."""
     pixels = _pixels(here)
     to_pixel, to_camera = _matrix(here.to_pixel), _matrix(here.to_camera)
     # Three equations for the world's point: x, y and the depth, which is -z in camera space.
@@ -132,13 +136,15 @@ def _seen(here: Rendered, there: Rendered, depth: np.ndarray) -> np.ndarray:
 
 
 def _lens(said: Rendered) -> np.ndarray:
-    """The camera's own part of to_pixel, whatever its place and direction: lengths and angles of its rows."""
+    """The camera's own part of to_pixel, whatever its place and direction: lengths and angles of
+    its rows."""
     rows = _matrix(said.to_pixel)[:, :3]
     return rows @ rows.T
 
 
 def _sky(here: Rendered, there: Rendered) -> np.ndarray:
-    """Where what is infinitely far was; to an orthographic camera it is a backdrop in the camera's plane."""
+    """Where what is infinitely far was; to an orthographic camera it is a backdrop in the camera's
+    plane."""
     pixels = _pixels(here)
     one, two = _matrix(here.to_pixel)[:, :3], _matrix(there.to_pixel)[:, :3]
     if not (one[2].any() or two[2].any()):
@@ -175,7 +181,8 @@ def _nearest(place: np.ndarray, said: Rendered) -> tuple[np.ndarray, np.ndarray]
 
 
 def _sampled(field: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """A field of places (H, W, 2) at places (H, W, 2) px; beyond the border it goes on as it ends."""
+    """A field of places (H, W, 2) at places (H, W, 2) px; beyond the border it goes on as it
+    ends."""
     height, width = field.shape[:2]
     corner = np.clip(np.floor(place - 0.5), 0, (width - 2, height - 2)).astype(int)
     part = place - 0.5 - corner

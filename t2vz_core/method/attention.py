@@ -1,10 +1,11 @@
 """Every frame attends to the anchor: softmax(Q^k (K^1)ᵀ/√d) V^1 in place of self-attention.
 
-Khachatryan et al., https://arxiv.org/abs/2303.13439, section 3.3.2. K and V are projected of the anchor alone, and
-the frames of a batch are folded into the length of the query, which is exact and saves memory and time. What a
-frame shows and the anchor did not may be added to the keys (as in FRESCO, https://arxiv.org/abs/2403.12962), so that
-new content does not have to be made of the old, and so may further anchors, each with a weight w: log w is added to
-its scores. Text attention stays what it is; its K and V are projected once.
+Khachatryan et al., https://arxiv.org/abs/2303.13439, section 3.3.2. K and V are projected of the
+anchor alone, and the frames of a batch are folded into the length of the query, which is exact and
+saves memory and time. What a frame shows and the anchor did not may be added to the keys (as in
+FRESCO, https://arxiv.org/abs/2403.12962), so that new content does not have to be made of the old,
+and so may further anchors, each with a weight w: log w is added to its scores. Text attention stays
+what it is; its K and V are projected once.
 
 A batch is laid out group by group (groups of guidance), the frames of a group side by side.
 """
@@ -24,7 +25,8 @@ from ..runtime.token_cache import Memory
 
 ALONE, ANCHOR, FRAMES = "alone", "anchor", "frames"
 
-WEIGHING = 8  # entries that weigh further anchors; a head's size stays a multiple of 8, as fast kernels want it
+# entries that weigh further anchors; a head's size stays a multiple of 8, as fast kernels want it
+WEIGHING = 8
 LEAST = 1e-4
 
 
@@ -33,8 +35,8 @@ class Sight:
     """What the frames of a batch attend to beside the anchor.
 
     Attributes:
-        hidden: (f, h, w), 0..1: how much of each latent cell the anchor did not show; where it is more than half, the
-            frame attends to itself too. None: nowhere.
+        hidden: (f, h, w), 0..1: how much of each latent cell the anchor did not show; where it is
+            more than half, the frame attends to itself too. None: nowhere.
         further: the tokens of further anchors.
         weights: (f, len(further)), how much each counts for each frame, where the anchor counts 1.
         keeps: for the tokens of this batch, a further anchor that others will attend to.
@@ -51,7 +53,8 @@ class CrossFrame:
 
     Attributes:
         memory: the anchor's tokens, of which its K and V are projected.
-        role: of the batch: `ALONE` attends to itself, `ANCHOR` does so and is kept, `FRAMES` attend to the anchor.
+        role: of the batch: `ALONE` attends to itself, `ANCHOR` does so and is kept, `FRAMES` attend
+            to the anchor.
         step: of the denoising.
         sight: what the batch attends to beside the anchor.
         slice: queries that are looked up at once; 0: all of them.
@@ -91,7 +94,8 @@ class CrossFrame:
 
 @contextmanager
 def cross_frame(networks: list[nn.Module], memory: Memory) -> Iterator[CrossFrame]:
-    """Lets every attention layer of the networks look across frames; un-patched at the end, come what may."""
+    """Lets every attention layer of the networks look across frames; un-patched at the end, come
+    what may."""
     state = CrossFrame(memory)
     layers = [
         (f"{n}.{name}", module)
@@ -185,9 +189,11 @@ def _look_up(
 def _weighed(
     query: Tensor, keys: Tensor, values: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Adds log w to the scores of the keys of further anchors, without a mask as large as all scores.
+    """Adds log w to the scores of the keys of further anchors, without a mask as large as all
+    scores.
 
-    A score is a dot product: log w is a further entry of the query, where the keys of that anchor have a one.
+    A score is a dot product: log w is a further entry of the query, where the keys of that anchor
+    have a one.
 
     Args:
         query: (batch, heads, q, d).
@@ -208,7 +214,8 @@ def _weighed(
 
 
 def tokens_of(hidden: Tensor, count: int) -> Tensor:
-    """Which tokens (f, count) of a layer are more than half hidden, by the cells' hidden part (f, h, w).
+    """Which tokens (f, count) of a layer are more than half hidden, by the cells' hidden part (f,
+    h, w).
 
     A layer's tokens are the cells, halved any number of times, rounded up.
     """

@@ -1,9 +1,11 @@
-"""Holds the background still: x̄^k = M^k⊙x^k + (1−M^k)⊙(α·x̂^k + (1−α)·x^k), x̂^k the anchor moved to frame k.
+"""Holds the background still: x̄^k = M^k⊙x^k + (1−M^k)⊙(α·x̂^k + (1−α)·x^k), x̂^k the anchor moved
+to frame k.
 
-Text2Video-Zero, section 3.3.3 (arXiv 2303.13439); α weighs the moved anchor. The paper smooths once, at T. There
-both terms are nearly noise, so the blend has too little of it, and a network that is told of more noise than it gets
-paints blurs: dividing by the standard deviation of the blend repairs this. At lower levels picture and noise are
-smoothed each for itself, x_t = √ᾱ_t·x̂₀ + √(1−ᾱ_t)·ε, since only the noise loses variance.
+Text2Video-Zero, section 3.3.3 (arXiv 2303.13439); α weighs the moved anchor. The paper smooths
+once, at T. There both terms are nearly noise, so the blend has too little of it, and a network that
+is told of more noise than it gets paints blurs: dividing by the standard deviation of the blend
+repairs this. At lower levels picture and noise are smoothed each for itself, x_t = √ᾱ_t·x̂₀ +
+√(1−ᾱ_t)·ε, since only the noise loses variance.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ def demand_masks(spec: JobSpec) -> None:
 
 
 def background(source: Source, here: Place, anchor: Frame) -> Tensor:
-    """The part (h, w) of each cell of a frame that is background there and in the anchor, and was visible."""
+    """The part (h, w) of each cell of a frame that is background there and in the anchor, and was
+    visible."""
     foregrounds = (
         mask_to_cells(torch.from_numpy(source.read(frame, "mask")))
         for frame in (here.frame, anchor)
@@ -44,7 +47,8 @@ def background(source: Source, here: Place, anchor: Frame) -> Tensor:
 def shared_background(
     foreground: Tensor, anchor_foreground: Tensor, cells: Tensor, visible: Tensor | float = 1.0
 ) -> Tensor:
-    """The part (h, w) of each cell that is background both in the frame and where its content was in the anchor.
+    """The part (h, w) of each cell that is background both in the frame and where its content was
+    in the anchor.
 
     Args:
         foreground, anchor_foreground: (h, w) covered part of each cell, 0..1.
@@ -68,8 +72,8 @@ def smooth(
         latents, moved: (…, channels, h, w).
         background: (h, w) or (f, 1, h, w), 0..1, where to smooth.
         alpha: weight of the moved anchor, 0..1.
-        correlation: ρ between the two, a number or one per frame or cell, of pure noise; None leaves the variance
-            lost, as published.
+        correlation: ρ between the two, a number or one per frame or cell, of pure noise; None
+            leaves the variance lost, as published.
     """
     weight = alpha * background
     blend = weight * moved + (1 - weight) * latents

@@ -1,8 +1,9 @@
 """The networks' deep layers, computed at every n-th step and remembered in between.
 
-DeepCache: Ma et al., CVPR 2024, https://arxiv.org/abs/2312.00858. The coarse, deep features of a U-Net hardly change
-from one step to the next. In between only its outermost blocks run, whose fine features do change; the one coarse input
-they need is that of the last whole step, frame by frame and group by group of guidance.
+DeepCache: Ma et al., CVPR 2024, https://arxiv.org/abs/2312.00858. The coarse, deep features of a
+U-Net hardly change from one step to the next. In between only its outermost blocks run, whose fine
+features do change; the one coarse input they need is that of the last whole step, frame by frame
+and group by group of guidance.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class Deep:
     def turn(self, features: Features, groups: tuple[str, ...], step: int) -> None:
         """From now on it is about a step of the frames that `features` belongs to.
 
-        Whether the deep layers run depends on the step alone, so that all frames and their anchor agree: they do up to
-        `start`, where the frames begin, at every n-th step from there, and where a group was not there before.
+        Whether the deep layers run depends on the step alone, so that all frames and their anchor
+        agree: they do up to `start`, where the frames begin, at every n-th step from there, and
+        where a group was not there before.
         """
         is_due = step <= self._start or (step - self._start) % self._every == 0
         self.is_asleep = not is_due and all(group in features for group in groups)
@@ -55,7 +57,8 @@ class Deep:
 
 @contextmanager
 def deep_layers(networks: Sequence[nn.Module], every: int, start: int) -> Iterator[Deep]:
-    """Lets the deep layers of a UNet, the first of the networks, and of its ControlNets sleep at some steps.
+    """Lets the deep layers of a UNet, the first of the networks, and of its ControlNets sleep at
+    some steps.
 
     Un-patched at the end, come what may.
 

@@ -46,7 +46,8 @@ class Path:
 
 
 class Denoiser:
-    """Takes frames down the noise levels; `tick(frames)` is called after every step of as many frames."""
+    """Takes frames down the noise levels; `tick(frames)` is called after every step of as many
+    frames."""
 
     def __init__(
         self,
@@ -68,7 +69,8 @@ class Denoiser:
         self.device = networks.device
 
     def anchor(self, frame: Frame, x: Tensor, kept_from: int) -> Path:
-        """The anchor's own way down, from level 0; its K and V are kept from the step `kept_from` on."""
+        """The anchor's own way down, from level 0; its K and V are kept from the step `kept_from`
+        on."""
         path = Path(self._batch([frame]), [x])
         step = self._descent.begin(0)
         for i in range(len(self._descent)):
@@ -108,7 +110,8 @@ class Denoiser:
         return x
 
     def show(self, here: Place, x: Tensor) -> None:
-        """Lets the frames to come know a finished one, x_0 (1, c, h, w), where they are made of others."""
+        """Lets the frames to come know a finished one, x_0 (1, c, h, w), where they are made of
+        others."""
         if self._carries:
             self._gallery.hang(shown(self._networks, x, self._pixels(here)))
 
@@ -116,7 +119,8 @@ class Denoiser:
         return carried(self._networks, self._gallery, [self._pixels(here) for here in places])
 
     def shrink(self) -> bool:
-        """Keeps the anchors' tokens of one step only from now on; False where that is so already."""
+        """Keeps the anchors' tokens of one step only from now on; False where that is so
+        already."""
         return any(
             [
                 memory.shrink()
@@ -148,7 +152,8 @@ class Denoiser:
     def _smooth(
         self, places: list[Place], x: Tensor, x0: Tensor, i: int, anchor: Path, shows: Tensor
     ) -> Tensor:
-        """The latents x at level i with their background drawn towards the anchor, its picture and its noise."""
+        """The latents x at level i with their background drawn towards the anchor, its picture and
+        its noise."""
         h, w = x.shape[2:]
         where = [
             background(self._source, self._surface(here, h, w), anchor.batch.frames[0])
@@ -161,7 +166,8 @@ class Denoiser:
         return smooth_level(x, x0, (shows, moved), where, alpha_bar, self._spec.coherence)
 
     def _pixels(self, here: Place) -> Place:
-        """Where the surfaces lay, pixel by pixel, whose they are, and where their light may have changed."""
+        """Where the surfaces lay, pixel by pixel, whose they are, and where their light may have
+        changed."""
         pixels = self._surface(here, self._spec.shot.height_px, self._spec.shot.width_px)
         is_scene = self._has_scene_shapes or self._spec.motion.mode == "map"
         known = [
@@ -172,7 +178,8 @@ class Denoiser:
         return replace(pixels, **{name: self._source.read(here.frame, name) for name in known})
 
     def _surface(self, here: Place, h: int, w: int) -> Place:
-        """Where the surfaces lay in the anchor: by the frame's map where it fits, whatever moves the noise."""
+        """Where the surfaces lay in the anchor: by the frame's map where it fits, whatever moves
+        the noise."""
         motion = self._spec.motion
         if here.frame.passes.map and self._has_scene_shapes and not motion.is_faithful:
             motion = replace(motion, mode="map")

@@ -1,10 +1,12 @@
-"""Fuses what finished frames show into what a frame will show: x̂₀^k ← V⊙E(warp(D(x₀^1))) + (1−V)⊙x̂₀^k.
+"""Fuses what finished frames show into what a frame will show: x̂₀^k ← V⊙E(warp(D(x₀^1))) +
+(1−V)⊙x̂₀^k.
 
-After the pixel-aware latent fusion of Rerender-A-Video (Yang et al., SIGGRAPH Asia 2023, arXiv 2306.07954), the exact
-map in place of optical flow. The anchor is moved as a picture, between decoder D and encoder E: a latent does not move
-by a part of its eight-pixel cells. What it loses on the way there and back, x₀^1 − E(D(x₀^1)), is moved beside it and
-added, so that a frame that did not move is its anchor. The early steps fuse, the others blend it in; fewer steps do
-where something near has moved, since its shadow is no part of the surface that it falls on.
+After the pixel-aware latent fusion of Rerender-A-Video (Yang et al., SIGGRAPH Asia 2023, arXiv
+2306.07954), the exact map in place of optical flow. The anchor is moved as a picture, between
+decoder D and encoder E: a latent does not move by a part of its eight-pixel cells. What it loses on
+the way there and back, x₀^1 − E(D(x₀^1)), is moved beside it and added, so that a frame that did
+not move is its anchor. The early steps fuse, the others blend it in; fewer steps do where something
+near has moved, since its shadow is no part of the surface that it falls on.
 """
 
 from __future__ import annotations
@@ -26,14 +28,16 @@ from .motion import Place
 
 
 def has_scene_shapes(spec: JobSpec, is_instruct: bool) -> bool:
-    """Whether the pictures show the scene's own shapes, so that its map fits them; a prompt alone invents others."""
+    """Whether the pictures show the scene's own shapes, so that its map fits them; a prompt alone
+    invents others."""
     return bool(spec.controls) or is_instruct
 
 
 def fused_part(spec: JobSpec, has_scene_shapes: bool) -> float:
     """The first part (0..1) of the steps that are fused.
 
-    None in the faithful mode, and none where nothing is known of the motion: every frame would become the anchor.
+    None in the faithful mode, and none where nothing is known of the motion: every frame would
+    become the anchor.
     """
     is_mapped = has_scene_shapes and all(frame.passes.map for frame in spec.frames)
     is_moving = spec.motion.mode != "none" or is_mapped
@@ -56,7 +60,8 @@ class Shown:
 
 
 class Gallery:
-    """The finished frames that others are fused with: the anchor, and the further anchors before and after."""
+    """The finished frames that others are fused with: the anchor, and the further anchors before
+    and after."""
 
     def __init__(self) -> None:
         self._shown: list[Shown] = []
@@ -66,7 +71,8 @@ class Gallery:
         self._shown = [*self._shown[:1], *self._shown[1:][-1:], one]
 
     def seen_from(self, here: Place) -> Iterator[tuple[Shown, Link]]:
-        """The finished frames, the anchor first and then the nearest, and where the pixels of a frame lie in each."""
+        """The finished frames, the anchor first and then the nearest, and where the pixels of a
+        frame lie in each."""
         anchor, *others = self._shown
         yield anchor, _link_of(here)
         for one in sorted(others, key=lambda one: abs(one.place.since - here.since)):
@@ -74,7 +80,8 @@ class Gallery:
 
 
 def shown(networks: Any, x: Tensor, pixels: Place) -> Shown:
-    """A finished frame as others see it: its latent x_0 (1, c, h, w), and where its pixels lay in the anchor."""
+    """A finished frame as others see it: its latent x_0 (1, c, h, w), and where its pixels lay in
+    the anchor."""
     picture = next(networks.decode(x))
     lost = x[0].float() - networks.encode(picture[None])[0].float()
     return Shown(picture, lost.cpu(), pixels)
@@ -116,12 +123,14 @@ def is_fused(step: int, steps: int, part: float) -> bool:
 
 
 def fuse(clean: Tensor, carried: Tensor, visible: Tensor) -> Tensor:
-    """x̂₀^k (…, c, h, w), the encoded picture `carried` put where it shows the same: `visible` (…, 1, h, w), 0..1."""
+    """x̂₀^k (…, c, h, w), the encoded picture `carried` put where it shows the same: `visible` (…,
+    1, h, w), 0..1."""
     return visible * carried + (1 - visible) * clean
 
 
 def carry(shown: Iterable[tuple[Array, Link]]) -> tuple[Array, Array]:
-    """What finished pictures show of a frame, the first that shows a point having its way; the rest filled from around.
+    """What finished pictures show of a frame, the first that shows a point having its way; the rest
+    filled from around.
 
     Args:
         shown: pictures (H, W, 3) uint8, and where the frame's points lie in each.
@@ -143,7 +152,8 @@ def carry(shown: Iterable[tuple[Array, Link]]) -> tuple[Array, Array]:
 
 
 def carry_lost(shown: Iterable[tuple[Tensor, Link]]) -> Tensor:
-    """What their pictures lost of finished frames (c, h, w), moved like these; 0 where none of them shows anything."""
+    """What their pictures lost of finished frames (c, h, w), moved like these; 0 where none of them
+    shows anything."""
     total, rest = torch.zeros(()), torch.ones(())
     for lost, to in shown:
         cell_px = len(to.map) // lost.shape[1]
@@ -163,7 +173,8 @@ def _link_of(here: Place) -> Link:
 
 
 def _filled(picture: Tensor, known: Tensor) -> Tensor:
-    """(1, 3, H, W), its pixels that are not `known` (1, 1, H, W) taken from the finest scale that knows them."""
+    """(1, 3, H, W), its pixels that are not `known` (1, 1, H, W) taken from the finest scale that
+    knows them."""
     height, width = picture.shape[-2:]
     if known.all() or height * width == 1:
         return picture

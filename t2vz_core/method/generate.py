@@ -1,7 +1,8 @@
-"""Text2Video-Zero, Khachatryan et al., ICCV 2023, https://arxiv.org/abs/2303.13439: a job becomes frames.
+"""Text2Video-Zero, Khachatryan et al., ICCV 2023, https://arxiv.org/abs/2303.13439: a job becomes
+frames.
 
-Symbols are the paper's: x_t^k is the latent of frame k at noise level t; frame 1 is the anchor; T′ < T are the
-levels between which the frames part from it; W_k warps along the motion.
+Symbols are the paper's: x_t^k is the latent of frame k at noise level t; frame 1 is the anchor; T′
+< T are the levels between which the frames part from it; W_k warps along the motion.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ def generate(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Makes the frames `numbers` of a job, each as soon as it is done.
 
-    The anchor of each scene is denoised once, by itself, and its tokens are kept; then come the other
-    frames, `chunk` at a time (0: as many as memory allows). No frame depends on the chunk it is in.
+    The anchor of each scene is denoised once, by itself, and its tokens are kept; then come the
+    other frames, `chunk` at a time (0: as many as memory allows). No frame depends on the chunk it
+    is in.
 
     Yields:
         (scene frame number, (H, W, 3) uint8 sRGB), in the order of the shot.
@@ -142,7 +144,8 @@ def _latents(
 
 
 def noise_levels(spec: JobSpec, descent: Descent, note: Callable[[str], None]) -> tuple[int, int]:
-    """The steps with the noise levels nearest to T and T′; without motion, frames part at the very beginning."""
+    """The steps with the noise levels nearest to T and T′; without motion, frames part at the very
+    beginning."""
     motion = spec.motion
     if motion.mode == "none":
         return 0, 0

@@ -1,8 +1,9 @@
 """Which predictions a step asks the networks for, and with what weights they add up.
 
-Classifier-free guidance, ε = ε_∅ + w(ε_c − ε_∅): Ho & Salimans, https://arxiv.org/abs/2207.12598. Only within an
-interval of the steps: Kynkäänniemi et al., https://arxiv.org/abs/2404.07724. With a source picture,
-ε = ε_∅ + w_T(ε_TI − ε_I) + w_I(ε_I − ε_∅): Brooks et al., https://arxiv.org/abs/2211.09800.
+Classifier-free guidance, ε = ε_∅ + w(ε_c − ε_∅): Ho & Salimans, https://arxiv.org/abs/2207.12598.
+Only within an interval of the steps: Kynkäänniemi et al., https://arxiv.org/abs/2404.07724. With a
+source picture, ε = ε_∅ + w_T(ε_TI − ε_I) + w_I(ε_I − ε_∅): Brooks et al.,
+https://arxiv.org/abs/2211.09800.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ PROMPT, IMAGE, NOTHING = "prompt", "image", "nothing"
 
 
 def group_weights(sampling: Sampling, step: int, steps: int, is_instruct: bool) -> dict[str, float]:
-    """The weight of each guidance group at a step; they sum to 1, and no group of weight 0 is among them.
+    """The weight of each guidance group at a step; they sum to 1, and no group of weight 0 is among
+    them.
 
-    Groups: `PROMPT` sees the prompt (and the source picture), `IMAGE` the negative prompt and the source picture,
-    `NOTHING` the negative prompt alone.
+    Groups: `PROMPT` sees the prompt (and the source picture), `IMAGE` the negative prompt and the
+    source picture, `NOTHING` the negative prompt alone.
     """
     is_on = sampling.guidance_from * steps <= step < sampling.guidance_to * steps
     w = sampling.guidance if is_on and sampling.guidance > 1 else 1.0
@@ -41,7 +43,8 @@ def of_groups(batch: Tensor, groups: tuple[str, ...], some: tuple[str, ...]) -> 
 
 
 def among_groups(batch: Tensor, some: tuple[str, ...], groups: tuple[str, ...]) -> Tensor:
-    """A batch (some·f, …) of some of the groups among all of them (groups·f, …), the others zero."""
+    """A batch (some·f, …) of some of the groups among all of them (groups·f, …), the others
+    zero."""
     if some == groups:
         return batch
     parts = dict(zip(some, batch.chunk(len(some))))

@@ -1,7 +1,7 @@
 """Further anchors that frames attend to, the nearer by the map the more.
 
-Every n-th frame is one (`Coherence.anchor_every`); it attends to the first anchor alone, so that its tokens can be made
-again at any time without those of others.
+Every n-th frame is one (`Coherence.anchor_every`); it attends to the first anchor alone, so that
+its tokens can be made again at any time without those of others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ NEAREST = 0.1  # cells; what is nearer is as near
 
 @dataclass
 class Further:
-    """A further anchor's way down, its latents (1, c, h, w) by level, and the memory of its tokens."""
+    """A further anchor's way down, its latents (1, c, h, w) by level, and the memory of its
+    tokens."""
 
     place: Place
     batch: Any
@@ -38,7 +39,8 @@ def are_attended(spec: JobSpec) -> bool:
 
 
 def nearness(here: Place, others: Sequence[Place]) -> Tensor:
-    """How near each of the `others` is to a frame, (n,), 0..1; with that of the anchor itself they sum to 1.
+    """How near each of the `others` is to a frame, (n,), 0..1; with that of the anchor itself they
+    sum to 1.
 
     By the inverse of how far the cells moved in the mean.
     """

@@ -1,6 +1,8 @@
-"""Motion dynamics: where each frame's cells lie in the anchor frame, and the anchor's latent moved there.
+"""Motion dynamics: where each frame's cells lie in the anchor frame, and the anchor's latent moved
+there.
 
-Khachatryan et al., https://arxiv.org/abs/2303.13439, section 3.3.1. x right, y down, in latent cells.
+Khachatryan et al., https://arxiv.org/abs/2303.13439, section 3.3.1. x right, y down, in latent
+cells.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ def place(spec: JobSpec, source: Source, frame: Frame, since: int, h: int, w: in
 
 
 def displacement(spec: JobSpec, frame: Frame, since: int, h: int) -> tuple[float, float]:
-    """δ^k in cells: the frame shows at p what the anchor has at p + δ. Equal in x and y whatever the aspect."""
+    """δ^k in cells: the frame shows at p what the anchor has at p + δ. Equal in x and y whatever
+    the aspect."""
     shot, motion = spec.shot, spec.motion
     cell_px = shot.height_px / h
     if motion.mode == "strength":
@@ -68,8 +71,9 @@ def displacement(spec: JobSpec, frame: Frame, since: int, h: int) -> tuple[float
 def warp(spec: JobSpec, here: Place, latent: Tensor) -> Tensor:
     """W_k: the anchor's latent (1, c, h, w) as frame k sees it.
 
-    Noise stays noise of unit variance. What the anchor did not see lies on a field of noise behind it that goes on
-    beyond its borders, so that new content is the same in every frame that shows it.
+    Noise stays noise of unit variance. What the anchor did not see lies on a field of noise behind
+    it that goes on beyond its borders, so that new content is the same in every frame that shows
+    it.
     """
     if spec.motion.is_faithful:
         return published_warp(latent, *_published_displacement(spec, here))
@@ -84,10 +88,12 @@ def warp(spec: JobSpec, here: Place, latent: Tensor) -> Tensor:
 
 
 def published_warp(latent: Tensor, x: float, y: float) -> Tensor:
-    """The published code's warp by (x, y) 1/512ths of width and height, nearest, reflected at the border.
+    """The published code's warp by (x, y) 1/512ths of width and height, nearest, reflected at the
+    border.
 
-    It builds its grid from corners where grid_sample means centres, which biases every place by half a pixel of
-    the 512 grid, −1/16 cell at 64 × 64: hence the uneven steps. Kept to reproduce published results.
+    It builds its grid from corners where grid_sample means centres, which biases every place by
+    half a pixel of the 512 grid, −1/16 cell at 64 × 64: hence the uneven steps. Kept to reproduce
+    published results.
     """
     field = (
         identity_map(GRID, GRID, latent.device) - 0.5 + torch.tensor([x, y], device=latent.device)

@@ -15,7 +15,8 @@ from torch import Tensor
 from ..geometry.latent_maps import neighbours
 
 DRAWS = 5
-"""How many fields of white noise `warp_noise` takes: one per bilinear neighbour, one for what was nowhere."""
+"""How many fields of white noise `warp_noise` takes: one per bilinear neighbour, one for what was
+nowhere."""
 
 _UNIT = 2.0**32
 
@@ -23,8 +24,8 @@ _UNIT = 2.0**32
 def keyed_noise(seed: int, number: int, shape: tuple[int, ...], purpose: str = "frame") -> Tensor:
     """White noise (*shape) float32 on the CPU, the same on every machine for the same key.
 
-    Keyed by the scene's frame number and not by the place in a chunk, so that any part of a shot equals the
-    same part of the whole.
+    Keyed by the scene's frame number and not by the place in a chunk, so that any part of a shot
+    equals the same part of the whole.
     """
     key = hashlib.blake2b(f"{seed}/{number}/{purpose}".encode(), digest_size=8).digest()
     generator = torch.Generator("cpu").manual_seed(int.from_bytes(key, "little"))
@@ -39,14 +40,17 @@ def warp_noise(
     *,
     wraps: bool = False,
 ) -> Tensor:
-    """The white unit-variance field `noise` moved along `cells`; white and of unit variance for any map.
+    """The white unit-variance field `noise` moved along `cells`; white and of unit variance for any
+    map.
 
-    Every target cell asks its four bilinear neighbours for noise. A neighbour shares itself out among all who
-    ask it: each gets a part whose variance is its share, and the parts add up to the neighbour's value.
+    Every target cell asks its four bilinear neighbours for noise. A neighbour shares itself out
+    among all who ask it: each gets a part whose variance is its share, and the parts add up to the
+    neighbour's value.
 
     Args:
         noise: (channels, h, w), of the anchor.
-        cells: (h', w', 2) where each target lies in the anchor: x right, y down, in cells, centres at +0.5.
+        cells: (h', w', 2) where each target lies in the anchor: x right, y down, in cells, centres
+            at +0.5.
         draws: (DRAWS, channels, h', w') white noise of the target frame.
         visible: (h', w') bool; a target that is False asks for nothing and gets fresh noise.
         wraps: whether the noise goes on beyond its borders, from the other side.
@@ -66,7 +70,8 @@ def warp_noise(
     surplus = _sum_by_source(_from_units(parts), source, size)[
         :, source
     ]  # -> (channels, 4, h', w')
-    # share·n + (part − share·S): the bracket is exactly 0 for a neighbour that only one target asks.
+    # share·n + (part − share·S): the bracket is exactly 0 for a neighbour that only one target
+    # asks.
     moved = share * noise.reshape(channels, size)[:, source] + (
         _from_units(parts) - share * surplus
     )
@@ -75,7 +80,8 @@ def warp_noise(
 
 
 def blend_noise(moved: Tensor, fresh: Tensor, kept: Tensor | float) -> Tensor:
-    """√kept·moved + √(1−kept)·fresh: DDPM forward, kept = A = ᾱ_T/ᾱ_T′, one or one per cell (h, w)."""
+    """√kept·moved + √(1−kept)·fresh: DDPM forward, kept = A = ᾱ_T/ᾱ_T′, one or one per cell (h,
+    w)."""
     if isinstance(kept, Tensor):
         return kept.sqrt() * moved + (1 - kept).sqrt() * fresh
     return math.sqrt(kept) * moved + math.sqrt(1 - kept) * fresh

@@ -31,8 +31,8 @@ class Prompts:
     def condition(self, groups: tuple[str, ...], frames: list[Frame]) -> dict[str, Any]:
         """The text arguments of UNet and ControlNets for a batch (groups·f, …).
 
-        Where nothing travels, the tokens are (groups, L, d), the same object every time: attention.py knows that
-        the frames of a group share them.
+        Where nothing travels, the tokens are (groups, L, d), the same object every time:
+        attention.py knows that the frames of a group share them.
         """
         if len(self._numbers) > 1:
             tokens = torch.cat([self._mixed(self._tokens, group, frames) for group in groups])

@@ -1,4 +1,5 @@
-"""A shot cut into scenes: an anchor frame each, and the frames that belong to it, in the order they are made."""
+"""A shot cut into scenes: an anchor frame each, and the frames that belong to it, in the order they
+are made."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class Scene:
 
 
 def scenes(frames: Sequence[Frame], numbers: Sequence[int], every: int = 0) -> Iterator[Scene]:
-    """The scenes that hold any of the frames `numbers`; the first frame of a shot is an anchor, marked or not.
+    """The scenes that hold any of the frames `numbers`; the first frame of a shot is an anchor,
+    marked or not.
 
     Args:
         every: a further anchor every so many frames of a scene; 0: none.

@@ -1,10 +1,10 @@
 """Steps down the noise levels, and noise back up.
 
-DDIM: Song et al., https://arxiv.org/abs/2010.02502 (the paper's solver). DPM-Solver++, UniPC and Euler are
-diffusers' own; LCM: Luo et al., https://arxiv.org/abs/2310.04378.
+DDIM: Song et al., https://arxiv.org/abs/2010.02502 (the paper's solver). DPM-Solver++, UniPC and
+Euler are diffusers' own; LCM: Luo et al., https://arxiv.org/abs/2310.04378.
 
-Every latent outside this file is variance preserving: x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε. A σ-scaled solver (Euler)
-gets its own scale inside its step, so that noising up is one formula for all.
+Every latent outside this file is variance preserving: x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε. A σ-scaled
+solver (Euler) gets its own scale inside its step, so that noising up is one formula for all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _LCM_SCALE, _LCM_DATA = 10.0, 0.5
 
 
 class Descent:
-    """A way down of n steps: step i takes a latent from level i to level i + 1; level n is the picture.
+    """A way down of n steps: step i takes a latent from level i to level i + 1; level n is the
+    picture.
 
     Attributes:
         times: the n timesteps the networks are told, 0..1000, falling.
@@ -74,9 +75,11 @@ class Descent:
         return output
 
     def begin(self, i: int) -> Step:
-        """A step function (x, x̂_0, level, fresh noise) -> x one level down, for a way that begins at level i.
+        """A step function (x, x̂_0, level, fresh noise) -> x one level down, for a way that begins
+        at level i.
 
-        Multi-step solvers remember earlier steps, so every batch of frames walks with a function of its own.
+        Multi-step solvers remember earlier steps, so every batch of frames walks with a function of
+        its own.
         """
         if self._kind == "ddim":
             return self._ddim
@@ -92,7 +95,8 @@ class Descent:
     def up(
         self, x: Tensor, low: int, high: int, noise: Tensor, is_faithful: bool = False
     ) -> Tensor:
-        """DDPM forward from level `low` (less noise) to `high`: x_T = √A·x_T′ + √(1−A)·ε, A = ᾱ_T/ᾱ_T′.
+        """DDPM forward from level `low` (less noise) to `high`: x_T = √A·x_T′ + √(1−A)·ε, A =
+        ᾱ_T/ᾱ_T′.
 
         Faithful: the published code's product of α runs over T′..T−1 instead of T′+1..T.
         """

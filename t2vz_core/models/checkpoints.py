@@ -1,4 +1,5 @@
-"""A model as it lies on disk, in the diffusers layout: what its networks look like and where their weights are."""
+"""A model as it lies on disk, in the diffusers layout: what its networks look like and where their
+weights are."""
 
 from __future__ import annotations
 
@@ -55,8 +56,8 @@ _FORMER_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "
 class Checkpoint:
     """The parts of a model by their diffusers names ("unet", "text_encoder_2", "scheduler", …).
 
-    `weights(part, names)` reads the tensors of one part, those of `names` at least, where it has them; on the CPU,
-    under diffusers' names.
+    `weights(part, names)` reads the tensors of one part, those of `names` at least, where it has
+    them; on the CPU, under diffusers' names.
     """
 
     path: Path
@@ -160,7 +161,8 @@ def family(config: Config) -> str:
 
 
 def check(configs: dict[str, Config], path: Path) -> None:
-    """Lets pass what the method can denoise: pictures of 4 latent channels, and InstructPix2Pix with its 8.
+    """Lets pass what the method can denoise: pictures of 4 latent channels, and InstructPix2Pix
+    with its 8.
 
     Raises:
         ModelError: an inpainting model, an upscaler and the like.
@@ -244,7 +246,8 @@ def _filled(network: Module, weights: dict[str, Tensor], what: str) -> Module:
 
 
 def _named_as(wanted: Any, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under today's names: CLIP's prefix comes and goes, old VAEs name their attention otherwise."""
+    """Weights under today's names: CLIP's prefix comes and goes, old VAEs name their attention
+    otherwise."""
     prefix = "text_model."
     has_prefix = any(key.startswith(prefix) for key in wanted)
     renamed = {}

@@ -1,4 +1,5 @@
-"""What a weight file is, told by the names in it: the many things users keep beside their models."""
+"""What a weight file is, told by the names in it: the many things users keep beside their
+models."""
 
 from __future__ import annotations
 

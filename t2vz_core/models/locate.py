@@ -73,7 +73,8 @@ def _fetched(name: str, prefers_half: bool, allow_pickle: bool) -> Path:
 
 
 def hub_files(files: Iterable[str], prefers_half: bool, allow_pickle: bool) -> list[str]:
-    """Of a repository's files those that are read: configurations, and of each network's weights one variant."""
+    """Of a repository's files those that are read: configurations, and of each network's weights
+    one variant."""
     paths = [PurePosixPath(file) for file in files]
     is_model = PurePosixPath("model_index.json") in paths
     small = [path for path in paths if path.suffix in (".json", ".txt") and len(path.parts) <= 2]
@@ -103,7 +104,8 @@ def _first_line(error: Exception) -> str:
 
 
 def models_found(folder: Path | None = None) -> list[str]:
-    """One line per model that lies here: the demo's, then those of the models folder. No weights are read."""
+    """One line per model that lies here: the demo's, then those of the models folder. No weights
+    are read."""
     lines = []
     for path in (WEIGHTS, *_inside(folder or models_folder())):
         line = _line(path)

@@ -1,6 +1,7 @@
 """The change of one weight, from the factors that LoRA and its relatives keep of it.
 
-LoRA: arXiv 2106.09685, LoHa: 2108.06098, LoKr: 2309.14859, DoRA: 2402.09353; each may have a core for convolutions.
+LoRA: arXiv 2106.09685, LoHa: 2108.06098, LoKr: 2309.14859, DoRA: 2402.09353; each may have a core
+    for convolutions.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def factor_of(name: str) -> tuple[str, str] | None:
 
 
 def change(factors: Factors) -> tuple[Tensor, int | None]:
-    """ΔW, flat or in the weight's shape and not scaled yet, and the rank r of the scale α/r; None: it has no scale.
+    """ΔW, flat or in the weight's shape and not scaled yet, and the rank r of the scale α/r; None:
+    it has no scale.
 
     Raises:
         KeyError: a factor is missing.

@@ -1,7 +1,9 @@
-"""LoRA files merged into the networks' weights: W + weight · ΔW, where plainly ΔW = α/r · B A (arXiv 2106.09685).
+"""LoRA files merged into the networks' weights: W + weight · ΔW, where plainly ΔW = α/r · B A
+(arXiv 2106.09685).
 
-Three dialects name the same matrices: kohya's (`lora_unet_down_blocks_0_….lora_down.weight`, also with the original
-layout's block names), diffusers' (`unet.down_blocks.0.….lora.down.weight`) and PEFT's (`….lora_A.weight`).
+Three dialects name the same matrices: kohya's (`lora_unet_down_blocks_0_….lora_down.weight`, also
+with the original layout's block names), diffusers' (`unet.down_blocks.0.….lora.down.weight`) and
+PEFT's (`….lora_A.weight`).
 """
 
 from __future__ import annotations
@@ -43,10 +45,12 @@ _STARTS = (  # what a dialect calls a part; longest first
 
 
 def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: bool = False) -> str:
-    """Adds a LoRA file, `weight` strong, to the networks of `parts`; returns what of it found no place, or "".
+    """Adds a LoRA file, `weight` strong, to the networks of `parts`; returns what of it found no
+    place, or "".
 
     Raises:
-        ModelError: the file is broken, no LoRA, of another kind, or made for another family of models.
+        ModelError: the file is broken, no LoRA, of another kind, or made for another family of
+            models.
     """
     path = _file(path)
     weights = read_weights(path, allow_pickle)
@@ -96,7 +100,8 @@ def _file(path: Path) -> Path:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """How PEFT scaled the matrices, by `part.key`: from the file's metadata or, with PEFT's own files, beside it."""
+    """How PEFT scaled the matrices, by `part.key`: from the file's metadata or, with PEFT's own
+    files, beside it."""
     beside = path.with_name("adapter_config.json")
     try:
         said = {} if path.suffix.lower() in PICKLES else header(path).get("__metadata__") or {}

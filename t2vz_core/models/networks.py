@@ -40,7 +40,8 @@ SHARE = 0.5  # of the memory that is free beside the UNet; the rest is for the w
 
 @dataclass
 class Networks:
-    """A model ready to work; `controlnets` are in the order of the job's controls, `notes` are for the artist."""
+    """A model ready to work; `controlnets` are in the order of the job's controls, `notes` are for
+    the artist."""
 
     family: str
     unet: Any
@@ -75,14 +76,16 @@ class Networks:
             return self.text.embed(texts, clip_skip)
 
     def size_ids(self, height_px: int, width_px: int) -> Tensor:
-        """SDXL's size conditioning (6,): original size, crop at the top-left, target size; each y, x."""
+        """SDXL's size conditioning (6,): original size, crop at the top-left, target size; each y,
+        x."""
         return torch.tensor(
             [height_px, width_px, 0, 0, height_px, width_px], dtype=self.dtype, device=self.device
         )
 
     @torch.no_grad()
     def encode(self, images: np.ndarray) -> Tensor:
-        """Images (n, H, W, 3) uint8 to latents (n, 4, H/8, W/8), the mode of each; one image at a time.
+        """Images (n, H, W, 3) uint8 to latents (n, 4, H/8, W/8), the mode of each; one image at a
+        time.
 
         InstructPix2Pix is conditioned on the codes themselves: divide by `latent_scale`.
         """
@@ -118,7 +121,8 @@ class Networks:
         return levels.round().to(torch.uint8).cpu().numpy()
 
     def settle(self) -> None:
-        """Brings text encoders and VAE to the device; where they would fill it, they rest on the CPU instead."""
+        """Brings text encoders and VAE to the device; where they would fill it, they rest on the
+        CPU instead."""
         resting = (*self.text.encoders, self.vae)
         size = sum(weight.nbytes for module in resting for weight in module.parameters())
         self.is_offloading = self.device.type == "cuda" and size > SHARE * free_bytes(self.device)
@@ -126,7 +130,8 @@ class Networks:
             _move(resting, self.device)
 
     def offload(self) -> bool:
-        """Lets text encoders and VAE rest on the CPU, and the others while these work; False where that is no gain."""
+        """Lets text encoders and VAE rest on the CPU, and the others while these work; False where
+        that is no gain."""
         if self.is_offloading or self.device.type == "cpu":
             return False
         self.is_offloading = True
@@ -134,7 +139,8 @@ class Networks:
         return True
 
     def lend(self) -> bool:
-        """Lets UNet and ControlNets rest on the CPU too, and lends them block by block; False where that is no gain."""
+        """Lets UNet and ControlNets rest on the CPU too, and lends them block by block; False where
+        that is no gain."""
         if self.is_lending or self.device.type == "cpu":
             return False
         self.is_lending = True
@@ -220,7 +226,8 @@ def _loaded(
 
 
 def _spacing(files: Sequence[Path]) -> dict[str, str]:
-    """Models made for a few steps, of which the first is to begin at pure noise, and LoRAs that make them so."""
+    """Models made for a few steps, of which the first is to begin at pure noise, and LoRAs that
+    make them so."""
     return (
         {"timestep_spacing": "trailing"}
         if any(DISTILLED.search(file.name) for file in files)

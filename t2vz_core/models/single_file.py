@@ -1,4 +1,5 @@
-"""Single files in Stable Diffusion's original layout, read without any network: their configurations are shipped."""
+"""Single files in Stable Diffusion's original layout, read without any network: their
+configurations are shipped."""
 
 from __future__ import annotations
 
@@ -93,7 +94,8 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
 
 
 def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -> Checkpoint:
-    """The ControlNet of a single file, in the original layout or in diffusers' names, for a model with this UNet.
+    """The ControlNet of a single file, in the original layout or in diffusers' names, for a model
+    with this UNet.
 
     Raises:
         ModelError: the file is broken or holds something else.
@@ -129,7 +131,8 @@ def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -
 
 
 def _attentions(blocks: int, has: Callable[[str], bool]) -> Config:
-    """Where a ControlNet attends and how deeply; SDXL has small ones, which attend less than their UNet."""
+    """Where a ControlNet attends and how deeply; SDXL has small ones, which attend less than their
+    UNet."""
 
     def depth(block: str) -> int:
         return next(
@@ -163,7 +166,8 @@ def _controlnet_names(contents: Contents) -> Callable[[str], str] | None:
 
 
 def tokenizer(pads_with_end: bool) -> CLIPTokenizer:
-    """CLIP's own tokenizer; it pads with its end token or, as SD 2 and SDXL's second encoder were trained, with "!"."""
+    """CLIP's own tokenizer; it pads with its end token or, as SD 2 and SDXL's second encoder were
+    trained, with "!"."""
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
@@ -203,7 +207,8 @@ def _respelled(contents: Contents) -> Contents:
 
 
 def _prediction(path: Path, contents: Contents) -> Config:
-    """What the UNet predicts where the file, or the .yaml beside it, says so, or its weights give it away."""
+    """What the UNet predicts where the file, or the .yaml beside it, says so, or its weights give
+    it away."""
     if "v_pred" in contents.shapes:
         return {
             "prediction_type": "v_prediction",
@@ -231,7 +236,8 @@ def _renamed(
 ) -> dict[str, Tensor]:
     """The tensors of `wanted`, which are diffusers' names, where the file has them."""
     found = {name: prefix + original(part, name, config) for name in wanted}
-    # diffusers' own script leaves SDXL's projection as it was, where published files have it turned and named shorter
+    # diffusers' own script leaves SDXL's projection as it was, where published files have it turned
+    # and named shorter
     found = {
         name: old if old in contents.shapes else f"{old}.weight" for name, old in found.items()
     }

@@ -1,6 +1,7 @@
 """Weight names: those of diffusers, and those of Stable Diffusion's original single files.
 
-`original(part, name, config)` renames one weight; the rules are read from the published checkpoints' keys.
+`original(part, name, config)` renames one weight; the rules are read from the published
+checkpoints' keys.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def _renamed(name: str, rules: list[Rule]) -> str:
 
 
 def _unet_rules(config: Config) -> list[Rule]:
-    """Blocks are numbered in a row: one input convolution, then per level its layers and a resampling."""
+    """Blocks are numbered in a row: one input convolution, then per level its layers and a
+    resampling."""
     layers = config.get("layers_per_block", 2)
     levels = config.get("up_block_types", ())
 

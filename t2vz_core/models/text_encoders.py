@@ -1,4 +1,5 @@
-"""Prompts to embeddings: CLIP text encoders, prompts of any length, clip skip, SDXL's pooled vector."""
+"""Prompts to embeddings: CLIP text encoders, prompts of any length, clip skip, SDXL's pooled
+vector."""
 
 from __future__ import annotations
 
@@ -39,9 +40,11 @@ class Text:
         self._zeroes_empty = zeroes_empty
 
     def embed(self, texts: Sequence[str], clip_skip: int = 0) -> Embedding:
-        """Embeds texts in chunks of what an encoder reads (CLIP: 77), laid end to end, as many as the longest needs.
+        """Embeds texts in chunks of what an encoder reads (CLIP: 77), laid end to end, as many as
+        the longest needs.
 
-        `clip_skip` layers are left out at the end of each encoder; SDXL always leaves out the last one.
+        `clip_skip` layers are left out at the end of each encoder; SDXL always leaves out the last
+        one.
 
         Raises:
             ModelError: the encoder has not that many layers.
@@ -90,7 +93,8 @@ class Text:
 def _encode(
     encoder: CLIPTextModel, ids: Tensor, skip: int, has_norm: bool
 ) -> tuple[Tensor, Tensor]:
-    """Token states (n, chunks, tokens, d), without the last `skip` layers, and pooled vectors (n, chunks, p)."""
+    """Token states (n, chunks, tokens, d), without the last `skip` layers, and pooled vectors (n,
+    chunks, p)."""
     output = encoder(ids.flatten(0, 1).to(encoder.device), output_hidden_states=True)
     states = output.hidden_states[-1 - skip]
     if has_norm:

@@ -69,7 +69,8 @@ def read_weights(path: Path, allow_pickle: bool = False) -> dict[str, Tensor]:
     """Every tensor of a file, on the CPU, mapped from the disk where the format allows.
 
     Raises:
-        ModelError: missing, cut off, no weights, or a pickle that is not allowed or holds more than tensors.
+        ModelError: missing, cut off, no weights, or a pickle that is not allowed or holds more than
+            tensors.
     """
     if path.suffix.lower() in PICKLES:
         return _read_pickle(path, allow_pickle)
@@ -81,7 +82,8 @@ def reader(path: Path) -> Callable[[str], Tensor]:
     """Reads one tensor of a .safetensors file by its name, on the CPU, mapped from the disk.
 
     Raises:
-        ModelError: the file is broken, or its numbers have a format that this engine does not know; so does reading.
+        ModelError: the file is broken, or its numbers have a format that this engine does not know;
+            so does reading.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -101,7 +103,8 @@ def reader(path: Path) -> Callable[[str], Tensor]:
 
 
 def header(path: Path) -> dict[str, Any]:
-    """A .safetensors file's table of tensors (`dtype`, `shape`, `data_offsets`) and its `__metadata__`.
+    """A .safetensors file's table of tensors (`dtype`, `shape`, `data_offsets`) and its
+    `__metadata__`.
 
     Raises:
         ModelError: the file is missing, cut off or something else.

@@ -34,6 +34,7 @@ def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dty
 
 
 def vae_dtype(config: dict[str, Any], family: str, dtype: torch.dtype) -> torch.dtype:
-    """The VAE's number format: SDXL's overflows in float16, unless its configuration says that it was repaired."""
+    """The VAE's number format: SDXL's overflows in float16, unless its configuration says that it
+    was repaired."""
     overflows = family == "sdxl" and config.get("force_upcast", True)
     return torch.float32 if overflows and dtype == torch.float16 else dtype

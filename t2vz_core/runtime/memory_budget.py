@@ -41,8 +41,8 @@ class Room:
     """Does work in chunks, and in smaller ones, or more frugally, when memory runs out.
 
     Args:
-        reliefs: (sentence, action) each; tried in turn when one frame at a time is still too much. An action
-            returns False where it has nothing left to give.
+        reliefs: (sentence, action) each; tried in turn when one frame at a time is still too much.
+            An action returns False where it has nothing left to give.
         chunk: frames at once; 0: by memory.
         cells: of one frame's latent.
     """
@@ -60,7 +60,8 @@ class Room:
         self._frame_bytes = 0
 
     def measured(self, work: Callable[[], T]) -> T:
-        """Does one frame's work and remembers how much memory it took beyond what it leaves behind."""
+        """Does one frame's work and remembers how much memory it took beyond what it leaves
+        behind."""
         if self._device.type != "cuda":
             return self.attempt(work)
         torch.cuda.reset_peak_memory_stats(self._device)
@@ -136,7 +137,8 @@ def _or_none(work: Callable[[], T]) -> T | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that memory ran out; torch has no class of its own for the CPU's and Apple's."""
+    """Whether an exception means that memory ran out; torch has no class of its own for the CPU's
+    and Apple's."""
     said = str(error).lower()
     return (
         isinstance(error, (MemoryError, torch.OutOfMemoryError))

@@ -1,4 +1,5 @@
-"""Networks whose weights rest in the computer's memory and are lent to the device block by block."""
+"""Networks whose weights rest in the computer's memory and are lent to the device block by
+block."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 
 def lend(network: nn.Module, device: torch.device) -> None:
-    """From now on the network's weights, which are brought to the CPU, are on `device` only while their block works.
+    """From now on the network's weights, which are brought to the CPU, are on `device` only while
+    their block works.
 
     Only for reading: what would be written to a lent weight is lost.
     """
@@ -25,7 +27,8 @@ def lend(network: nn.Module, device: torch.device) -> None:
 
 
 def _blocks(network: nn.Module) -> Iterator[nn.Module]:
-    """What works at one time: residual blocks, transformers, single layers; each weight is in one of them."""
+    """What works at one time: residual blocks, transformers, single layers; each weight is in one
+    of them."""
     for child in network.children():
         inner = list(child.children())
         holds_lists = bool(inner) and all(isinstance(one, nn.ModuleList) for one in inner)

@@ -1,6 +1,7 @@
 """The anchor's tokens of every step and layer, kept where there is room for them.
 
-Its keys and values are projected of them again for every chunk: that costs little and keeps half as much.
+Its keys and values are projected of them again for every chunk: that costs little and keeps half as
+much.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ SHARE = 0.5  # of the free memory that may be taken
 class Memory:
     """Keeps tokens on their device, in the host's (page-locked) memory, or of one step only.
 
-    Of one step only, the anchor's pass is made again beside the frames: slower, but it fits anywhere. Which of
-    them is chosen by the size of the first step's tokens.
+    Of one step only, the anchor's pass is made again beside the frames: slower, but it fits
+    anywhere. Which of them is chosen by the size of the first step's tokens.
     """
 
     def __init__(self, steps: int, place: str | None = None) -> None:

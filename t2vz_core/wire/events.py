@@ -1,6 +1,7 @@
 """What happened: one small class per event.
 
-After `Ready`, every job ends in exactly one of `Finished`, `Failed` and `Cancelled`, and nothing of it follows.
+After `Ready`, every job ends in exactly one of `Finished`, `Failed` and `Cancelled`, and nothing of
+it follows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from .parse import WireError, from_json, to_json
 
 @dataclass(frozen=True)
 class Run:
-    """Make the frames `first`..`last` (all, where null) of the job in `folder`, `chunk` at a time (0: by memory)."""
+    """Make the frames `first`..`last` (all, where null) of the job in `folder`, `chunk` at a time
+    (0: by memory)."""
 
     job: str
     folder: str
@@ -26,7 +28,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Preview:
-    """Draw the ControlNet conditions of the job in `folder` into its `conditions/` and make no frames."""
+    """Draw the ControlNet conditions of the job in `folder` into its `conditions/` and make no
+    frames."""
 
     job: str
     folder: str
@@ -54,7 +57,8 @@ class Ready:
 class Beat:
     """The worker lives; sent every second from the first moment on.
 
-    While it imports large libraries no thread of it may get a turn: it says for how long it may then be silent.
+    While it imports large libraries no thread of it may get a turn: it says for how long it may
+    then be silent.
     """
 
     silence_s: float = 0.0
@@ -62,7 +66,8 @@ class Beat:
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` units of work of this `stage`; `left_s` until the job's end, null while unknown."""
+    """`done` of `total` units of work of this `stage`; `left_s` until the job's end, null while
+    unknown."""
 
     job: str
     stage: str

@@ -1,7 +1,7 @@
 """What to make: a JobSpec and its parts, with units, ranges and defaults.
 
-A job is a folder: `job.json` (this), `passes/…` (arrays), `frames/0001.png`… (the result), `engine.log`.
-Pixels: x right, y down, origin at the top-left corner, pixel centres at +0.5.
+A job is a folder: `job.json` (this), `passes/…` (arrays), `frames/0001.png`… (the result),
+`engine.log`. Pixels: x right, y down, origin at the top-left corner, pixel centres at +0.5.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ CONTROLS = {  # the conditions, and the passes that each is made of
 
 @dataclass(frozen=True)
 class PromptKey:
-    """From frame `number` on the picture is described by `text`; between keys the embeddings travel."""
+    """From frame `number` on the picture is described by `text`; between keys the embeddings
+    travel."""
 
     number: int = numeric(1, -1_000_000, 1_000_000, "scene frame")
     text: str = words("", "what the frames show from here on")
@@ -166,22 +167,25 @@ class Control:
 class Passes:
     """Arrays of one frame, as paths relative to the job folder; null where there is none.
 
-    Each is a .npy file, or a rendered multilayer .exr (wire/rendered.py), which may stand for several; not for pose.
+    Each is a .npy file, or a rendered multilayer .exr (wire/rendered.py), which may stand for
+    several; not for pose.
 
     image:   (H, W, 3) uint8, .png or .npy, sRGB
     depth:   (H, W) float32, planar, scene units, background inf
     normal:  (H, W, 3) float32, camera space: x right, y up, z towards the viewer; background 0
     ids:     (H, W) int32, one number per object, background 0
     pose:    (people, 18, 3) float32, COCO-18: x_px, y_px, 1 seen or 0 not
-    hands:   (people, 2, 21, 3) float32, the same of OpenPose's points of left and right hand, wrist first
+    hands:   (people, 2, 21, 3) float32, the same of OpenPose's points of left and right hand, wrist
+        first
     mask:    (H, W) uint8, 255 foreground, 0 background
     map:     (H, W, 2) float32, x_px y_px at which the point seen here was seen in the anchor frame
     visible: (H, W) uint8, 255 where that point was visible there, 0 where hidden or outside
-    disturbed: (H, W) uint8, 255 where what is seen has stood still since the anchor, but something near to it has not,
-                whose shadow may have left it or come to it
-    flow_back:  (H, W, 3) float32, dx_px dy_px by which the point seen here was elsewhere in the job's frame before,
-                1 seen there or 0 not; none at an anchor
-    flow_ahead: (H, W, 3) float32, the same to the job's next frame; none before an anchor and at the end
+    disturbed: (H, W) uint8, 255 where what is seen has stood still since the anchor, but something
+                near to it has not, whose shadow may have left it or come to it
+    flow_back:  (H, W, 3) float32, dx_px dy_px by which the point seen here was elsewhere in the
+                job's frame before, 1 seen there or 0 not; none at an anchor
+    flow_ahead: (H, W, 3) float32, the same to the job's next frame; none before an anchor and at
+        the end
     """
 
     image: str | None = None

@@ -1,4 +1,5 @@
-"""The joints of a person in the pose pass (COCO-18), in their order; left and right are the person's own."""
+"""The joints of a person in the pose pass (COCO-18), in their order; left and right are the
+person's own."""
 
 JOINTS = (
     "nose", "neck",

@@ -1,4 +1,5 @@
-"""JSON values to frozen dataclasses and back, strictly: a good object or one sentence naming the field."""
+"""JSON values to frozen dataclasses and back, strictly: a good object or one sentence naming the
+field."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ T = TypeVar("T")
 
 
 class WireError(ValueError):
-    """A message or job that cannot be taken; its text starts with the path of the field at fault."""
+    """A message or job that cannot be taken; its text starts with the path of the field at
+    fault."""
 
 
 def numeric(default: Any, low: float, high: float, meaning: str) -> Any:

@@ -28,7 +28,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def preset_of(sampling: Any) -> str | None:
-    """The preset that `sampling`, a `Sampling` or what has its fields, follows; None: it is the artist's own."""
+    """The preset that `sampling`, a `Sampling` or what has its fields, follows; None: it is the
+    artist's own."""
     for name, fields in PRESETS.items():
         if all(_is_same(getattr(sampling, field), value) for field, value in fields.items()):
             return name

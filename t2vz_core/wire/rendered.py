@@ -1,4 +1,5 @@
-"""What a rendered multilayer EXR does not say itself: `0001.json` beside `0001.exr`, where a pass is such a file."""
+"""What a rendered multilayer EXR does not say itself: `0001.json` beside `0001.exr`, where a pass
+is such a file."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ SUFFIX = ".exr"
 class Rendered:
     """One frame's camera and what belongs to it. Matrices are rows of four, one after the other.
 
-    to_pixel:  world (x, y, z, 1) -> (x_px·w, y_px·w, w), pixels of the picture; w is 1 if orthographic
+    to_pixel:  world (x, y, z, 1) -> (x_px·w, y_px·w, w), pixels of the picture; w is 1 if
+        orthographic
     to_camera: world (x, y, z, 1) -> x right, y up, z towards the viewer
     """
 

@@ -1,9 +1,11 @@
-"""What each part of the method brings: the same shots and seeds, part after part, measured against exact motion.
+"""What each part of the method brings: the same shots and seeds, part after part, measured against
+exact motion.
 
     python -m tests.benchmarks.ablation OUT
 
-Every job's frames are kept in OUT/MODE as a strip, so a run that was stopped goes on, and two runs of one mode each may
-share an OUT. The tables go to OUT/ablation.json and .md, and rows of the first seed to OUT/MODE-SHOT.jpg.
+Every job's frames are kept in OUT/MODE as a strip, so a run that was stopped goes on, and two runs
+of one mode each may share an OUT. The tables go to OUT/ablation.json and .md, and rows of the first
+seed to OUT/MODE-SHOT.jpg.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ def _independent(spec: JobSpec) -> JobSpec:
 
 
 def _published(**coherence: Any) -> Row:
-    """Text2Video-Zero's own motion, set to the shot's even drift, which is the best it can express."""
+    """Text2Video-Zero's own motion, set to the shot's even drift, which is the best it can
+    express."""
 
     def row(spec: JobSpec) -> JobSpec:
         unit_px, frames = spec.shot.width_px / 512, len(spec.frames) - 1

@@ -1,4 +1,5 @@
-"""Three shots of the demo world as job folders: a camera pan, an object passing another, an orbit with occlusion."""
+"""Three shots of the demo world as job folders: a camera pan, an object passing another, an orbit
+with occlusion."""
 
 from __future__ import annotations
 
@@ -88,7 +89,8 @@ def prompt(name: str) -> str:
 
 
 def write_passes(name: str, folder: Path, count: int, size: int) -> tuple[Frame, ...]:
-    """Renders a shot of `count` frames of size² pixels into `folder`/passes and returns its frames."""
+    """Renders a shot of `count` frames of size² pixels into `folder`/passes and returns its
+    frames."""
     shot = SHOTS[name]
     scene, camera, _ = stage.build([shot.description], Random(shot.layout))
     rows = torch.zeros(count, dtype=torch.long)
@@ -117,7 +119,8 @@ def write_passes(name: str, folder: Path, count: int, size: int) -> tuple[Frame,
 
 
 def _disturbed(view: world.View, scene: world.Scene) -> Tensor:
-    """(frames, h, w) bool, as the pass of this name: what stands still within the length of a thing that has moved."""
+    """(frames, h, w) bool, as the pass of this name: what stands still within the length of a thing
+    that has moved."""
     away = (scene.centre - scene.centre[:1]).norm(dim=-1) > 0  # (frames, k), since the anchor
     places = torch.stack(
         [scene.centre, scene.centre[:1].expand_as(scene.centre)], 2

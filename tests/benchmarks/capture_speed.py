@@ -1,4 +1,5 @@
-"""How long a capture takes: 24 frames at 512², 100,000 triangles, a character of 150 bones, every pass.
+"""How long a capture takes: 24 frames at 512², 100,000 triangles, a character of 150 bones, every
+pass.
 
 python tests/benchmarks/capture_speed.py            with the bpy module
 blender -b -P tests/benchmarks/capture_speed.py     with Blender

@@ -1,4 +1,5 @@
-"""Shots of one primitive each, built in Blender and captured by the add-on, on which the demo model is judged.
+"""Shots of one primitive each, built in Blender and captured by the add-on, on which the demo model
+is judged.
 
 python -m tests.benchmarks.demo_scenes OUT            with the bpy module
 python -m t2vz_core.demo.evaluate … --shots OUT       with the engine
@@ -48,7 +49,8 @@ def shown(rng: Random) -> Description:
 
 
 def build(shape: str, rng: Random) -> bpy.types.Object:
-    """The thing, turned anyhow about its axis, on a wide ground; a camera that goes around it from frame to frame."""
+    """The thing, turned anyhow about its axis, on a wide ground; a camera that goes around it from
+    frame to frame."""
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     bpy.ops.mesh.primitive_plane_add(size=400)
     MAKERS[shape]()

@@ -1,10 +1,13 @@
-"""Time and memory beside diffusers' Text2Video-Zero: the same weights, sizes and steps, run in turns.
+"""Time and memory beside diffusers' Text2Video-Zero: the same weights, sizes and steps, run in
+turns.
 
     python -m tests.benchmarks.speed OUT [--rounds 3] [--long 512] [--only compared lengths …]
-    python -m tests.benchmarks.speed OUT --device cuda --model sd15 sdxl --precision float16 bfloat16 --frames 8 24 96
+    python -m tests.benchmarks.speed OUT --device cuda --model sd15 sdxl --precision float16
+    bfloat16 --frames 8 24 96
 
-On a CPU one thread is used and its seconds are counted, which other work on the machine disturbs least; on a GPU the
-clock. After every row OUT/speed.json and OUT/speed.md are written anew, so that an early end loses nothing.
+On a CPU one thread is used and its seconds are counted, which other work on the machine disturbs
+least; on a GPU the clock. After every row OUT/speed.json and OUT/speed.md are written anew, so that
+an early end loses nothing.
 """
 
 from __future__ import annotations
@@ -109,7 +112,8 @@ def accelerated(model: str, side_px: int, frames: int, rounds: int) -> Iterator[
 
 
 def startup(model: str, side_px: int) -> Iterator[Row]:
-    """CPU seconds from a job's order to the end of its first step: a fresh worker's first job, and later ones."""
+    """CPU seconds from a job's order to the end of its first step: a fresh worker's first job, and
+    later ones."""
     command = [sys.executable, "-m", "tests.benchmarks.speed_startup", model, str(side_px)]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=alone)

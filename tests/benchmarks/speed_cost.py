@@ -1,4 +1,5 @@
-"""What the fast preset costs: the measures of `evaluate` on the shots of the ablation, beside the default's."""
+"""What the fast preset costs: the measures of `evaluate` on the shots of the ablation, beside the
+default's."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ SCALES = {"warp_long": 1e3, "warp_short": 1e3, "flicker": 1e2, "sharpness": 1e3}
 
 
 def measured(folder: Path, count: int = 8) -> Iterator[dict[str, Any]]:
-    """One row for every mode, shot and preset; `difference` is the mean one from the published preset's frames."""
+    """One row for every mode, shot and preset; `difference` is the mean one from the published
+    preset's frames."""
     for mode, controls in (("text", ()), ("depth", (Control("depth"),))):
         networks = load(Model(), controls)
         for shot in scenes.SHOTS:

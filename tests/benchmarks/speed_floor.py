@@ -1,4 +1,5 @@
-"""The least time a video can take on a card: its floating point operations at the card's measured matrix rate."""
+"""The least time a video can take on a card: its floating point operations at the card's measured
+matrix rate."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ REPEATS = 50
 
 
 def floor(case: Case, device: str) -> dict[str, Any]:
-    """Operations of a whole video as published, in 10¹², and the seconds that they take at the least."""
+    """Operations of a whole video as published, in 10¹², and the seconds that they take at the
+    least."""
     networks = case.load(device)
     steps = case.steps
     early = sum(

@@ -41,7 +41,8 @@ SIDES_PX = {"demo": 128, "tiny": 64, "tiny-xl": 64, "quarter": 256, "sd15": 512,
 
 
 def write(name: str, folder: Path) -> str:
-    """Writes the model of a name in `SIDES_PX`, if it is not there, and returns how a job names it."""
+    """Writes the model of a name in `SIDES_PX`, if it is not there, and returns how a job names
+    it."""
     if name not in SIDES_PX or name == "demo" or folder.exists():
         return str(folder) if folder.exists() else name
     is_xl = name in ("sdxl", "tiny-xl")

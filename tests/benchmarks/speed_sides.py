@@ -119,7 +119,8 @@ def seconds(work: Callable[[], None], device: torch.device) -> float:
 
 
 def taken_alone(side: str, case: Case, device: str) -> dict[str, float]:
-    """Seconds, and memory at its worst beyond the networks (`peak_mib`), of a side in a process of its own."""
+    """Seconds, and memory at its worst beyond the networks (`peak_mib`), of a side in a process of
+    its own."""
     asked = json.dumps({"side": side, "case": asdict(case), "device": device})
     command = [sys.executable, "-m", "tests.benchmarks.speed_sides", asked]
     return json.loads(

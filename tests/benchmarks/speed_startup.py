@@ -1,4 +1,5 @@
-"""From a job's order to the end of its first step: `python -m tests.benchmarks.speed_startup MODEL SIDE`."""
+"""From a job's order to the end of its first step: `python -m tests.benchmarks.speed_startup MODEL
+SIDE`."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class _Clock:
 
 
 def main(model: str, side_px: int) -> None:
-    """Prints the seconds of a first, a second and a third job, the last with another prompt, as JSON."""
+    """Prints the seconds of a first, a second and a third job, the last with another prompt, as
+    JSON."""
     clock = _Clock()
     worker, taken = Worker(clock), []
     spec = JobSpec(

@@ -17,7 +17,8 @@ PAINTER = Path(__file__).with_name("painter.py")
 
 @pytest.fixture(scope="session", autouse=True)
 def registered():
-    """The add-on, registered while the tests run: some bpy modules hang at exit on a panel that stays registered."""
+    """The add-on, registered while the tests run: some bpy modules hang at exit on a panel that
+    stays registered."""
     is_installed = hasattr(bpy.types.Scene, "t2vz")
     if not is_installed:
         blender_addon.register()
@@ -28,7 +29,8 @@ def registered():
 
 @pytest.fixture(autouse=True)
 def stays_registered():
-    """Blender's factory settings disable an installed add-on: what ran after them would test nothing, or crash."""
+    """Blender's factory settings disable an installed add-on: what ran after them would test
+    nothing, or crash."""
     yield
     assert hasattr(bpy.types.Scene, "t2vz"), (
         "this test has disabled the add-on: read_homefile leaves it enabled"
@@ -37,7 +39,8 @@ def stays_registered():
 
 @pytest.fixture
 def scene(tmp_path):
-    """Blender's own startup scene (a cube, a camera, a light), three frames, 64 px, saved as tmp_path/scene.blend."""
+    """Blender's own startup scene (a cube, a camera, a light), three frames, 64 px, saved as
+    tmp_path/scene.blend."""
     bpy.ops.wm.read_homefile(use_factory_startup=True)
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = 1, 3
@@ -49,7 +52,8 @@ def scene(tmp_path):
 
 @pytest.fixture
 def painter(monkeypatch):
-    """Puts tests/blender/painter.py in the engine's place; call it to set its delay and its early death."""
+    """Puts tests/blender/painter.py in the engine's place; call it to set its delay and its early
+    death."""
     python = os.environ.get(preferences.ENGINE_VARIABLE) or sys.executable
     monkeypatch.setenv(preferences.ENGINE_VARIABLE, python)
 

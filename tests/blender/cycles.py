@@ -1,4 +1,5 @@
-"""An independent witness: the passes that Cycles renders with one sample in the middle of each pixel."""
+"""An independent witness: the passes that Cycles renders with one sample in the middle of each
+pixel."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def prepare(scene: bpy.types.Scene, width_px: int, height_px: int) -> None:
 
 
 def rendered(scene: bpy.types.Scene, number: int, folder: Path) -> dict[str, np.ndarray]:
-    """Arrays of one frame: color (h, w, 3), depth (h, w), position and normal (h, w, 3) in the world, ids (h, w)."""
+    """Arrays of one frame: color (h, w, 3), depth (h, w), position and normal (h, w, 3) in the
+    world, ids (h, w)."""
     scene.frame_set(number)
     scene.render.filepath = str(folder / "witness.exr")
     with bpy.context.temp_override(scene=scene):
@@ -61,9 +63,11 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _channels(data: bytes) -> dict[str, np.ndarray]:
-    """The channels (h, w) float32 of an EXR file of one part, uncompressed, as `prepare` has it written.
+    """The channels (h, w) float32 of an EXR file of one part, uncompressed, as `prepare` has it
+    written.
 
-    Blender's own Python has no library that reads EXR. Layout: openexr.com/en/latest/OpenEXRFileLayout.html
+    Blender's own Python has no library that reads EXR. Layout:
+    openexr.com/en/latest/OpenEXRFileLayout.html
     """
     header, at = {}, 8
     while data[at]:

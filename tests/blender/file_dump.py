@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import bpy
 
-# What says nothing of the artist's work: counters, caches, the windows, a pointer that Blender 4.2 dies of, and 5.2's
-# second list of all that is listed by kind, which leads to the windows again.
+# What says nothing of the artist's work: counters, caches, the windows, a pointer that Blender 4.2
+# dies of, and 5.2's second list of all that is listed by kind, which leads to the windows again.
 UNTOLD = {
     "all_ids", "rna_type", "session_uid", "users", "original", "depsgraph", "is_updated", "is_evaluated", "screens",
     "window_managers", "workspaces", "bl_system_properties_get", "id_data", "uv_sculpt", "storage_type",

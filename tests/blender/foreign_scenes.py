@@ -17,7 +17,8 @@ def appearing() -> Case:
 
 
 def moving_out_of_sight() -> Case:
-    """What is animated and, being heavy, not shown in the viewport: by its screen, its collection, its eye."""
+    """What is animated and, being heavy, not shown in the viewport: by its screen, its collection,
+    its eye."""
     case = scenes.perspective()
     shut = bpy.data.collections.new("shut")
     case.scene.collection.children.link(shut)
@@ -68,7 +69,8 @@ def finer_in_renders() -> Case:
 
 
 def strewn() -> Case:
-    """Grass: hair that instances an object, its children in renders alone, not shown in the viewport at all."""
+    """Grass: hair that instances an object, its children in renders alone, not shown in the
+    viewport at all."""
     case = scenes.perspective()
     ground = case.scene.objects["ground"]
     leaf = add(

@@ -2,7 +2,8 @@
 
 It draws conditions likewise.
 
-`painter.py DELAY_S LAST`: waits so long before each frame; dies when it has done frame LAST (0: lives on).
+`painter.py DELAY_S LAST`: waits so long before each frame; dies when it has done frame LAST (0:
+lives on).
 """
 
 import json

@@ -1,4 +1,5 @@
-"""Armatures as the usual sources deliver them: true bone names, parents, rest axes, units and turned objects."""
+"""Armatures as the usual sources deliver them: true bone names, parents, rest axes, units and
+turned objects."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ Tail = Callable[[Vector, Vector], tuple[Vector, float]]
 class Kind:
     """One source of rigs.
 
-    bones: name -> (place, parent's name), * standing for the side in both; sides: what * is, left and right
+    bones: name -> (place, parent's name), * standing for the side in both; sides: what * is, left
+        and right
     tails: how a bone (head, next place) points: its tail, and its roll
     stance: the armature's world matrix; its bones are stored in that space's units and axes
     joints: joint without side -> name of the bone whose head it is
@@ -64,7 +66,8 @@ def up(head: Vector, _end: Vector) -> tuple[Vector, float]:
 
 
 def across(head: Vector, end: Vector) -> tuple[Vector, float]:
-    """As Unreal has it: x runs along the bone, so that y, to which Blender puts the tail, stands off it."""
+    """As Unreal has it: x runs along the bone, so that y, to which Blender puts the tail, stands
+    off it."""
     side = (end - head).cross(Vector((0.1, 1, 0.2)))
     return head + side.normalized() * 0.08, math.pi / 3
 
@@ -208,5 +211,6 @@ def finger_bone(title: str, finger: str, number: int) -> str:
 
 
 def _axes(stance: Matrix) -> Matrix:
-    """What turns bones of this object upright and makes them metres; turning the object itself turns the human."""
+    """What turns bones of this object upright and makes them metres; turning the object itself
+    turns the human."""
     return stance if stance == FBX else Matrix.Scale(stance.to_scale()[0], 4)

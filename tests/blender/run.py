@@ -1,7 +1,8 @@
-"""Runs pytest inside Blender: `blender -b -P tests/blender/run.py -- [--site DIR] [--installed MODULE] [PYTEST …]`.
+"""Runs pytest inside Blender: `blender -b -P tests/blender/run.py -- [--site DIR] [--installed
+MODULE] [PYTEST …]`.
 
---site: a folder with pytest, which Blender's own Python lacks. --installed: test the add-on as it was installed from
-its zip, in place of the checkout's `blender_addon`.
+--site: a folder with pytest, which Blender's own Python lacks. --installed: test the add-on as it
+was installed from its zip, in place of the checkout's `blender_addon`.
 """
 
 import argparse
@@ -14,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def stand_in(installed: str) -> None:
-    """Makes `import blender_addon…` mean the installed add-on, which Blender has loaded with its wheel."""
+    """Makes `import blender_addon…` mean the installed add-on, which Blender has loaded with its
+    wheel."""
     package = importlib.import_module(installed)
     sys.modules["blender_addon"] = package
     for found in pkgutil.walk_packages(package.__path__, f"{installed}."):

@@ -1,4 +1,5 @@
-"""What the test scenes are made of: a ground, a ball, a sky and a camera, in colours that tell points apart."""
+"""What the test scenes are made of: a ground, a ball, a sky and a camera, in colours that tell
+points apart."""
 
 from __future__ import annotations
 
@@ -16,9 +17,11 @@ WIDTH_PX, HEIGHT_PX = 160, 120
 class Case:
     """A scene and what tells its motion apart.
 
-    size_px: the captured picture; render_px: the camera's whole frame; offset_px: of the picture in the frame;
-    carriers: what moves the objects of a pass index, if not the object itself; deforms: pass indices whose
-    vertices move within the object, one to one; soft: pass indices whose exact motion only the picture tells
+    size_px: the captured picture; render_px: the camera's whole frame; offset_px: of the picture in
+        the frame;
+    carriers: what moves the objects of a pass index, if not the object itself; deforms: pass
+    indices whose vertices move within the object, one to one; soft: pass indices whose exact motion
+    only the picture tells
     """
 
     scene: bpy.types.Scene

@@ -15,7 +15,8 @@ from t2vz_core.models.single_file_names import PREFIXES, SHARED_PREFIXES, origin
 def model_weights(
     parts: dict[str, tuple[Module, dict[str, Any]]], family: str
 ) -> dict[str, Tensor]:
-    """A whole model's tensors under their original names; `parts` are networks with their configurations."""
+    """A whole model's tensors under their original names; `parts` are networks with their
+    configurations."""
     prefixes = SHARED_PREFIXES | PREFIXES[family]
     weights: dict[str, Tensor] = {}
     for part, (network, config) in parts.items():
@@ -26,7 +27,8 @@ def model_weights(
 def part_weights(
     part: str, state: dict[str, Tensor], config: dict[str, Any], prefix: str
 ) -> dict[str, Tensor]:
-    """One network's tensors under their original names; queries, keys and values of OpenCLIP joined."""
+    """One network's tensors under their original names; queries, keys and values of OpenCLIP
+    joined."""
     by_name: dict[str, list[Tensor]] = {}
     for name in sorted(state, key=_qkv_in_order):
         by_name.setdefault(prefix + original(part, name, config), []).append(state[name])

@@ -1,6 +1,8 @@
-"""Tiny networks of random weights in the layout of Stable Diffusion folders, for tests without any download.
+"""Tiny networks of random weights in the layout of Stable Diffusion folders, for tests without any
+download.
 
-Each keeps the shape of its model: the kinds, order and number of blocks, the configuration's quirks and the file names.
+Each keeps the shape of its model: the kinds, order and number of blocks, the configuration's quirks
+and the file names.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ _PIPELINES = {
 
 
 def write_model(folder: Path, family: str = "sd1", seed: int = 0) -> Path:
-    """Writes a whole diffusers folder of `family` ("sd1", "sd2", "sdxl", "instruct") and returns it."""
+    """Writes a whole diffusers folder of `family` ("sd1", "sd2", "sdxl", "instruct") and returns
+    it."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
@@ -82,7 +85,8 @@ def write_model(folder: Path, family: str = "sd1", seed: int = 0) -> Path:
 
 
 def write_controlnet(folder: Path, family: str = "sd1", seed: int = 1) -> Path:
-    """Writes a ControlNet for `family` whose outputs are not zero, though untrained; returns its folder."""
+    """Writes a ControlNet for `family` whose outputs are not zero, though untrained; returns its
+    folder."""
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
     torch.manual_seed(seed)
@@ -136,7 +140,8 @@ def write_text_encoder(
 
 
 def write_tokenizer(folder: Path, pads_with_end: bool = True) -> None:
-    """Writes a CLIP tokenizer of all bytes and a few words, padding with its end token or with "!"."""
+    """Writes a CLIP tokenizer of all bytes and a few words, padding with its end token or with
+    "!"."""
     vocab, merges = vocabulary()
     write_json(folder / "vocab.json", vocab)
     (folder / "merges.txt").write_text(

@@ -62,7 +62,8 @@ def networks(family: str = "sd1", controls: int = 0) -> Networks:
 
 
 def job(folder: Path, count: int = 4, **parts: Any) -> JobSpec:
-    """A job of `count` frames 1… with every pass the method reads, filled with noise; `parts` replace its parts."""
+    """A job of `count` frames 1… with every pass the method reads, filled with noise; `parts`
+    replace its parts."""
     draw = np.random.default_rng(0)
     frames = []
     for number in range(1, count + 1):

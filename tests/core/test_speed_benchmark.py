@@ -1,4 +1,5 @@
-"""The benchmark of docs/speed.md on tiny networks: every section comes to its end and says what it should."""
+"""The benchmark of docs/speed.md on tiny networks: every section comes to its end and says what it
+should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What `python -m t2vz_core run` shows: a bar where someone looks on, few lines where a log is written."""
+"""What `python -m t2vz_core run` shows: a bar where someone looks on, few lines where a log is
+written."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""The anchor sees only itself, so it must be the image that diffusers' own pipelines make of the same noise."""
+"""The anchor sees only itself, so it must be the image that diffusers' own pipelines make of the
+same noise."""
 
 from __future__ import annotations
 

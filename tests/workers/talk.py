@@ -1,4 +1,5 @@
-"""How the workers of this folder speak: JSON lines by hand, so that no code of the product is trusted."""
+"""How the workers of this folder speak: JSON lines by hand, so that no code of the product is
+trusted."""
 
 import json
 import sys

@@ -1,6 +1,7 @@
 """`python -m t2vz_core.demo.evaluate FOLDER --scratch DIR`: the figures of the model card, as JSON.
 
-All prompts, scenes and seeds are ones no stage was trained on. A figure that is there already is not measured again.
+All prompts, scenes and seeds are ones no stage was trained on. A figure that is there already is
+not measured again.
 """
 
 import argparse
@@ -32,7 +33,8 @@ def measure_autoencoder(model: Model) -> Figures:
 
 
 def measure_speed(model: Model, frames: int = 16, steps: int = 20) -> Figures:
-    """Seconds for a shot of `frames` pictures with guidance, this machine's cores, nothing shared between frames."""
+    """Seconds for a shot of `frames` pictures with guidance, this machine's cores, nothing shared
+    between frames."""
     started = time.monotonic()
     predict = lambda *given: model.base.unet(*given).sample  # noqa: E731
     texts = ["a red ball on grass"] * frames

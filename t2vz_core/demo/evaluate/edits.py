@@ -23,7 +23,8 @@ LEAST = 0.1  # of the picture stays, or there is no background to speak of
 
 
 def measure_edits(model: Model, count: int, guidance: float, grid: Path) -> dict[str, float]:
-    """Shares of edits, by kind, that end nearer to the asked picture than to the source; PSNR of what stays."""
+    """Shares of edits, by kind, that end nearer to the asked picture than to the source; PSNR of
+    what stays."""
     before = describe(SHARD, count)
     asked, after = instructions(before, SHARD)
     sources, targets = (photographs(shown, SHARD, model.size)[0] for shown in (before, after))

@@ -1,4 +1,5 @@
-"""Tells from mean colours what a picture of the demo world shows, knowing the light of its sky; no network."""
+"""Tells from mean colours what a picture of the demo world shows, knowing the light of its sky; no
+network."""
 
 from typing import TypeVar
 
@@ -9,7 +10,9 @@ from ..captions import COLOURS, GROUNDS, SKIES, Description
 from ..paint import GROUND_COLOURS, SKY_COLOURS
 
 Key = TypeVar("Key")
-STRIP = 0.08  # of the picture's height: its lowest rows show the ground, beside what stands there, its highest sky
+# of the picture's height: its lowest rows show the ground, beside what stands there, its highest
+# sky
+STRIP = 0.08
 PATCH = 0.2  # of the picture's side: its middle is the object
 
 
@@ -34,7 +37,8 @@ def colour_of(region: Tensor, sky: str) -> str:
 
 
 def ground_of(picture: Tensor, sky: str) -> str:
-    """The ground nearest to the lower corners of a picture (3, h, w), lit by a high or a low sun."""
+    """The ground nearest to the lower corners of a picture (3, h, w), lit by a high or a low
+    sun."""
     height, width = picture.shape[1:]
     rows, side = picture[:, -int(STRIP * height) :], width // 5
     corners = torch.cat([rows[:, :, :side], rows[:, :, -side:]], 2).mean((1, 2))
@@ -60,7 +64,8 @@ def middle_of(picture: Tensor) -> Tensor:
 
 
 def object_in(picture: Tensor, description: Description) -> Tensor:
-    """Mask (h, w) of the pixels nearer to a tone of the described object than to one of its ground or sky."""
+    """Mask (h, w) of the pixels nearer to a tone of the described object than to one of its ground
+    or sky."""
     sky, suns = description.sky, (0.0, 0.25, 0.5, 0.9)
     own = [_lit(COLOURS[description.things[0].colour], sky, sun) for sun in suns]
     ground = [_lit(tone, sky, sun) for tone in GROUND_COLOURS[description.ground] for sun in suns]

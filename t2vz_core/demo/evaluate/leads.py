@@ -25,7 +25,8 @@ POINTS = 9  # looked at on each limb
 
 
 def measure_depth(model: Model, eye: Eye, count: int, grid: Path) -> dict[str, float]:
-    """What words ask for where depth leads, and how the object's pixels overlap those whose depth was given."""
+    """What words ask for where depth leads, and how the object's pixels overlap those whose depth
+    was given."""
     shown = single_things(count, HELD_OUT + 1, FULL)
     view = world.render(*stage.build(shown, Random(HELD_OUT))[:2], model.size)
     near = view.depth.reciprocal()[:, None]
@@ -51,7 +52,8 @@ def overlap(pictures: Tensor, shown: Sequence[Description], masks: Tensor) -> fl
 
 
 def measure_pose(model: Model, count: int, grid: Path) -> dict[str, float]:
-    """How far, in percent of the picture's height, painted limbs lie from those asked for; both directions."""
+    """How far, in percent of the picture's height, painted limbs lie from those asked for; both
+    directions."""
     shown = single_things(count, HELD_OUT + 2, ("mannequin",))
     scene, camera, joints = stage.build(shown, Random(HELD_OUT))
     view, places = world.render(scene, camera, model.size), camera.project(joints, model.size)[0]
@@ -71,7 +73,8 @@ def measure_pose(model: Model, count: int, grid: Path) -> dict[str, float]:
 def distances(
     pictures: Tensor, shown: Sequence[Description], joints: np.ndarray, masks: np.ndarray
 ) -> dict[str, list[float]]:
-    """Pixels from each limb to the nearest paint of the mannequin's colour, and from that paint to the true body."""
+    """Pixels from each limb to the nearest paint of the mannequin's colour, and from that paint to
+    the true body."""
     size, limb_to_paint, paint_to_body = pictures.shape[-1], [], []
     for picture, told, places, mask in zip(pictures, shown, joints, masks, strict=True):
         found = judge.object_in(picture, told).numpy()

@@ -47,7 +47,8 @@ class Model:
         lead: tuple[ControlNetModel, Tensor] | None = None,
         steps: int = 25,
     ) -> Tensor:
-        """One picture (3, h, w) in 0..1 for each prompt, led by a ControlNet and its conditions if there are any."""
+        """One picture (3, h, w) in 0..1 for each prompt, led by a ControlNet and its conditions if
+        there are any."""
         pictures = []
         for start in range(0, len(prompts), BATCH):
             texts = prompts[start : start + BATCH]

@@ -1,4 +1,5 @@
-"""Whether shots captured in Blender, made by the product's own method, show the thing where Blender has it."""
+"""Whether shots captured in Blender, made by the product's own method, show the thing where Blender
+has it."""
 
 import json
 from dataclasses import replace
@@ -27,7 +28,8 @@ class Silent:
 
 
 def measure_shots(networks: Path, eye: Eye, home: Path, scratch: Path) -> dict[str, float]:
-    """The overlap of the things found with the captured masks, and what the words ask for, over all frames."""
+    """The overlap of the things found with the captured masks, and what the words ask for, over all
+    frames."""
     folders = sorted(path.parent for path in home.glob("*/job.json"))
     pictures, shown, masks = [], [], []
     loaded = None

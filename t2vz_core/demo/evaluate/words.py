@@ -16,7 +16,8 @@ from .model import FULL, Model, single_things
 def measure_words(
     model: Model, eye: Eye, count: int, guidance: float, grid: Path
 ) -> dict[str, float]:
-    """Shares of `count` pictures, of any shape, that show what their prompt names; how far they part from grey."""
+    """Shares of `count` pictures, of any shape, that show what their prompt names; how far they
+    part from grey."""
     shown = single_things(count, HELD_OUT, tuple(SHAPES))
     pictures = model.paint([plain_caption(it) for it in shown], guidance)
     save_grid(grid, pictures[:64], columns=16)
@@ -36,8 +37,8 @@ def agreement(
 ) -> dict[str, float]:
     """Shares of pictures (n, 3, h, w) whose colour, ground, sky and shape are the described ones.
 
-    The object's colour is looked for in its mask (n, h, w); without masks in the middle, and only of shapes that are
-    sure to cover it.
+    The object's colour is looked for in its mask (n, h, w); without masks in the middle, and only
+    of shapes that are sure to cover it.
     """
     if masks is None:
         objects = [

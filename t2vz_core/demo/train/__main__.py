@@ -1,4 +1,5 @@
-"""`python -m t2vz_core.demo.train STAGE --out DIR`: trains one stage of the demo model, or all in order."""
+"""`python -m t2vz_core.demo.train STAGE --out DIR`: trains one stage of the demo model, or all in
+order."""
 
 import argparse
 from dataclasses import replace

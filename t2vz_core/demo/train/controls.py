@@ -1,4 +1,5 @@
-"""The ControlNet stages: UNet, text encoder and ControlNets learn together, each control leading a part of a batch."""
+"""The ControlNet stages: UNet, text encoder and ControlNets learn together, each control leading a
+part of a batch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ from .text import PROMPTS, load_latents, tell
 class Control:
     """One thing that leads a `share` of every batch.
 
-    `rows` of the rendered pictures have it, `show(rows, mirrored)` is what its ControlNet sees, (n, 3, h, w) in 0..1;
-    `tried` are held-out descriptions and what it shows of them.
+    `rows` of the rendered pictures have it, `show(rows, mirrored)` is what its ControlNet sees, (n,
+    3, h, w) in 0..1; `tried` are held-out descriptions and what it shows of them.
     """
 
     kind: str
@@ -33,7 +34,8 @@ class Control:
 
 
 def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control]) -> None:
-    """Trains on all pictures; exports OUT/export/controlnet-KIND of each control and stable-diffusion as it goes."""
+    """Trains on all pictures; exports OUT/export/controlnet-KIND of each control and
+    stable-diffusion as it goes."""
     device = best_device()
     torch.manual_seed(0)
     base = StableDiffusionPipeline.from_pretrained(
@@ -96,7 +98,8 @@ def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control
 
 
 def _begun(exported: Path, kind: str, unet: UNet2DConditionModel) -> ControlNetModel:
-    """A ControlNet as an earlier stage left it; a new one begins as depth's, or the first of all as the UNet's half."""
+    """A ControlNet as an earlier stage left it; a new one begins as depth's, or the first of all as
+    the UNet's half."""
     for name in (kind, "depth"):
         if (exported / f"controlnet-{name}").exists():
             return ControlNetModel.from_pretrained(
@@ -110,7 +113,8 @@ def _begun(exported: Path, kind: str, unet: UNet2DConditionModel) -> ControlNetM
 
 
 def awaken(controlnet: ControlNetModel) -> None:
-    """A ControlNet begins as nothing, to spare a finished UNet; beside one that still learns it need not wait."""
+    """A ControlNet begins as nothing, to spare a finished UNet; beside one that still learns it
+    need not wait."""
     for module in controlnet.controlnet_cond_embedding.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
@@ -122,7 +126,8 @@ def awaken(controlnet: ControlNetModel) -> None:
 def controlled(
     unet: UNet2DConditionModel, leads: Sequence[tuple[ControlNetModel, Tensor]]
 ) -> Predict:
-    """The UNet, the first rows of its batch led by the first ControlNet and its pictures, and so on; the rest free."""
+    """The UNet, the first rows of its batch led by the first ControlNet and its pictures, and so
+    on; the rest free."""
 
     def predict(latents: Tensor, times: Tensor, words: Tensor) -> Tensor:
         if not leads:

@@ -28,7 +28,8 @@ def describe(shard: int, count: int = SHARD) -> list[Description]:
 def photographs(
     descriptions: Sequence[Description], seed: int, size: int, device: str = "cpu", batch: int = 8
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """uint8 colours (n, 3, size, size), uint8 nearness (n, 1, size, size), joints in pixels (n, 18, 2)."""
+    """uint8 colours (n, 3, size, size), uint8 nearness (n, 1, size, size), joints in pixels (n, 18,
+    2)."""
     scene, camera, joints = stage.build(descriptions, Random(seed))
     scene, camera = world.place_on(scene, device), world.place_on(camera, device)
     shots = []

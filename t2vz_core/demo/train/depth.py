@@ -34,6 +34,7 @@ def control(out: Path, size: int, share: float) -> controls.Control:
 
 
 def as_captured(near: Tensor) -> Tensor:
-    """A shot's range is wider than one frame's and may end before the horizon: shift and scale, then (b, 3, h, w)."""
+    """A shot's range is wider than one frame's and may end before the horizon: shift and scale,
+    then (b, 3, h, w)."""
     far, nearest = 0.15 * torch.rand(len(near), 1, 1, 1), 1 + 0.3 * torch.rand(len(near), 1, 1, 1)
     return ((near - far) / (nearest - far)).clamp(0, 1).repeat(1, 3, 1, 1)

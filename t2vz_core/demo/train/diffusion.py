@@ -1,4 +1,5 @@
-"""What every diffusion stage shares: the noise schedule, the loss, words to vectors, and drawing samples."""
+"""What every diffusion stage shares: the noise schedule, the loss, words to vectors, and drawing
+samples."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,7 +24,8 @@ def schedule() -> DDIMScheduler:
 
 
 def noise_loss(predict: Predict, latents: Tensor, words: Tensor) -> Tensor:
-    """Squared error of the predicted noise, min-SNR weighted (Hang et al. 2023, arXiv 2303.09556)."""
+    """Squared error of the predicted noise, min-SNR weighted (Hang et al. 2023, arXiv
+    2303.09556)."""
     scheduler = schedule()
     noise = torch.randn_like(latents)
     # one time from each of n equal strata: less noise in the loss than independent times
@@ -53,7 +55,8 @@ def draw(
     guidance: float = 7.5,
     steps: int = 25,
 ) -> Tensor:
-    """Scaled latents by DDIM with classifier-free guidance; `words` and `empty` are (n, tokens, width)."""
+    """Scaled latents by DDIM with classifier-free guidance; `words` and `empty` are (n, tokens,
+    width)."""
     scheduler = schedule()
     scheduler.set_timesteps(steps, device=noise.device)
     latents, both = noise, torch.cat([empty, words])

@@ -40,7 +40,8 @@ def network(folder: Path, part: nn.Module) -> None:
 def tidy(folder: Path) -> None:
     """Takes out of the configs where training kept its files.
 
-    transformers opens in the precision its config names, diffusers in single: the text encoder's is made to agree.
+    transformers opens in the precision its config names, diffusers in single: the text encoder's is
+    made to agree.
     """
     for config in folder.rglob("config.json"):
         settings = json.loads(config.read_text())

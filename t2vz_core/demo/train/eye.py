@@ -57,7 +57,8 @@ def _small(pictures: Tensor) -> Tensor:
 
 
 def _disturbed(pictures: Tensor) -> Tensor:
-    """In 0..1; mirrored, shifted, blurred and noisy, so that it is the shape that counts and not the sharpness."""
+    """In 0..1; mirrored, shifted, blurred and noisy, so that it is the shape that counts and not
+    the sharpness."""
     pictures = pictures.float() / 255
     if torch.rand(()) < 0.5:
         pictures = pictures.flip(-1)

@@ -1,4 +1,5 @@
-"""Stage 5: InstructPix2Pix, a UNet of eight input channels that changes what a sentence asks and keeps the rest."""
+"""Stage 5: InstructPix2Pix, a UNet of eight input channels that changes what a sentence asks and
+keeps the rest."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,7 +74,8 @@ def instructions(before: Sequence[Description], seed: int) -> tuple[list[str], l
 
 
 def run(out: Path, size: int, plan: Plan = PLAN) -> None:
-    """Continues from the text-to-image networks and exports OUT/export/instruct-pix2pix as it goes."""
+    """Continues from the text-to-image networks and exports OUT/export/instruct-pix2pix as it
+    goes."""
     device = best_device()
     torch.manual_seed(0)
     base = StableDiffusionPipeline.from_pretrained(
@@ -142,7 +144,8 @@ def edit(
     text: float = 7.5,
     image: float = 1.5,
 ) -> Tensor:
-    """Scaled latents by DDIM with guidance of both kinds (Brooks et al. 2023); `source` is unscaled."""
+    """Scaled latents by DDIM with guidance of both kinds (Brooks et al. 2023); `source` is
+    unscaled."""
     scheduler = schedule()
     scheduler.set_timesteps(25, device=noise.device)
     latents, told = noise, torch.cat([words, empty, empty])
@@ -157,9 +160,11 @@ def edit(
 
 
 def _load_pairs(vae: nn.Module, out: Path, size: int) -> tuple[list[str], Tensor, Tensor]:
-    """Sentences, unscaled source and scaled target latents, both (2, n, 4, h, w): as they are, and mirrored.
+    """Sentences, unscaled source and scaled target latents, both (2, n, 4, h, w): as they are, and
+    mirrored.
 
-    The sources are the first training pictures; what is asked of them is rendered once, with their cameras and poses.
+    The sources are the first training pictures; what is asked of them is rendered once, with their
+    cameras and poses.
     """
     cache = out / f"pairs-{size}.pt"
 

@@ -1,7 +1,9 @@
-"""One training loop for every stage: AdamW, warm-up and cosine, averaged weights, checkpoints that resume.
+"""One training loop for every stage: AdamW, warm-up and cosine, averaged weights, checkpoints that
+resume.
 
-Under torchrun its processes, one for each device or CPU core, each go their own way and meet every few steps at the
-mean of their weights (Lin et al. 2020, arXiv 1808.07217): little waiting, also where other work makes one of them late.
+Under torchrun its processes, one for each device or CPU core, each go their own way and meet every
+few steps at the mean of their weights (Lin et al. 2020, arXiv 1808.07217): little waiting, also
+where other work makes one of them late.
 """
 
 import copy
@@ -20,7 +22,8 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train: steps of `batch` pictures, peak learning rate, steps between reports."""
+    """How long and how fast to train: steps of `batch` pictures, peak learning rate, steps between
+    reports."""
 
     steps: int
     batch: int
@@ -63,7 +66,8 @@ def train(
     checkpoint: Path,
     sample: Callable[[nn.Module, int], None],
 ) -> nn.Module:
-    """Trains `model` in place by `loss_of(model, batch)`, resuming from `checkpoint`; returns its averaged weights."""
+    """Trains `model` in place by `loss_of(model, batch)`, resuming from `checkpoint`; returns its
+    averaged weights."""
     device = next(model.parameters()).device
     learnt = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(

@@ -1,4 +1,5 @@
-"""Stage 4: a ControlNet that follows people as OpenPose draws them; all earlier networks go on learning beside it."""
+"""Stage 4: a ControlNet that follows people as OpenPose draws them; all earlier networks go on
+learning beside it."""
 
 from pathlib import Path
 
@@ -47,8 +48,8 @@ def control(out: Path, size: int, share: float) -> controls.Control:
 
 
 def drawn(joints: Tensor, size: int, mirrored: bool = False) -> Tensor:
-    """Joints (n, 18, 2) in pixels as the add-on draws them, (n, 3, size, size) in 0..1; hidden is what is off the
-    picture, and the eyes and nose of who shows us the back."""
+    """Joints (n, 18, 2) in pixels as the add-on draws them, (n, 3, size, size) in 0..1; hidden is
+    what is off the picture, and the eyes and nose of who shows us the back."""
     if mirrored:
         joints = joints[:, MIRROR] * joints.new_tensor([-1, 1]) + joints.new_tensor([size, 0])
     seen = ((joints >= 0) & (joints < size)).all(-1)

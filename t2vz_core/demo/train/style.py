@@ -30,7 +30,8 @@ CHANGED = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "proj_in", "pro
 
 
 def cartoon(view: world.View) -> Tensor:
-    """A view at twice the size as a smooth-edged flat drawing (b, 3, h/2, w/2): few shades, black outlines."""
+    """A view at twice the size as a smooth-edged flat drawing (b, 3, h/2, w/2): few shades, black
+    outlines."""
     colour = view.colour.movedim(-1, 1)
     flat = (avg_pool2d(colour, 5, 1, 2) * SHADES).round() / SHADES
     part = view.part[:, None].float()

@@ -43,7 +43,8 @@ PROMPTS = (
 
 
 def write_tokenizer(folder: Path) -> None:
-    """CLIP's byte-pair tokenizer, its merges learnt from the captions; any text has tokens, strange words several."""
+    """CLIP's byte-pair tokenizer, its merges learnt from the captions; any text has tokens, strange
+    words several."""
     rng = Random(0)
     backend = CLIPTokenizer().backend_tokenizer
     alphabet = sorted(ByteLevel.alphabet())
@@ -95,7 +96,8 @@ def networks(tokenizer: CLIPTokenizer, size: int) -> nn.ModuleDict:
 
 
 def run(out: Path, size: int, plan: Plan = PLAN) -> None:
-    """Trains on captions and latents of the rendered pictures, and exports OUT/export/stable-diffusion as it goes."""
+    """Trains on captions and latents of the rendered pictures, and exports
+    OUT/export/stable-diffusion as it goes."""
     device = best_device()
     torch.manual_seed(0)
     vae = AutoencoderKL.from_pretrained(out / "vae").to(device, memory_format=torch.channels_last)
@@ -142,6 +144,7 @@ def load_latents(vae: AutoencoderKL, out: Path, size: int) -> Tensor:
 
 
 def both_ways(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
-    """Scaled latents (2, n, 4, h/8, w/8) of uint8 pictures (n, 3, h, w), as they are and mirrored."""
+    """Scaled latents (2, n, 4, h/8, w/8) of uint8 pictures (n, 3, h, w), as they are and
+    mirrored."""
     latents = torch.stack([encode(vae, pictures), encode(vae, pictures.flip(-1))])
     return (latents * vae.config.scaling_factor).cpu()

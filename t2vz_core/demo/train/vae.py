@@ -27,7 +27,8 @@ def network() -> AutoencoderKL:
         sample_size=128,
         mid_block_add_attention=False,
     )
-    # begin with nearly noiseless latents: unit noise would drown all colour for the first thousands of steps
+    # begin with nearly noiseless latents: unit noise would drown all colour for the first thousands
+    # of steps
     nn.init.zeros_(vae.quant_conv.weight.data[4:])
     nn.init.constant_(vae.quant_conv.bias.data[4:], -6.0)
     return vae
@@ -70,8 +71,8 @@ def _crops(pictures: Tensor, batch: int) -> Tensor:
 def _loss(vae: nn.Module, truth: Tensor) -> Tensor:
     """Colours, and their steps to the right and down so that edges stay sharp; a whisper of KL.
 
-    Three latent channels are drawn towards a thumbnail of the picture: colours are there from the first steps on, and
-    the latents stay smooth, which the diffusion stage is thankful for.
+    Three latent channels are drawn towards a thumbnail of the picture: colours are there from the
+    first steps on, and the latents stay smooth, which the diffusion stage is thankful for.
     """
     posterior = vae.encode(truth).latent_dist
     seen = vae.decode(posterior.sample()).sample.float()
@@ -83,7 +84,8 @@ def _loss(vae: nn.Module, truth: Tensor) -> Tensor:
 
 
 def _opponents(colour: Tensor) -> Tensor:
-    """Brightness, red against green, yellow against blue: the last two vary less and would be learnt last."""
+    """Brightness, red against green, yellow against blue: the last two vary less and would be
+    learnt last."""
     r, g, b = colour.unbind(1)
     return torch.stack([(r + g + b) / 3, 2 * (r - g), r + g - 2 * b], 1)
 

@@ -8,7 +8,8 @@ from t2vz_core.wire.joints import JOINTS
 
 
 def figure(forward=(0, -1, 0), up=(0, 0, 1), head_length=0.2, with_hands=True):
-    """A man of Rigify's proportions built along these axes; bones point up. Returns mapping and bones."""
+    """A man of Rigify's proportions built along these axes; bones point up. Returns mapping and
+    bones."""
     forward, up = np.array(forward, float), np.array(up, float)
     left = np.cross(up, forward)  # the left hand of who looks forward
     parts = {"shoulder": (0.195, 1.585), "elbow": (0.44, 1.45), "wrist": (0.66, 1.3)}

@@ -48,7 +48,8 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def _expected(case: Case, later: dict[str, np.ndarray], folder: Path) -> np.ndarray:
-    """Where each pixel's point was in the anchor's picture, by Blender's own matrices and projection."""
+    """Where each pixel's point was in the anchor's picture, by Blender's own matrices and
+    projection."""
     before = _carried(case, later, LATER, ANCHOR)
     for item in [item for item in _marked(case) if item.pass_index in case.deforms]:
         here = later["ids"].astype(int) == item.pass_index
@@ -57,7 +58,8 @@ def _expected(case: Case, later: dict[str, np.ndarray], folder: Path) -> np.ndar
 
 
 def _carried(case: Case, render: dict[str, np.ndarray], here: int, there: int) -> np.ndarray:
-    """(h, w, 3) where what a frame's render shows is in the world at another, NaN for what is not rigid."""
+    """(h, w, 3) where what a frame's render shows is in the world at another, NaN for what is not
+    rigid."""
     points = np.full_like(render["position"], np.nan)
     for item in list(_marked(case)):
         if item.pass_index not in case.soft | case.deforms:
@@ -86,7 +88,8 @@ def _moved(points: np.ndarray, here: np.ndarray, there: np.ndarray) -> np.ndarra
 
 
 def _deformed(case: Case, item: bpy.types.Object, folder: Path) -> np.ndarray:
-    """(h, w, 3) the anchor's world positions, carried by the vertices and rendered as colours at the later frame."""
+    """(h, w, 3) the anchor's world positions, carried by the vertices and rendered as colours at
+    the later frame."""
     matrix = _matrix(case, item, ANCHOR)
     mesh = item.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
     points = np.array([vertex.co for vertex in mesh.vertices])
@@ -102,7 +105,8 @@ def _deformed(case: Case, item: bpy.types.Object, folder: Path) -> np.ndarray:
 
 
 def _projected(case: Case, number: int, points: np.ndarray) -> np.ndarray:
-    """World points (h, w, 3) -> px (h, w, 2) in the picture of a frame; NaN but for one in SPARSE."""
+    """World points (h, w, 3) -> px (h, w, 2) in the picture of a frame; NaN but for one in
+    SPARSE."""
     case.scene.frame_set(number)
     width, height = case.render_px
     points, shape = points.reshape(-1, 3), points.shape[:2]

@@ -1,4 +1,5 @@
-"""What artists' scenes show in renders alone is captured as Cycles renders it, and nothing of theirs is lost."""
+"""What artists' scenes show in renders alone is captured as Cycles renders it, and nothing of
+theirs is lost."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ WANTED = Wanted(64, 48)
 
 @pytest.fixture
 def case() -> Case:
-    """An artist in the middle of work: things hidden, a pose not keyed, a fraction of a frame, a camera by marker."""
+    """An artist in the middle of work: things hidden, a pose not keyed, a fraction of a frame, a
+    camera by marker."""
     case = scenes.render_levels()
     unkeyed = case.scene.objects["ball"]
     second = case.scene.camera.copy()

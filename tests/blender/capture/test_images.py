@@ -1,4 +1,5 @@
-"""Pictures that the artist has rendered before are found by the frame's number: in files, in a movie, in a strip."""
+"""Pictures that the artist has rendered before are found by the frame's number: in files, in a
+movie, in a strip."""
 
 import bpy
 import numpy as np

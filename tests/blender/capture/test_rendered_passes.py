@@ -22,7 +22,8 @@ LAYOUTS = (False, True) if bpy.app.version >= (5, 0, 0) else (None,)
 
 @pytest.fixture(scope="module")
 def shot(tmp_path_factory):
-    """A cube that slides and turns on a floor before a moving camera, rendered in every layout; the EXRs' folder."""
+    """A cube that slides and turns on a floor before a moving camera, rendered in every layout; the
+    EXRs' folder."""
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     scene = bpy.context.scene
     scene.render.engine, scene.cycles.samples, scene.cycles.filter_width = "CYCLES", 1, 0.01

@@ -1,4 +1,5 @@
-"""What stands near to something that moved: where a render's own shadows come and go, and nothing without a cause."""
+"""What stands near to something that moved: where a render's own shadows come and go, and nothing
+without a cause."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def disturbed(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def lit_by_a_sun(case: Case) -> Case:
-    """Ground and ball a dull grey under a slanting sun and a black sky, instead of lights of their own."""
+    """Ground and ball a dull grey under a slanting sun and a black sky, instead of lights of their
+    own."""
     case.scene.world = None
     grey = bpy.data.materials.new("grey")
     grey.use_nodes = True

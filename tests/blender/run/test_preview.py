@@ -26,7 +26,8 @@ def test_slow_movement_is_paler_than_fast():
 
 
 def finished(scene, numbers, conclude):
-    """The preview of these frames, driven to its end; the painter stands for the engine that draws."""
+    """The preview of these frames, driven to its end; the painter stands for the engine that
+    draws."""
     generation = scene_job.preview_of(scene, session.engine(), numbers)
     session.begin(generation, scene, conclude)
     while session.now.is_busy:

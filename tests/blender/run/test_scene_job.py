@@ -34,7 +34,8 @@ def test_a_strength_that_is_not_keyed_is_the_papers(scene, tmp_path):
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_keyed_strength_adds_up_from_frame_to_frame(scene, tmp_path, is_open):
-    """Half of (16, -8) at the frame between the keys; 1/512 of 64 px is 1/8 px, and plus is left and up."""
+    """Half of (16, -8) at the frame between the keys; 1/512 of 64 px is 1/8 px, and plus is left
+    and up."""
     key_strength(scene)
     if not is_open:
         bpy.context.window.scene = bpy.data.scenes.new("open")

@@ -1,4 +1,5 @@
-"""A generation beside the artist's work: what its buttons, other files, undo and playback do to it."""
+"""A generation beside the artist's work: what its buttons, other files, undo and playback do to
+it."""
 
 from types import SimpleNamespace
 

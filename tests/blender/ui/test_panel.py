@@ -15,7 +15,8 @@ from tests.blender.driving import generate, to_the_end, until
 
 
 class Layout:
-    """Stands in for a UILayout: keeps what was drawn, and refuses properties and operators that are not there."""
+    """Stands in for a UILayout: keeps what was drawn, and refuses properties and operators that are
+    not there."""
 
     def __init__(self, drawn=None):
         self.drawn = [] if drawn is None else drawn

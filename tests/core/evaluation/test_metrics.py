@@ -1,4 +1,5 @@
-"""The measures are zero for what moves as the scene does and grow with each fault they are there to find."""
+"""The measures are zero for what moves as the scene does and grow with each fault they are there to
+find."""
 
 import cv2
 import numpy as np

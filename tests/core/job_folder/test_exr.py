@@ -1,4 +1,5 @@
-"""Rendered files of every layout Blender writes become the passes that a capture would have given."""
+"""Rendered files of every layout Blender writes become the passes that a capture would have
+given."""
 
 import json
 from dataclasses import replace
@@ -25,7 +26,8 @@ MANIFEST = {"Cube": "a8fce865", "Floor": "4159b52a"}
 
 
 def camera(x=0.0, turn=0.0, focal=FOCAL, is_orthographic=False):
-    """A camera at (x, 0, 0) that looks along world +y, turned by `turn` about z: to_pixel and to_camera as tuples."""
+    """A camera at (x, 0, 0) that looks along world +y, turned by `turn` about z: to_pixel and
+    to_camera as tuples."""
     c, s = np.cos(turn), np.sin(turn)
     right, forward = np.array([c, s, 0]), np.array([-s, c, 0])
     axes = np.stack([right, [0, 0, 1], -forward])

@@ -49,7 +49,8 @@ def _frames(network: nn.Module, state: CrossFrame, frames: torch.Tensor, hidden)
 
 
 def _inputs(count: int = 3) -> tuple[nn.Module, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A network, the anchor (groups, n, c), frames (groups·f, n, c) and what is hidden (f, 4, 4)."""
+    """A network, the anchor (groups, n, c), frames (groups·f, n, c) and what is hidden (f, 4,
+    4)."""
     torch.manual_seed(1)
     hidden = torch.zeros(count, 4, 4)
     hidden[1, :, 3], hidden[2, 0, :2] = 1, 1

@@ -1,4 +1,5 @@
-"""The whole method on small networks: any length, one result; and every fault of the published codes."""
+"""The whole method on small networks: any length, one result; and every fault of the published
+codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Further anchors carry what the first did not show, and leave every frame the same in any part of the shot."""
+"""Further anchors carry what the first did not show, and leave every frame the same in any part of
+the shot."""
 
 from dataclasses import replace
 
