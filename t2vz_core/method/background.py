@@ -17,7 +17,7 @@ from ..fault import Fault
 from ..geometry.latent_maps import mask_to_cells, sample
 from ..job_folder.passes import Source
 from ..wire.job import Coherence, Frame, JobSpec
-from .motion import Place
+from .correspondence import Correspondence
 
 
 def demand_masks(spec: JobSpec) -> None:
@@ -34,14 +34,14 @@ def demand_masks(spec: JobSpec) -> None:
             )
 
 
-def background(source: Source, here: Place, anchor: Frame) -> Tensor:
+def background(source: Source, here: Correspondence, anchor: Frame) -> Tensor:
     """The part (h, w) of each cell of a frame that is background there and in the anchor, and was
     visible."""
     foregrounds = (
         mask_to_cells(torch.from_numpy(source.read(frame, "mask")))
         for frame in (here.frame, anchor)
     )
-    return shared_background(*foregrounds, here.cells, here.visible)
+    return shared_background(*foregrounds, here.positions, here.visible)
 
 
 def shared_background(

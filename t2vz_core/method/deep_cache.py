@@ -20,21 +20,19 @@ Features = dict[str, Tensor]
 """What the deep layers last said of some frames, (f, c, h, w) for each group of guidance."""
 
 
-class Deep:
-    """What the deep layers do just now.
-
-    Attributes:
-        is_asleep: they are not computed.
-    """
+class DeepCache:
+    """Whether the deep layers work just now, and what they said of the frames at hand."""
 
     def __init__(self, every: int, start: int) -> None:
-        self._every, self._start = every, start
+        self._every = every
+        self._start = start
         self._features: Features = {}
         self._groups: tuple[str, ...] = ()
         self.is_asleep = False
 
-    def turn(self, features: Features, groups: tuple[str, ...], step: int) -> None:
-        """From now on it is about a step of the frames that `features` belongs to.
+    @contextmanager
+    def at(self, step: int, groups: tuple[str, ...], features: Features) -> Iterator[None]:
+        """Meanwhile the networks are called for a step of the frames that `features` belongs to.
 
         Whether the deep layers run depends on the step alone, so that all frames and their anchor
         agree: they do up to `start`, where the frames begin, at every n-th step from there, and
@@ -43,6 +41,11 @@ class Deep:
         is_due = step <= self._start or (step - self._start) % self._every == 0
         self.is_asleep = not is_due and all(group in features for group in groups)
         self._features, self._groups = features, groups
+        try:
+            yield
+        finally:
+            self.is_asleep = False
+            self._features, self._groups = {}, ()
 
     def remember(self, made: Tensor) -> Tensor:
         """Keeps what the deep layers made (groups·f, c, h, w), and passes it on."""
@@ -56,7 +59,7 @@ class Deep:
 
 
 @contextmanager
-def deep_layers(networks: Sequence[nn.Module], every: int, start: int) -> Iterator[Deep]:
+def deep_layers(networks: Sequence[nn.Module], every: int, start: int) -> Iterator[DeepCache]:
     """Lets the deep layers of a UNet, the first of the networks, and of its ControlNets sleep at
     some steps.
 
@@ -66,7 +69,7 @@ def deep_layers(networks: Sequence[nn.Module], every: int, start: int) -> Iterat
         every: of so many steps one is whole; 1: all.
         start: the step at which the frames begin.
     """
-    state = Deep(every, start)
+    state = DeepCache(every, start)
     patches = (
         [patch for network in networks for patch in _patches(network, state)] if every > 1 else []
     )
@@ -82,7 +85,7 @@ def deep_layers(networks: Sequence[nn.Module], every: int, start: int) -> Iterat
                 module.forward = forward
 
 
-def _patches(network: Any, state: Deep) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
+def _patches(network: Any, state: DeepCache) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
     """The deep modules of a network, and what each does instead of its own forward."""
     for block in network.down_blocks[1:]:
         yield block, _asleep(block, state, partial(_nothing_down, _outputs(block)))
@@ -99,7 +102,9 @@ def _patches(network: Any, state: Deep) -> Iterator[tuple[nn.Module, Callable[..
             yield layer, _asleep(layer, state, lambda x: x)
 
 
-def _asleep(module: nn.Module, state: Deep, instead: Callable[[Tensor], Any]) -> Callable[..., Any]:
+def _asleep(
+    module: nn.Module, state: DeepCache, instead: Callable[[Tensor], Any]
+) -> Callable[..., Any]:
     forward = module.forward
 
     def act(hidden_states: Tensor, *args: Any, **more: Any) -> Any:
@@ -108,7 +113,7 @@ def _asleep(module: nn.Module, state: Deep, instead: Callable[[Tensor], Any]) ->
     return act
 
 
-def _remembering(module: nn.Module, state: Deep) -> Callable[..., Tensor]:
+def _remembering(module: nn.Module, state: DeepCache) -> Callable[..., Tensor]:
     forward = module.forward
     return lambda *args, **more: (
         state.remembered() if state.is_asleep else state.remember(forward(*args, **more))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,14 +22,9 @@ from torch import Tensor
 
 from ..geometry.latent_maps import map_to_cells, mask_to_cells, sample
 from ..geometry.pixel_maps import Array, Link, link, warp
+from ..models.networks import Networks
 from ..wire.job import JobSpec
-from .motion import Place
-
-
-def has_scene_shapes(spec: JobSpec, is_instruct: bool) -> bool:
-    """Whether the pictures show the scene's own shapes, so that its map fits them; a prompt alone
-    invents others."""
-    return bool(spec.controls) or is_instruct
+from .correspondence import Correspondence
 
 
 def fused_part(spec: JobSpec, has_scene_shapes: bool) -> float:
@@ -51,16 +45,16 @@ class Shown:
     Attributes:
         picture: (H, W, 3) uint8.
         lost: (c, h, w), what the latent has beyond its encoded picture.
-        place: where its pixels lay in the anchor.
+        pixels: where they lay in the anchor.
     """
 
     picture: Array
     lost: Tensor
-    place: Place
+    pixels: Correspondence
 
 
 class Gallery:
-    """The finished frames that others are fused with: the anchor, and the further anchors before
+    """The finished frames that others are fused with: the anchor, and the key frames before
     and after."""
 
     def __init__(self) -> None:
@@ -70,16 +64,16 @@ class Gallery:
         """Adds a finished frame, the anchor first; of the further ones the last two stay."""
         self._shown = [*self._shown[:1], *self._shown[1:][-1:], one]
 
-    def seen_from(self, here: Place) -> Iterator[tuple[Shown, Link]]:
+    def seen_from(self, here: Correspondence) -> Iterator[tuple[Shown, Link]]:
         """The finished frames, the anchor first and then the nearest, and where the pixels of a
         frame lie in each."""
         anchor, *others = self._shown
         yield anchor, _link_of(here)
-        for one in sorted(others, key=lambda one: abs(one.place.since - here.since)):
-            yield one, link(_link_of(here), _link_of(one.place), one.place.since / here.since)
+        for one in sorted(others, key=lambda one: abs(one.pixels.since - here.since)):
+            yield one, link(_link_of(here), _link_of(one.pixels), one.pixels.since / here.since)
 
 
-def shown(networks: Any, x: Tensor, pixels: Place) -> Shown:
+def shown(networks: Networks, x: Tensor, pixels: Correspondence) -> Shown:
     """A finished frame as others see it: its latent x_0 (1, c, h, w), and where its pixels lay in
     the anchor."""
     picture = next(networks.decode(x))
@@ -102,19 +96,25 @@ class Carried:
     steady: Tensor
 
 
-def carried(networks: Any, gallery: Gallery, pixels: Sequence[Place]) -> Carried:
-    """What was shown, moved to each frame."""
+def carried(
+    networks: Networks, gallery: Gallery, pixels: Sequence[Correspondence]
+) -> Carried | None:
+    """What was shown, moved to each frame; None where frames are not followed pixel by pixel."""
+    if not pixels:
+        return None
     seen = [list(gallery.seen_from(here)) for here in pixels]
-    pictures, known = zip(*(carry([(one.picture, to) for one, to in links]) for links in seen))
+    moved = [carry([(one.picture, to) for one, to in links]) for links in seen]
+    pictures = [picture for picture, _ in moved]
+    known = [mask for _, mask in moved]
+    steady = [_without_disturbed(mask, here) for mask, here in zip(known, pixels)]
     lost = torch.stack([carry_lost([(one.lost, to) for one, to in links]) for links in seen])
     encoded = networks.encode(np.stack(pictures)).float()
-    steady = [
-        one if here.disturbed is None else one & (here.disturbed == 0)
-        for one, here in zip(known, pixels)
-    ]
-    return Carried(
-        encoded + lost.to(encoded), _cells(known).to(encoded), _cells(steady).to(encoded)
-    )
+    x0 = encoded + lost.to(encoded)
+    return Carried(x0, _cells(known).to(encoded), _cells(steady).to(encoded))
+
+
+def _without_disturbed(known: Array, here: Correspondence) -> Array:
+    return known if here.disturbed is None else known & (here.disturbed == 0)
 
 
 def is_fused(step: int, steps: int, part: float) -> bool:
@@ -168,8 +168,8 @@ def _cells(masks: Iterable[Array]) -> Tensor:
     return torch.stack([mask_to_cells(torch.from_numpy(mask))[None] for mask in masks])
 
 
-def _link_of(here: Place) -> Link:
-    return Link(here.cells.numpy(), here.visible.numpy() > 0, here.ids)
+def _link_of(here: Correspondence) -> Link:
+    return Link(here.positions.numpy(), here.visible.numpy() > 0, here.ids)
 
 
 def _filled(picture: Tensor, known: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Text2Video-Zero, Khachatryan et al., ICCV 2023, https://arxiv.org/abs/2303.13439: a job becomes
 frames.
 
-Symbols are the paper's: x_t^k is the latent of frame k at noise level t; frame 1 is the anchor; T′
-< T are the levels between which the frames part from it; W_k warps along the motion.
+Symbols are the paper's: x_t^k is the latent of frame k at noise level t; frame 1 is the anchor;
+T′ < T are the levels between which the frames part from it; W_k warps along the motion.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ from torch import Tensor
 
 from ..job_folder.passes import Source
 from ..models.networks import Networks
-from ..runtime.memory_budget import Room
-from ..runtime.token_cache import Memory
+from ..runtime.memory_budget import MemoryBudget
+from ..runtime.token_cache import TokenCache
 from ..wire.job import Frame, JobSpec
-from .attention import CrossFrame, cross_frame
-from .background import background, demand_masks, smooth
-from .deep_cache import deep_layers
-from .denoise import Denoiser
-from .fusion import fused_part, has_scene_shapes
-from .keyframes import are_attended
-from .motion import Place, place, warp
+from .attention import AttentionTargets
+from .background import demand_masks, smooth, smooth_level
+from .correspondence import has_scene_shapes
+from .frame_maps import FrameMaps, ShotMaps
+from .fusion import Gallery, carried, fuse, fused_part, is_fused, shown
+from .keyframes import Attended, Way, are_attended
+from .motion import warp
 from .noise import keyed_noise
-from .progress import Tally
-from .shots import Scene, scenes
-from .solvers import Descent
+from .predict import Predictor, predictor
+from .progress import Progress, Watch
+from .shots import ShotPlan, shots
+from .solvers import Solver
+
+CHANNELS = 4  # of a latent
+CELL_PX = 8  # a latent's cell is so many pixels wide and high
 
 
 @torch.inference_mode()
@@ -39,139 +43,233 @@ def generate(
     source: Source,
     networks: Networks,
     numbers: Sequence[int],
-    watch: Any,
+    watch: Watch,
     chunk: int = 0,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Makes the frames `numbers` of a job, each as soon as it is done.
 
-    The anchor of each scene is denoised once, by itself, and its tokens are kept; then come the
+    The anchor of each shot is denoised once, by itself, and its tokens are kept; then come the
     other frames, `chunk` at a time (0: as many as memory allows). No frame depends on the chunk it
     is in.
 
     Yields:
-        (scene frame number, (H, W, 3) uint8 sRGB), in the order of the shot.
+        (scene frame number, (H, W, 3) uint8 sRGB), in the order of the job.
 
     Raises:
         Fault: a pass is missing, the memory does not suffice or the networks fail, in one sentence.
     """
     demand_masks(spec)
-    descent = Descent(spec.sampling, networks.scheduler_config)
-    levels = noise_levels(spec, descent, watch.note)
-    is_fused = fused_part(spec, has_scene_shapes(spec, networks.is_instruct)) > 0
-    has_further = is_fused or are_attended(spec)
-    todo = list(scenes(spec.frames, numbers, spec.coherence.anchor_every if has_further else 0))
-    tally = Tally(watch, todo, len(descent), len(descent) - levels[0])
-    for scene in todo:
-        memory = Memory(len(descent) - levels[0])
-        denoisers = [networks.unet, *networks.controlnets]
-        with (
-            cross_frame(denoisers, memory) as attention,
-            deep_layers(denoisers, spec.sampling.deep_every, levels[0]) as deep,
-        ):
-            denoiser = Denoiser(spec, source, networks, descent, attention, deep, tally.steps)
-            cells = spec.shot.height_px // 8 * spec.shot.width_px // 8
-            room = Room(
-                networks.device, chunk, cells, watch.note, _reliefs(networks, denoiser, attention)
-            )
-            for frames, x_0 in _latents(spec, source, scene, descent, levels, denoiser, room):
-                for frame, x in zip(frames, x_0):
-                    yield frame.number, room.attempt(partial(_picture, networks, x))
-                    tally.decoded()
+    solver = Solver(spec.sampling, networks.scheduler_config)
+    levels = noise_levels(spec, solver, watch.note)
+    plans = list(shots(spec.frames, numbers, keyframe_every(spec, networks.is_instruct)))
+    progress = Progress(watch, plans, len(solver), len(solver) - levels[0])
+    for plan in plans:
+        with predictor(spec, source, networks, solver, levels[0]) as predict:
+            sampler = Sampler(spec, source, networks, solver, levels, predict, plan, progress.steps)
+            cells = spec.shot.height_px * spec.shot.width_px // CELL_PX**2
+            reliefs = _reliefs(networks, sampler)
+            budget = MemoryBudget(networks.device, chunk, cells, watch.note, reliefs)
+            for frame, x_0 in sampler.shot(plan, budget):
+                yield frame.number, budget.attempt(partial(picture, networks, x_0))
+                progress.decoded()
 
 
-def _latents(
-    spec: JobSpec,
-    source: Source,
-    scene: Scene,
-    descent: Descent,
-    levels: tuple[int, int],
-    denoiser: Denoiser,
-    room: Room,
-) -> Iterator[tuple[list[Frame], Tensor]]:
-    """x_0 (f, 4, h, w) of the frames of a scene, some at a time."""
-    T, T_ = levels
-    h, w = spec.shot.height_px // 8, spec.shot.width_px // 8
+class Sampler:
+    """The two ways down the noise levels, the anchor's and the other frames', in one shot.
 
-    def noise(frame: Frame) -> Tensor:
-        return keyed_noise(spec.sampling.seed, frame.number, (4, h, w))[None].to(denoiser.device)
+    Args:
+        levels: T and T′, counted from pure noise.
+        tick: told after every step how many frames took it.
+    """
 
-    def at(frame: Frame) -> Place:
-        return place(spec, source, frame, scene.since[frame.number], h, w)
-
-    # The anchor: pure noise, x^1 ~ N(0, I), all the way down, seeing only itself.
-    x1 = room.measured(
-        partial(
-            denoiser.anchor, scene.anchor, noise(scene.anchor), T if scene.frames else len(descent)
+    def __init__(
+        self,
+        spec: JobSpec,
+        source: Source,
+        networks: Networks,
+        solver: Solver,
+        levels: tuple[int, int],
+        predict: Predictor,
+        plan: ShotPlan,
+        tick: Callable[[int], None],
+    ) -> None:
+        self.spec, self.networks = spec, networks
+        self.solver, self.predict, self.tick = solver, predict, tick
+        self.T, self.T_ = levels
+        self.size = spec.shot.height_px // CELL_PX, spec.shot.width_px // CELL_PX
+        self.fused = fused_part(spec, has_scene_shapes(spec, networks.is_instruct))
+        self.smoothed = spec.coherence.smoothing_until if spec.coherence.smoothing else 0.0
+        is_carried = self.fused > 0 or self.smoothed > 0
+        self.maps = ShotMaps(
+            spec, source, plan.anchor, plan.since, self.size, networks.is_instruct, is_carried
         )
-    )
-    if scene.anchor.number in scene.wanted:
-        yield [scene.anchor], x1.x[-1]
+        self.tokens = TokenCache(len(solver) - self.T)
+        self.gallery = Gallery()
+        self.attended: Attended | None = None
 
-    def x_T(here: Place) -> Tensor:
+    def shot(self, plan: ShotPlan, budget: MemoryBudget) -> Iterator[tuple[Frame, Tensor]]:
+        """The wanted frames of a shot and their x_0 (c, h, w), in the order of the job."""
+        seen_from = self.T if plan.frames else len(self.solver)
+        anchor = budget.measured(partial(self.anchor, plan.anchor, seen_from))
+        self.attended = Attended(self.predict, anchor, self.spec)
+        x = anchor.x[len(self.solver)]
+        if plan.anchor.number in plan.wanted:
+            yield plan.anchor, x[0]
+        self.show(self.maps.of(plan.anchor), x)
+        for span in plan.spans:
+            if span.keyframe:
+                x = budget.attempt(partial(self.keyframe, span.keyframe))
+            for frames, x_0 in budget.chunked(span.between, self.between):
+                yield from zip(frames, x_0)
+            if span.keyframe and span.keyframe.number in plan.wanted:
+                yield span.keyframe, x[0]
+
+    def keyframe(self, frame: Frame) -> Tensor:
+        """x_0 (1, c, h, w) of a frame that the frames to come are made of."""
+        maps = self.maps.of(frame)
+        x = self.frames([maps], self.tokens.another() if are_attended(self.spec) else None)
+        self.show(maps, x)
+        return x
+
+    def between(self, frames: list[Frame]) -> Tensor:
+        """x_0 (f, c, h, w) of frames between key frames."""
+        return self.frames([self.maps.of(frame) for frame in frames])
+
+    def anchor(self, frame: Frame, seen_from: int) -> Way:
+        """x^1 ~ N(0, I), all the way down, seeing only itself.
+
+        Args:
+            seen_from: the level from which on other frames attend to it.
+        """
+        conditions = self.predict.conditions([frame])
+        way = Way(conditions, AttentionTargets(0, keeps=self.tokens), self.tokens)
+        step = self.solver.begin(0)
+        x = way.x[0] = self.noise(frame)
+        for i in range(len(self.solver)):
+            targets = AttentionTargets(i, keeps=self.tokens if i >= seen_from else None)
+            x0 = self.predict(x, i, conditions, targets)
+            x = way.x[i + 1] = step(x, x0, i, self.fresh([frame], x0, i))
+            self.tick(1)
+        return way
+
+    def frames(self, maps: list[FrameMaps], keeps: TokenCache | None = None) -> Tensor:
+        """x^k (f, c, h, w) from T down to 0, with cross-frame attention, 3.3.2, at every step.
+
+        Args:
+            keeps: for the tokens of a single frame to which those to come will attend.
+        """
+        assert self.attended, "the anchor goes first"
+        steps, step = len(self.solver), self.solver.begin(self.T)
+        frames = [one.frame for one in maps]
+        conditions = self.predict.conditions(frames)
+        targets = self.attended.targets_of([one.surface for one in maps], keeps)
+        shows = carried(self.networks, self.gallery, [one.pixels for one in maps if one.pixels])
+        x = torch.cat([self.x_T(one) for one in maps])
+        path = {self.T: x}
+        for i in range(self.T, steps):
+            x0 = self.predict(x, i, conditions, targets(i))
+            if shows and is_fused(i, steps, self.fused):
+                is_whole = is_fused(i, steps, self.spec.coherence.fusion_disturbed)
+                x0 = fuse(x0, shows.x0, shows.known if is_whole else shows.steady)
+            x = step(x, x0, i, self.fresh(frames, x0, i))
+            if shows and is_fused(i, steps, self.smoothed):
+                x = self.smooth(maps, x, x0, i + 1, shows.x0)
+            if keeps:
+                path[i + 1] = x
+            self.tick(len(frames))
+        if keeps:
+            self.attended.remember(Way(conditions, targets(self.T), keeps, path, maps[0].surface))
+        return x
+
+    def x_T(self, maps: FrameMaps) -> Tensor:
+        """Motion dynamics, 3.3.1: the anchor's latent at T′ moves, then DDPM forward up to T."""
+        assert self.attended, "the anchor goes first"
+        spec, T, T_, x1 = self.spec, self.T, self.T_, self.attended.anchor.x
         if spec.motion.mode == "none":
-            x = x1.x[T]  # every frame from the anchor's noise, as the paper does with ControlNet
+            x = x1[T]  # every frame from the anchor's noise, as the paper does with ControlNet
         else:
-            # Motion dynamics, 3.3.1: the anchor's latent at T′ moves, then DDPM forward up to T.
-            x = descent.up(
-                warp(spec, here, x1.x[T_]), T_, T, noise(here.frame), spec.motion.is_faithful
-            )
-        if not spec.coherence.smoothing:
+            moved = warp(spec, maps.motion, x1[T_])
+            x = self.solver.up(moved, T_, T, self.noise(maps.frame), spec.motion.is_faithful)
+        if maps.still is None:
             return x
         # Background smoothing, 3.3.3. Both terms are nearly noise; what they share of it is √A.
-        shared = (
-            (descent.alpha_bar[T] / descent.alpha_bar[T_]).sqrt()
-            if spec.coherence.keeps_variance
-            else None
-        )
-        where = background(source, here, scene.anchor).to(x)
-        return smooth(x, warp(spec, here, x1.x[T]), where, spec.coherence.smoothing, shared)
+        shared = (self.solver.alpha_bar[T] / self.solver.alpha_bar[T_]).sqrt()
+        moved = warp(spec, maps.motion, x1[T])
+        tied = spec.coherence
+        still = maps.still.to(x)
+        return smooth(x, moved, still, tied.smoothing, shared if tied.keeps_variance else None)
 
-    def x_0(frames: list[Frame], *, is_further: bool = False) -> Tensor:
-        places = [at(frame) for frame in frames]
-        # Cross-frame attention, 3.3.2, all the way down from T.
-        return denoiser.frames(
-            places, torch.cat([x_T(here) for here in places]), T, x1, is_further=is_further
-        )
+    def smooth(self, maps: list[FrameMaps], x: Tensor, x0: Tensor, i: int, shows: Tensor) -> Tensor:
+        """The latents x at level i, their background drawn towards the anchor's picture and noise.
 
-    denoiser.show(at(scene.anchor), x1.x[-1])
-    for span in scene.spans:
-        if span.further:
-            x = room.attempt(partial(x_0, [span.further], is_further=True))
-            denoiser.show(at(span.further), x)
-        yield from room.chunked(span.between, x_0)
-        if span.further and span.further.number in scene.wanted:
-            yield [span.further], x
+        Args:
+            shows: (f, c, h, w), the finished frames carried to these.
+        """
+        assert self.attended, "the anchor goes first"
+        x1, alpha_bar = self.attended.anchor.x, float(self.solver.alpha_bar[i])
+        noise = x1[i] - alpha_bar**0.5 * x1[len(self.solver)]
+        noise = noise / max(1 - alpha_bar, 1e-6) ** 0.5
+        moved = torch.cat([warp(self.spec, one.surface, noise) for one in maps])
+        still = torch.stack([one.still_surface for one in maps if one.still_surface is not None])
+        still = still[:, None].to(x)  # -> (f, 1, h, w)
+        return smooth_level(x, x0, (shows, moved), still, alpha_bar, self.spec.coherence)
+
+    def show(self, maps: FrameMaps, x: Tensor) -> None:
+        """Lets the frames to come be made of a finished one, x_0 (1, c, h, w)."""
+        if maps.pixels:
+            self.gallery.hang(shown(self.networks, x, maps.pixels))
+
+    def noise(self, frame: Frame) -> Tensor:
+        """ε^k (1, c, h, w), the frame's own."""
+        noise = keyed_noise(self.spec.sampling.seed, frame.number, (CHANNELS, *self.size))
+        return noise[None].to(self.predict.device)
+
+    def fresh(self, frames: list[Frame], x: Tensor, i: int) -> Tensor | None:
+        """Noise of these frames for step i, shaped like x, where the solver takes any."""
+        if not self.solver.needs_noise:
+            return None
+        seed, shape = self.spec.sampling.seed, tuple(x.shape[1:])
+        noise = [keyed_noise(seed, frame.number, shape, f"step {i}") for frame in frames]
+        return torch.stack(noise).to(x)
+
+    def shrink(self) -> bool:
+        """Keeps tokens of one step only from now on; False where that is so already."""
+        return self.attended.shrink() if self.attended else self.tokens.shrink()
 
 
-def noise_levels(spec: JobSpec, descent: Descent, note: Callable[[str], None]) -> tuple[int, int]:
+def keyframe_every(spec: JobSpec, is_instruct: bool) -> int:
+    """Every so many frames of a shot is a key frame; 0: none, since nobody looks at it."""
+    is_fusing = fused_part(spec, has_scene_shapes(spec, is_instruct)) > 0
+    return spec.coherence.anchor_every if is_fusing or are_attended(spec) else 0
+
+
+def noise_levels(spec: JobSpec, solver: Solver, note: Callable[[str], None]) -> tuple[int, int]:
     """The steps with the noise levels nearest to T and T′; without motion, frames part at the very
     beginning."""
     motion = spec.motion
     if motion.mode == "none":
         return 0, 0
-    T = descent.nearest(motion.level_to)
-    T_ = max(descent.nearest(motion.level_from), T + 1)
-    times = [*descent.times, 0]
+    T = solver.nearest(motion.level_to)
+    T_ = max(solver.nearest(motion.level_from), T + 1)
+    times = [*solver.times, 0]
     if (times[T], times[T_]) != (motion.level_to, motion.level_from):
         note(
-            f"With {len(descent)} steps the noise levels nearest to T = {motion.level_to} and "
+            f"With {len(solver)} steps the noise levels nearest to T = {motion.level_to} and "
             f"T′ = {motion.level_from} are {times[T]:.0f} and {times[T_]:.0f}; these are used."
         )
     return T, T_
 
 
-def _picture(networks: Networks, x: Tensor) -> np.ndarray:
-    """The picture (H, W, 3) uint8 of a latent (4, h, w)."""
+def picture(networks: Networks, x: Tensor) -> np.ndarray:
+    """The picture (H, W, 3) uint8 of a latent (c, h, w)."""
     return next(networks.decode(x[None]))
 
 
-def _reliefs(
-    networks: Networks, denoiser: Denoiser, attention: CrossFrame
-) -> list[tuple[str, Callable[[], Any]]]:
+def _reliefs(networks: Networks, sampler: Sampler) -> list[tuple[str, Callable[[], Any]]]:
     """What can be given up for memory, the cheapest first."""
     return [
-        ("the anchor is denoised again beside the other frames", denoiser.shrink),
-        ("attention is looked up in slices", attention.slice_queries),
+        ("the anchor is denoised again beside the other frames", sampler.shrink),
+        ("attention is looked up in slices", sampler.predict.attention.slice_queries),
         ("text encoder and VAE wait in the computer's memory", networks.offload),
         ("pictures are decoded in tiles", networks.vae.enable_tiling),
         ("the networks wait in the computer's memory too, and work block by block", networks.lend),

@@ -1,50 +1,119 @@
-"""Further anchors that frames attend to, the nearer by the map the more.
+"""Key frames of a shot, which others attend to beside the anchor, the nearer by the map the more.
 
-Every n-th frame is one (`Coherence.anchor_every`); it attends to the first anchor alone, so that
-its tokens can be made again at any time without those of others.
+Every n-th frame is one (`Coherence.anchor_every`); it attends to the anchor alone, so that its
+tokens can be made again at any time without those of others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from ..geometry.latent_maps import identity_map
-from ..runtime.token_cache import Memory
+from ..runtime.token_cache import TokenCache
 from ..wire.job import JobSpec
-from .motion import Place
+from .attention import AttentionTargets
+from .correspondence import Correspondence
+from .predict import Conditions, Predictor
 
 NEAREST = 0.1  # cells; what is nearer is as near
-
-
-@dataclass
-class Further:
-    """A further anchor's way down, its latents (1, c, h, w) by level, and the memory of its
-    tokens."""
-
-    place: Place
-    batch: Any
-    x: dict[int, Tensor]
-    memory: Memory
+REMEMBERED = 2  # key frames that are attended to: the one before and the one after
 
 
 def are_attended(spec: JobSpec) -> bool:
-    """Whether frames attend to further anchors."""
+    """Whether frames attend to key frames."""
     tied = spec.coherence
     return tied.anchor_weight > 0 and tied.attention != "self" and not spec.motion.is_faithful
 
 
-def nearness(here: Place, others: Sequence[Place]) -> Tensor:
+@dataclass
+class Way:
+    """The way down of the anchor or of a key frame, to which others attend.
+
+    Attributes:
+        conditions: what steers it.
+        targets: what it attends to, at any step.
+        tokens: its own, of the steps that are kept.
+        x: its latents (1, c, h, w) by level.
+        surface: where its surfaces lay in the anchor.
+    """
+
+    conditions: Conditions
+    targets: AttentionTargets
+    tokens: TokenCache
+    x: dict[int, Tensor] = field(default_factory=dict)
+    surface: Correspondence | None = None
+
+
+class Attended:
+    """The anchor of a shot and its last two key frames, as the frames to come attend to them."""
+
+    def __init__(self, predict: Predictor, anchor: Way, spec: JobSpec) -> None:
+        self.anchor = anchor
+        self._predict = predict
+        self._spec = spec
+        self._keyframes: list[Way] = []
+
+    def remember(self, keyframe: Way) -> None:
+        """Lets the frames to come attend to this one too."""
+        self._keyframes = [*self._keyframes, keyframe][-REMEMBERED:]
+
+    def shrink(self) -> bool:
+        """Keeps the tokens of one step only from now on; False where that is so already."""
+        ways = (self.anchor, *self._keyframes)
+        return any([way.tokens.shrink() for way in ways])
+
+    def targets_of(
+        self, surfaces: Sequence[Correspondence], keeps: TokenCache | None = None
+    ) -> Callable[[int], AttentionTargets]:
+        """What frames attend to, step by step; tokens that were not kept are made again.
+
+        Args:
+            surfaces: where the frames' surfaces lay in the anchor.
+            keeps: for the tokens of a key frame, which attends to the anchor alone.
+        """
+        if self._spec.coherence.attention == "self":
+            return AttentionTargets
+        ways = [self.anchor]
+        is_among = are_attended(self._spec) and keeps is None
+        if is_among:
+            ways += self._keyframes
+        hidden = None
+        if self._spec.coherence.attention == "anchor+hidden":
+            hidden = torch.stack([1 - one.visible for one in surfaces])
+            hidden = hidden.to(self._predict.device)
+        weights = self._weights(surfaces) if len(ways) > 1 else None
+        seen = tuple(way.tokens for way in ways)
+        targets = AttentionTargets(0, seen, hidden, weights, keeps)
+
+        def at(step: int) -> AttentionTargets:
+            for way in ways:
+                if not way.tokens.has(step):
+                    self._predict(
+                        way.x[step], step, way.conditions, replace(way.targets, step=step)
+                    )
+            return replace(targets, step=step)
+
+        return at
+
+    def _weights(self, surfaces: Sequence[Correspondence]) -> Tensor:
+        """(f, n), how much each key frame counts for each frame."""
+        others = [way.surface for way in self._keyframes if way.surface]
+        near = torch.stack([nearness(one, others) for one in surfaces])
+        return (self._spec.coherence.anchor_weight * near).to(self._predict.device)
+
+
+def nearness(here: Correspondence, others: Sequence[Correspondence]) -> Tensor:
     """How near each of the `others` is to a frame, (n,), 0..1; with that of the anchor itself they
     sum to 1.
 
     By the inverse of how far the cells moved in the mean.
     """
     anchor = identity_map(*here.visible.shape)
-    places = torch.stack([anchor, *(one.cells for one in others)])
-    away = (here.cells - places).norm(dim=-1).mean((1, 2)).clamp_min(NEAREST)  # -> (1 + n,)
-    return ((1 / away) / (1 / away).sum())[1:]
+    positions = torch.stack([anchor, *(one.positions for one in others)])
+    away = (here.positions - positions).norm(dim=-1)  # -> (1 + n, h, w)
+    near = 1 / away.mean((1, 2)).clamp_min(NEAREST)  # -> (1 + n,)
+    return (near / near.sum())[1:]

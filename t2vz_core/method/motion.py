@@ -1,5 +1,4 @@
-"""Motion dynamics: where each frame's cells lie in the anchor frame, and the anchor's latent moved
-there.
+"""Motion dynamics: the anchor's latent moved to where each frame shows it.
 
 Khachatryan et al., https://arxiv.org/abs/2303.13439, section 3.3.1. x right, y down, in latent
 cells.
@@ -7,68 +6,18 @@ cells.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..fault import Fault
-from ..geometry.latent_maps import identity_map, map_to_cells
-from ..job_folder.passes import Source
-from ..wire.job import GRID, Frame, JobSpec
+from ..geometry.latent_maps import identity_map
+from ..wire.job import GRID, JobSpec
+from .correspondence import Correspondence
 from .noise import DRAWS, keyed_noise, warp_noise
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where what a frame shows lay in the anchor.
-
-    Attributes:
-        since: k − 1, how many frames of the shot lie between this one and its anchor.
-        cells: (h, w, 2) the place of each cell, centres at +0.5.
-        visible: (h, w) the part of each cell that was seen there, 0..1.
-        ids: (h, w) of which object each is a part, where that is known.
-        disturbed: (h, w) over 0 where the light may have changed since, where that is known.
-    """
-
-    frame: Frame
-    since: int
-    cells: Tensor
-    visible: Tensor
-    ids: np.ndarray | None = None
-    disturbed: np.ndarray | None = None
-
-
-def place(spec: JobSpec, source: Source, frame: Frame, since: int, h: int, w: int) -> Place:
-    """T_k and V_k of a frame, from its map, its shift or the strength."""
-    if spec.motion.mode == "map":
-        map_px, visible = (
-            torch.from_numpy(source.read(frame, name)) for name in ("map", "visible")
-        )
-        return Place(frame, since, *map_to_cells(map_px, visible, spec.shot.height_px // h))
-    cells = identity_map(h, w) + torch.tensor(displacement(spec, frame, since, h))
-    is_inside = ((cells > 0) & (cells < torch.tensor([w, h]))).all(-1)
-    return Place(frame, since, cells, is_inside.float())
-
-
-def displacement(spec: JobSpec, frame: Frame, since: int, h: int) -> tuple[float, float]:
-    """δ^k in cells: the frame shows at p what the anchor has at p + δ. Equal in x and y whatever
-    the aspect."""
-    shot, motion = spec.shot, spec.motion
-    cell_px = shot.height_px / h
-    if motion.mode == "strength":
-        cells_each = since * min(shot.width_px, shot.height_px) / GRID / cell_px
-        return motion.strength[0] * cells_each, motion.strength[1] * cells_each
-    if motion.mode == "translation":
-        return -frame.shift_px[0] / cell_px, -frame.shift_px[
-            1
-        ] / cell_px  # content went right: look further left
-    return 0.0, 0.0
-
-
-def warp(spec: JobSpec, here: Place, latent: Tensor) -> Tensor:
+def warp(spec: JobSpec, here: Correspondence, latent: Tensor) -> Tensor:
     """W_k: the anchor's latent (1, c, h, w) as frame k sees it.
 
     Noise stays noise of unit variance. What the anchor did not see lies on a field of noise behind
@@ -80,7 +29,7 @@ def warp(spec: JobSpec, here: Place, latent: Tensor) -> Tensor:
     seed, shape = spec.sampling.seed, tuple(latent.shape[1:])
     draws = keyed_noise(seed, here.frame.number, (DRAWS, *shape), "warp").to(latent)
     behind = keyed_noise(seed, 0, shape, "behind").to(latent)
-    cells, was_seen = here.cells.to(latent), (here.visible > 0.5).to(latent.device)
+    cells, was_seen = here.positions.to(latent), (here.visible > 0.5).to(latent.device)
     seen = warp_noise(latent[0], cells, draws, was_seen)
     return torch.where(was_seen, seen, warp_noise(behind, cells, draws, ~was_seen, wraps=True))[
         None
@@ -105,7 +54,7 @@ def published_warp(latent: Tensor, x: float, y: float) -> Tensor:
     )
 
 
-def _published_displacement(spec: JobSpec, here: Place) -> tuple[float, float]:
+def _published_displacement(spec: JobSpec, here: Correspondence) -> tuple[float, float]:
     """δ^k in 1/512ths of the width and of the height."""
     if spec.motion.mode == "strength":
         return here.since * spec.motion.strength[0], here.since * spec.motion.strength[1]

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
-from .shots import Scene
+from .shots import ShotPlan
 
 DECODING = 2  # a decoded frame costs about as much as this many of its steps
 
 
-class Tally:
+class Watch(Protocol):
+    """Who is told how a job goes on, and may end it by raising Cancelled."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """So much of a stage is done."""
+
+    def note(self, text: str) -> None:
+        """What the artist should know."""
+
+
+class Progress:
     """Counts steps of frames and decoded frames, and reports after each."""
 
-    def __init__(self, watch: Any, todo: list[Scene], anchor_steps: int, frame_steps: int) -> None:
-        self._watch, self._done = watch, 0
-        frames = sum(len(scene.frames) for scene in todo)
-        shown = sum(len(scene.wanted) for scene in todo)
+    def __init__(
+        self, watch: Watch, todo: list[ShotPlan], anchor_steps: int, frame_steps: int
+    ) -> None:
+        self._watch = watch
+        self._done = 0
+        frames = sum(len(shot.frames) for shot in todo)
+        shown = sum(len(shot.wanted) for shot in todo)
         self._total = len(todo) * anchor_steps + frames * frame_steps + shown * DECODING
         self.steps(0)
 
@@ -25,9 +38,8 @@ class Tally:
         Raises:
             Cancelled: the job must stop here.
         """
-        self._done = min(
-            self._done + frames, self._total
-        )  # steps made again for want of memory would exceed it
+        # steps made again for want of memory would exceed it
+        self._done = min(self._done + frames, self._total)
         self._watch.progress("painting frames", self._done, self._total)
 
     def decoded(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import diffusers
@@ -22,21 +23,13 @@ from ..wire.job import Sampling
 from .noise import blend_noise
 
 Step = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
+"""(x, x̂_0, level, fresh noise) -> x one level down."""
 
-_LIBRARY: dict[str, tuple[type, dict[str, Any]]] = {
-    "ddim": (diffusers.DDIMScheduler, {}),
-    "dpm++2m": (
-        diffusers.DPMSolverMultistepScheduler,
-        {"algorithm_type": "dpmsolver++", "solver_order": 2},
-    ),
-    "unipc": (diffusers.UniPCMultistepScheduler, {"solver_order": 2}),
-    "euler": (diffusers.EulerDiscreteScheduler, {}),
-    "lcm": (diffusers.LCMScheduler, {}),
-}
-_LCM_SCALE, _LCM_DATA = 10.0, 0.5
+LCM_SCALE = 10.0
+LCM_DATA = 0.5
 
 
-class Descent:
+class Solver:
     """A way down of n steps: step i takes a latent from level i to level i + 1; level n is the
     picture.
 
@@ -47,16 +40,14 @@ class Descent:
     """
 
     def __init__(self, sampling: Sampling, scheduler_config: dict[str, Any]) -> None:
-        kind, extra = _LIBRARY[sampling.scheduler]
-        self._kind = sampling.scheduler
-        self._predicts = scheduler_config.get("prediction_type", "epsilon")
-        self._library = kind.from_config(
-            dict(scheduler_config), **{**extra, "prediction_type": "sample"}
-        )
-        self._library.set_timesteps(sampling.steps)
-        self.times: list[float] = self._library.timesteps.tolist()
-        self.alpha_bar = self._alpha_bars()
-        self.needs_noise = sampling.scheduler == "lcm"
+        self.kind = SOLVERS[sampling.scheduler]
+        self.predicts = scheduler_config.get("prediction_type", "epsilon")
+        options = {**self.kind.options, "prediction_type": "sample"}
+        self.library = self.kind.scheduler.from_config(dict(scheduler_config), **options)
+        self.library.set_timesteps(sampling.steps)
+        self.times: list[float] = self.library.timesteps.tolist()
+        self.alpha_bar = self.kind.levels(self.library)
+        self.needs_noise = self.kind.needs_noise
 
     def __len__(self) -> int:
         return len(self.times)
@@ -65,32 +56,26 @@ class Descent:
         """The level whose timestep is nearest to `level` (0..1000)."""
         return min(range(len(self)), key=lambda i: abs(self.times[i] - level))
 
+    def scales(self, i: int) -> tuple[float, float]:
+        """√ᾱ and √(1−ᾱ) of level i: how much picture and how much noise there is."""
+        alpha_bar = float(self.alpha_bar[i])
+        return math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
+
     def x0(self, x: Tensor, output: Tensor, i: int) -> Tensor:
         """x̂_0 of what the network said of x at level i."""
-        signal, noise = self._scales(i)
-        if self._predicts == "epsilon":
+        signal, noise = self.scales(i)
+        if self.predicts == "epsilon":
             return (x - noise * output) / signal
-        if self._predicts == "v_prediction":
+        if self.predicts == "v_prediction":
             return signal * x - noise * output
         return output
 
     def begin(self, i: int) -> Step:
-        """A step function (x, x̂_0, level, fresh noise) -> x one level down, for a way that begins
-        at level i.
+        """The step function of a way that begins at level i.
 
-        Multi-step solvers remember earlier steps, so every batch of frames walks with a function of
-        its own.
+        Multi-step solvers remember earlier steps: every batch of frames walks with one of its own.
         """
-        if self._kind == "ddim":
-            return self._ddim
-        if self._kind == "lcm":
-            return self._lcm
-        solver = copy.deepcopy(self._library)
-        solver.set_begin_index(i)
-        solver.is_scale_input_called = (
-            True  # the latents outside are scaled as the networks take them
-        )
-        return lambda x, x0, j, noise: self._step_of(solver, x, x0, j)
+        return self.kind.begin(self, i)
 
     def up(
         self, x: Tensor, low: int, high: int, noise: Tensor, is_faithful: bool = False
@@ -102,35 +87,110 @@ class Descent:
         """
         kept = float(self.alpha_bar[high] / self.alpha_bar[low])
         if is_faithful:
-            table = self._library.alphas_cumprod.double()
+            table = self.library.alphas_cumprod.double()
             kept = float(table[int(self.times[high]) - 1] / table[int(self.times[low]) - 1])
         return blend_noise(x, noise, kept)
 
-    def _scales(self, i: int) -> tuple[float, float]:
-        alpha_bar = float(self.alpha_bar[i])
-        return math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
 
-    def _alpha_bars(self) -> Tensor:
-        if self._kind in ("ddim", "lcm"):
-            table = self._library.alphas_cumprod.double()
-            last = self._library.final_alpha_cumprod if self._kind == "ddim" else torch.ones(())
-            return torch.cat([table[self._library.timesteps.long()], last.double().reshape(1)])
-        return 1 / (1 + self._library.sigmas.double() ** 2)
+def ddim(solver: Solver, _start: int) -> Step:
+    """x_{i+1} = a'·x̂_0 + b'·ε̂, ε̂ = (x − a·x̂_0) / b."""
 
-    def _ddim(self, x: Tensor, x0: Tensor, i: int, noise: Tensor | None) -> Tensor:
-        (a, b), (a_next, b_next) = self._scales(i), self._scales(i + 1)
+    def step(x: Tensor, x0: Tensor, i: int, _noise: Tensor | None) -> Tensor:
+        a, b = solver.scales(i)
+        a_next, b_next = solver.scales(i + 1)
         return a_next * x0 + b_next * (x - a * x0) / b
 
-    def _lcm(self, x: Tensor, x0: Tensor, i: int, noise: Tensor | None) -> Tensor:
-        t = _LCM_SCALE * self.times[i]
-        skip, out = _LCM_DATA**2 / (t**2 + _LCM_DATA**2), t / math.sqrt(t**2 + _LCM_DATA**2)
-        a_next, b_next = self._scales(i + 1)
+    return step
+
+
+def lcm(solver: Solver, _start: int) -> Step:
+    """x̂_0 made consistent, and noised anew down to the next level."""
+
+    def step(x: Tensor, x0: Tensor, i: int, noise: Tensor | None) -> Tensor:
+        t = LCM_SCALE * solver.times[i]
+        skip = LCM_DATA**2 / (t**2 + LCM_DATA**2)
+        out = t / math.sqrt(t**2 + LCM_DATA**2)
         x0 = out * x0 + skip * x
-        return x0 if i + 1 == len(self) else a_next * x0 + b_next * noise
+        if i + 1 == len(solver):
+            return x0
+        assert noise is not None, "the sampler gives what needs_noise asks for"
+        a_next, b_next = solver.scales(i + 1)
+        return a_next * x0 + b_next * noise
 
-    def _step_of(self, solver: Any, x: Tensor, x0: Tensor, i: int) -> Tensor:
-        before, after = (self._solver_scale(j) for j in (i, i + 1))
-        return solver.step(x0, solver.timesteps[i], x * before, return_dict=False)[0] / after
+    return step
 
-    def _solver_scale(self, i: int) -> float:
-        return 1 / self._scales(i)[0] if self._kind == "euler" else 1.0
+
+def by_library(solver: Solver, start: int) -> Step:
+    """A step of diffusers' own solver, which takes latents as the networks do."""
+    return _library_step(solver, start, lambda _level: 1.0)
+
+
+def by_library_in_sigmas(solver: Solver, start: int) -> Step:
+    """The same where the solver's latents are x_0 + σ·ε, 1/√ᾱ as large."""
+    return _library_step(solver, start, lambda level: 1 / solver.scales(level)[0])
+
+
+def _library_step(solver: Solver, start: int, scale: Callable[[int], float]) -> Step:
+    library = copy.deepcopy(solver.library)
+    library.set_begin_index(start)
+    # the latents outside are scaled as the networks take them
+    library.is_scale_input_called = True
+
+    def step(x: Tensor, x0: Tensor, i: int, _noise: Tensor | None) -> Tensor:
+        time = library.timesteps[i]
+        return library.step(x0, time, x * scale(i), return_dict=False)[0] / scale(i + 1)
+
+    return step
+
+
+def _by_sigmas(library: Any) -> Tensor:
+    """ᾱ of all levels of a solver that counts in σ² = (1−ᾱ)/ᾱ."""
+    return 1 / (1 + library.sigmas.double() ** 2)
+
+
+def _by_table(library: Any) -> Tensor:
+    """ᾱ of all levels of DDIM, which may end a little above zero noise."""
+    return _at_timesteps(library, library.final_alpha_cumprod)
+
+
+def _by_table_to_zero(library: Any) -> Tensor:
+    """ᾱ of all levels where the last one is the picture itself."""
+    return _at_timesteps(library, torch.ones(()))
+
+
+def _at_timesteps(library: Any, last: Tensor) -> Tensor:
+    table = library.alphas_cumprod.double()
+    return torch.cat([table[library.timesteps.long()], last.double().reshape(1)])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of SOLVERS.
+
+    Attributes:
+        scheduler: diffusers' class, which knows the timesteps.
+        begin: (solver, level) -> the step function of a way that begins at this level.
+        levels: the scheduler's ᾱ of the n + 1 levels.
+        options: settings of the scheduler.
+        needs_noise: whether a step takes fresh noise.
+    """
+
+    scheduler: type[Any]
+    begin: Callable[[Solver, int], Step]
+    levels: Callable[[Any], Tensor] = _by_sigmas
+    options: dict[str, Any] = field(default_factory=dict)
+    needs_noise: bool = False
+
+
+SOLVERS = {
+    "ddim": Kind(diffusers.DDIMScheduler, ddim, _by_table),
+    "dpm++2m": Kind(
+        diffusers.DPMSolverMultistepScheduler,
+        by_library,
+        options={"algorithm_type": "dpmsolver++", "solver_order": 2},
+    ),
+    "unipc": Kind(diffusers.UniPCMultistepScheduler, by_library, options={"solver_order": 2}),
+    "euler": Kind(diffusers.EulerDiscreteScheduler, by_library_in_sigmas),
+    "lcm": Kind(diffusers.LCMScheduler, lcm, _by_table_to_zero, needs_noise=True),
+}
+"""The solvers of a job, `Sampling.scheduler`."""

@@ -37,7 +37,7 @@ def free_host_bytes() -> int:
     return psutil.virtual_memory().available
 
 
-class Room:
+class MemoryBudget:
     """Does work in chunks, and in smaller ones, or more frugally, when memory runs out.
 
     Args:

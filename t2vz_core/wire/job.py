@@ -129,10 +129,10 @@ class Coherence:
 
     attention: str = one_of("anchor", ATTENTIONS, "what each frame attends to")
     anchor_every: int = numeric(
-        8, 0, 1000, "a further anchor to fuse from every so many frames; 0: none"
+        8, 0, 1000, "a key frame to fuse from every so many frames; 0: none"
     )
     anchor_weight: float = numeric(
-        0.0, 0.0, 1.0, "weight of further anchors in attention, the nearer more; 0: off"
+        0.0, 0.0, 1.0, "weight of key frames in attention, the nearer more; 0: off"
     )
     smoothing: float = numeric(
         0.0, 0.0, 1.0, "background smoothing α on the moved anchor; 0: off; needs mask passes"

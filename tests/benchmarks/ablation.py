@@ -85,7 +85,7 @@ ROWS: dict[str, Row] = {
     "+ background smoothing": _published(**SMOOTHING),
     "exact map": _with(MAP),
     "exact map, hidden tokens": _with(MAP, attention="anchor+hidden"),
-    "exact map, further anchors attended to": _with(MAP, **ATTENDED),
+    "exact map, key frames attended to": _with(MAP, **ATTENDED),
     "exact map, smoothing in half of the steps": _with(MAP, **LONG),
     "exact map, fusion": _with(MAP, **FUSION),
     "exact map, fusion, shadows held": _with(MAP, **FUSION, fusion_disturbed=1.0),

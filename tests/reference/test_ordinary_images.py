@@ -17,7 +17,7 @@ from PIL import Image
 from t2vz_core.conditions.controlnet import conditions
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.noise import keyed_noise
-from t2vz_core.method.solvers import Descent
+from t2vz_core.method.solvers import Solver
 from t2vz_core.models.networks import Networks
 from t2vz_core.wire.job import Control, JobSpec, Sampling
 from tests.core.small_jobs import SIDE, job, make, networks
@@ -127,12 +127,12 @@ def test_the_anchor_of_an_edit_is_the_ordinary_edit(tmp_path: Path) -> None:
 
 def test_few_step_sampling_takes_the_library_s_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     config = networks("sd1").scheduler_config
-    descent = Descent(Sampling(steps=4, scheduler="lcm"), config)
+    solver = Solver(Sampling(steps=4, scheduler="lcm"), config)
     library = diffusers.LCMScheduler.from_config(dict(config))
     library.set_timesteps(4)
-    x, step = torch.randn(1, 4, 8, 8), descent.begin(0)
+    x, step = torch.randn(1, 4, 8, 8), solver.begin(0)
     for i, t in enumerate(library.timesteps):
         said, noise = torch.randn_like(x), torch.randn_like(x)
         monkeypatch.setattr(scheduling_lcm, "randn_tensor", lambda *_, noise=noise, **__: noise)
-        ours, x = step(x, descent.x0(x, said, i), i, noise), library.step(said, t, x).prev_sample
+        ours, x = step(x, solver.x0(x, said, i), i, noise), library.step(said, t, x).prev_sample
         assert torch.allclose(ours, x, rtol=1e-4, atol=1e-4)

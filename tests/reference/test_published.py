@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from t2vz_core.method.noise import keyed_noise
-from t2vz_core.method.solvers import Descent
+from t2vz_core.method.solvers import SOLVERS, Solver, Step
 from t2vz_core.wire.job import JobSpec, Motion, Sampling
 from tests.core.small_jobs import SIDE, job, make, networks
 
@@ -21,13 +23,18 @@ CELLS = (4, SIDE // 8, SIDE // 8)
 def walked(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     """Every latent that one of our steps comes to, in order."""
     seen: list[torch.Tensor] = []
-    step = Descent._ddim
+    plain = SOLVERS["ddim"]
 
-    def recording(self: Descent, *args: object) -> torch.Tensor:
-        seen.append(step(self, *args))
-        return seen[-1]
+    def begin(solver: Solver, level: int) -> Step:
+        step = plain.begin(solver, level)
 
-    monkeypatch.setattr(Descent, "_ddim", recording)
+        def recording(*args: Any) -> torch.Tensor:
+            seen.append(step(*args))
+            return seen[-1]
+
+        return recording
+
+    monkeypatch.setitem(SOLVERS, "ddim", replace(plain, begin=begin))
     return seen
 
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
-from t2vz_core.method.attention import ANCHOR, FRAMES, cross_frame
-from t2vz_core.runtime.token_cache import DEVICE, HOST, ONE_STEP, Memory
+from t2vz_core.method.attention import AttentionTargets, cross_frame
+from t2vz_core.runtime.token_cache import DEVICE, HOST, ONE_STEP, TokenCache
 
 TOKENS, WIDTH, TEXT_WIDTH = 12, 8, 6
 
@@ -27,9 +27,9 @@ class Block(nn.Module):
             "attn2": Attention(WIDTH, cross_attention_dim=TEXT_WIDTH, heads=2, dim_head=4),
         })  # fmt: skip
 
-    def forward(self, tokens: Tensor, text: Tensor) -> Tensor:
-        tokens = tokens + self.block["attn1"](tokens)
-        return tokens + self.block["attn2"](tokens, text)
+    def forward(self, tokens: Tensor, text: Tensor, targets: AttentionTargets) -> Tensor:
+        tokens = tokens + self.block["attn1"](tokens, targets=targets)
+        return tokens + self.block["attn2"](tokens, text, targets=targets)
 
 
 def plainly(network: Block, anchor: Tensor, frames: Tensor, text: Tensor) -> Tensor:
@@ -59,15 +59,15 @@ def ours(
     anchor: Tensor,
     frames: Tensor,
     text: Tensor,
-    place: str = DEVICE,
+    store: str = DEVICE,
     slice_at: int = 0,
 ) -> Tensor:
-    with cross_frame([network], Memory(1, place)) as state:
+    tokens = TokenCache(1, store)
+    with cross_frame([network]) as state:
         state.slice = slice_at
-        state.turn(0, ANCHOR)
-        network(anchor, text)
-        state.turn(0, FRAMES)
-        return network(frames, text)
+        with tokens.keeping(0):
+            network(anchor, text, AttentionTargets(0, keeps=tokens))
+        return network(frames, text, AttentionTargets(0, (tokens,)))
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3])
@@ -80,23 +80,25 @@ def test_frames_attend_to_the_anchor_of_their_guidance_group(groups: int, count:
     assert torch.allclose(ours(network, anchor, frames, text), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("place, slice_at", [(HOST, 0), (ONE_STEP, 0), (DEVICE, 5)])
-def test_where_the_anchor_is_kept_and_slicing_change_nothing(place: str, slice_at: int) -> None:
+@pytest.mark.parametrize("store, slice_at", [(HOST, 0), (ONE_STEP, 0), (DEVICE, 5)])
+def test_where_the_anchor_is_kept_and_slicing_change_nothing(store: str, slice_at: int) -> None:
     network, anchor = Block(), torch.randn(2, TOKENS, WIDTH)
     frames, text = torch.randn(6, TOKENS, WIDTH), torch.randn(2, 4, TEXT_WIDTH)
-    changed = ours(network, anchor, frames, text, place, slice_at)
+    changed = ours(network, anchor, frames, text, store, slice_at)
     assert torch.allclose(changed, ours(network, anchor, frames, text), atol=1e-6)
 
 
 def test_every_frame_may_have_a_text_of_its_own() -> None:
     network, anchor = Block(), torch.randn(1, TOKENS, WIDTH)
     frames, texts = torch.randn(3, TOKENS, WIDTH), torch.randn(3, 4, TEXT_WIDTH)
-    with torch.no_grad(), cross_frame([network], Memory(1)) as state:
-        state.turn(0, ANCHOR)
-        network(anchor, texts[:1])
-        state.turn(0, FRAMES)
-        together = network(frames, texts)
-        alone = torch.cat([network(frame[None], text[None]) for frame, text in zip(frames, texts)])
+    tokens = TokenCache(1)
+    seen = AttentionTargets(0, (tokens,))
+    with torch.no_grad(), cross_frame([network]):
+        with tokens.keeping(0):
+            network(anchor, texts[:1], AttentionTargets(0, keeps=tokens))
+        together = network(frames, texts, seen)
+        pairs = zip(frames, texts)
+        alone = torch.cat([network(frame[None], text[None], seen) for frame, text in pairs])
     assert torch.allclose(together, alone, atol=1e-6)
 
 
@@ -113,7 +115,7 @@ def test_the_networks_come_back_as_they_were_whatever_happens(act: Callable[[], 
     networks = [Block(), Block()]
     before = [layer.processor for network in networks for layer in network.block.values()]
     try:
-        with cross_frame(networks, Memory(1)):
+        with cross_frame(networks):
             assert all(
                 layer.processor not in before
                 for network in networks

@@ -5,7 +5,8 @@ import torch
 from diffusers.models.attention_processor import Attention
 from torch import nn
 
-from t2vz_core.method.attention import ANCHOR, FRAMES, CrossFrame, Sight, cross_frame, tokens_of
+from t2vz_core.method.attention import AttentionTargets, cross_frame, tokens_of
+from t2vz_core.runtime.token_cache import TokenCache
 
 GROUPS, N, WIDTH = 2, 16, 8
 
@@ -16,36 +17,27 @@ class _Network(nn.Module):
         torch.manual_seed(0)
         self.block = nn.ModuleDict({"attn1": Attention(WIDTH, heads=2, dim_head=4)})
 
-    def forward(self, tokens: torch.Tensor, keys: torch.Tensor | None = None) -> torch.Tensor:
-        return self.block["attn1"](tokens, keys)
+    def forward(
+        self, tokens: torch.Tensor, keys: torch.Tensor | None = None, **more: AttentionTargets
+    ) -> torch.Tensor:
+        return self.block["attn1"](tokens, keys, **more)
 
 
-class _Kept(dict):
-    """A memory without limits."""
-
-    def begin(self, step: int) -> None:
-        self.clear()
-
-    def put(self, step: int, layer: str, tokens: torch.Tensor) -> None:
-        self[step, layer] = tokens
-
-    def get(self, step: int, layer: str, device: torch.device) -> torch.Tensor:
-        return self[step, layer]
+def _kept(network: nn.Module, tokens: torch.Tensor, *seen: TokenCache) -> TokenCache:
+    """The tokens of a frame that attends to those that were seen before."""
+    cache = TokenCache(1)
+    with cache.keeping(0):
+        network(tokens, targets=AttentionTargets(0, seen, keeps=cache))
+    return cache
 
 
 def _after_anchor(
     network: nn.Module, anchor: torch.Tensor, frames: torch.Tensor, hidden, slice_at: int = 0
 ) -> torch.Tensor:
-    with torch.no_grad(), cross_frame([network], _Kept()) as state:
+    with torch.no_grad(), cross_frame([network]) as state:
         state.slice = slice_at
-        state.turn(0, ANCHOR)
-        network(anchor)
-        return _frames(network, state, frames, hidden)
-
-
-def _frames(network: nn.Module, state: CrossFrame, frames: torch.Tensor, hidden) -> torch.Tensor:
-    state.turn(0, FRAMES, Sight(hidden))
-    return network(frames)
+        seen = (_kept(network, anchor),)
+        return network(frames, targets=AttentionTargets(0, seen, hidden))
 
 
 def _inputs(count: int = 3) -> tuple[nn.Module, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -96,19 +88,15 @@ def test_slicing_the_queries_changes_nothing():
 
 
 @pytest.mark.parametrize("is_hidden", [False, True])
-def test_further_anchors_count_by_their_weight_for_each_frame(is_hidden):
+def test_key_frames_count_by_their_weight_for_each_frame(is_hidden):
     network, anchor, frames, hidden = _inputs()
     others = torch.randn(2, GROUPS, N, WIDTH)
     weights = torch.tensor([[0.5, 0.25], [1.0, 0.001], [0.1, 0.9]])
-    with torch.no_grad(), cross_frame([network], _Kept()) as state:
-        state.turn(0, ANCHOR)
-        network(anchor)
-        memories = _Kept(), _Kept()
-        for memory, tokens in zip(memories, others):
-            state.turn(0, FRAMES, Sight(keeps=memory))
-            network(tokens)
-        state.turn(0, FRAMES, Sight(hidden if is_hidden else None, memories, weights))
-        seen = network(frames)
+    with torch.no_grad(), cross_frame([network]):
+        first = _kept(network, anchor)
+        caches = (first, *(_kept(network, tokens, first) for tokens in others))
+        targets = AttentionTargets(0, caches, hidden if is_hidden else None, weights)
+        seen = network(frames, targets=targets)
     attn = network.block["attn1"]
     for row, tokens in enumerate(frames):
         group, k = divmod(row, 3)

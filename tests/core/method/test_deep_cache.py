@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from t2vz_core.method.deep_cache import deep_layers
-from t2vz_core.runtime.token_cache import ONE_STEP, Memory
+from t2vz_core.runtime.token_cache import ONE_STEP, TokenCache
 from t2vz_core.wire.job import Control, Motion, Sampling
 
 from ..small_jobs import job, make, networks
@@ -36,18 +36,18 @@ def test_the_outermost_blocks_with_what_is_remembered_of_the_same_step_are_the_w
     (x, time, text), more = inputs(family)
     unet, features = networks(family).unet, {}
     with torch.inference_mode(), deep_layers([unet], 2, 0) as deep:
-        deep.turn(features, ("nothing", "prompt"), 0)
-        whole = unet(x, time, text, **more)[0]
-        deep.turn(features, ("nothing", "prompt"), 1)
-        assert deep.is_asleep
-        outermost = unet(x, time, text, **more)[0]
-        deep.turn(features, ("prompt",), 1)  # guidance has ended
+        with deep.at(0, ("nothing", "prompt"), features):
+            whole = unet(x, time, text, **more)[0]
+        with deep.at(1, ("nothing", "prompt"), features):
+            assert deep.is_asleep
+            outermost = unet(x, time, text, **more)[0]
         more = (
             {"added_cond_kwargs": {k: v[2:] for k, v in more["added_cond_kwargs"].items()}}
             if more
             else {}
         )
-        half = unet(x[2:], time, text[2:], **more)[0]
+        with deep.at(1, ("prompt",), features):  # guidance has ended
+            half = unet(x[2:], time, text[2:], **more)[0]
     assert torch.equal(outermost, whole)
     assert torch.allclose(half, whole[2:], atol=1e-5)
 
@@ -56,10 +56,11 @@ def test_the_deep_layers_run_where_the_frames_begin_and_at_every_nth_step_from_t
     with deep_layers([networks("sd1").unet], 3, 2) as deep:
         asleep = []
         for step in range(9):
-            deep.turn({"prompt": torch.zeros(1)}, ("prompt",), step)
-            asleep.append(deep.is_asleep)
-        deep.turn({"prompt": torch.zeros(1)}, ("nothing", "prompt"), 3)
-        assert not deep.is_asleep  # guidance begins here: its group was never whole before
+            with deep.at(step, ("prompt",), {"prompt": torch.zeros(1)}):
+                asleep.append(deep.is_asleep)
+        # guidance begins here: its group was never whole before
+        with deep.at(3, ("nothing", "prompt"), {"prompt": torch.zeros(1)}):
+            assert not deep.is_asleep
     assert [step for step in range(9) if not asleep[step]] == [0, 1, 2, 5, 8]
 
 
@@ -86,7 +87,7 @@ def test_a_frame_depends_neither_on_its_chunk_nor_on_what_is_kept_of_the_anchor(
     latents.clear()
     if not is_kept:
         monkeypatch.setattr(
-            "t2vz_core.method.generate.Memory", lambda steps: Memory(steps, ONE_STEP)
+            "t2vz_core.method.generate.TokenCache", lambda steps: TokenCache(steps, ONE_STEP)
         )
     make(tmp_path, spec, nets, numbers=[3, 5], chunk=1)
     assert (torch.cat(latents) - whole[[2, 4]]).abs().max() <= 1e-4
@@ -132,6 +133,7 @@ def test_the_networks_come_back_as_they_were_after_an_error() -> None:
 def test_where_every_step_is_whole_nothing_is_touched_and_nothing_kept() -> None:
     unet, features = networks("sd1").unet, {}
     with deep_layers([unet], 1, 0) as deep:
-        deep.turn(features, ("prompt",), 1)
+        with deep.at(1, ("prompt",), features):
+            assert not deep.is_asleep
         assert not any("forward" in module.__dict__ for module in unet.modules())
     assert not isinstance(unet.forward, nn.Module) and features == {}

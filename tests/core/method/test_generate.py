@@ -14,9 +14,9 @@ import torch
 from t2vz_core.fault import Cancelled, Fault
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.generate import generate, noise_levels
-from t2vz_core.method.solvers import Descent
+from t2vz_core.method.solvers import Solver
 from t2vz_core.models.networks import Networks
-from t2vz_core.runtime.token_cache import ONE_STEP
+from t2vz_core.runtime.token_cache import HOST, ONE_STEP, TokenCache
 from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
 
 from ..small_jobs import Listener, job, make, networks
@@ -33,7 +33,7 @@ def latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
         seen.append(x[None].clone())
         return next(networks.decode(x[None]))
 
-    monkeypatch.setattr("t2vz_core.method.generate._picture", listening)
+    monkeypatch.setattr("t2vz_core.method.generate.picture", listening)
     return seen
 
 
@@ -136,31 +136,35 @@ def test_the_first_frame_is_there_before_the_others_are_begun(tmp_path: Path) ->
     assert watch.progress_seen[-1][1] == total
 
 
-@pytest.mark.parametrize("place", ["host", "one step"])
+@pytest.mark.parametrize("store", [HOST, ONE_STEP])
 def test_where_the_anchor_s_keys_are_kept_changes_nothing(
-    place: str, tmp_path: Path, latents: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+    store: str, tmp_path: Path, latents: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = job(tmp_path, 3, sampling=STEPS)
     make(tmp_path, spec, networks("sd1"))
-    monkeypatch.setattr("t2vz_core.runtime.token_cache.Memory._chosen_place", lambda self: place)
+    monkeypatch.setattr(
+        "t2vz_core.method.generate.TokenCache", lambda steps: TokenCache(steps, store)
+    )
     make(tmp_path, spec, networks("sd1"))
     assert (torch.cat(latents[:3]) - torch.cat(latents[3:])).abs().max() <= 1e-5
 
 
-def test_a_further_anchor_s_keys_are_made_again_where_there_is_no_room_for_them(
+def test_a_key_frame_s_tokens_are_made_again_where_there_is_no_room_for_them(
     tmp_path: Path, latents: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tied = Coherence(anchor_every=2, anchor_weight=0.5, fusion=0.0)
     spec = job(tmp_path, 4, sampling=STEPS, motion=Motion("map"), coherence=tied)
     make(tmp_path, spec, networks("sd1"))
-    monkeypatch.setattr("t2vz_core.runtime.token_cache.Memory._chosen_place", lambda self: ONE_STEP)
+    monkeypatch.setattr(
+        "t2vz_core.method.generate.TokenCache", lambda steps: TokenCache(steps, ONE_STEP)
+    )
     make(tmp_path, spec, networks("sd1"))
     make(tmp_path, replace(spec, coherence=replace(tied, anchor_weight=0.0)), networks("sd1"))
     kept, again, without = (torch.cat(latents[i : i + 4]) for i in (0, 4, 8))
     assert (kept - again).abs().max() <= 1e-5
     assert (
         kept[2] - without[2]
-    ).abs().max() <= 1e-4  # the further anchor itself attends to the first alone
+    ).abs().max() <= 1e-4  # the key frame itself attends to the first alone
     assert (kept - without).abs().amax((1, 2, 3))[[1, 3]].min() > 1e-3
 
 
@@ -307,4 +311,4 @@ def test_any_number_of_steps_has_two_levels_between_which_frames_part(
         "beta_schedule": "scaled_linear",
         "steps_offset": 1,
     }
-    assert noise_levels(spec, Descent(spec.sampling, config), [].append) == levels
+    assert noise_levels(spec, Solver(spec.sampling, config), [].append) == levels

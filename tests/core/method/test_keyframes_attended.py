@@ -1,4 +1,4 @@
-"""Further anchors carry what the first did not show, and leave every frame the same in any part of
+"""Key frames carry what the first did not show, and leave every frame the same in any part of
 the shot."""
 
 from dataclasses import replace
@@ -9,8 +9,8 @@ import torch
 
 from t2vz_core.geometry.pixel_maps import Link, grid
 from t2vz_core.job_folder.passes import Source
+from t2vz_core.method.correspondence import correspond
 from t2vz_core.method.fusion import Gallery, Shown
-from t2vz_core.method.motion import place
 from t2vz_core.wire.job import Coherence, Control, Motion
 
 from ..small_jobs import SIDE, job, make, networks
@@ -27,24 +27,25 @@ def test_a_part_of_the_shot_equals_the_same_part_of_the_whole(tmp_path, attentio
         assert np.abs(picture.astype(int) - whole[number]).max() <= 1
 
 
-def test_without_fusion_there_are_no_further_anchors(tmp_path):
+def test_without_fusion_there_are_no_key_frames(tmp_path):
     spec = job(tmp_path, 4, motion=Motion("map"), coherence=Coherence(anchor_every=2, fusion=0.0))
     plain = replace(spec, coherence=Coherence(anchor_every=0, fusion=0.0))
-    further, plain = (make(tmp_path, one, networks()) for one in (spec, plain))
-    assert all(np.array_equal(plain[n], further[n]) for n in plain)
+    keyed, plain = (make(tmp_path, one, networks()) for one in (spec, plain))
+    assert all(np.array_equal(plain[n], keyed[n]) for n in plain)
 
 
-def test_the_gallery_shows_the_anchor_first_and_the_nearest_further_anchor_next(tmp_path):
+def test_the_gallery_shows_the_anchor_first_and_the_nearest_key_frame_next(tmp_path):
     spec = job(tmp_path, 8, motion=Motion("map"))
     at = [
-        place(spec, Source(tmp_path), frame, i, SIDE, SIDE) for i, frame in enumerate(spec.frames)
+        correspond(spec, Source(tmp_path), frame, i, SIDE, SIDE)
+        for i, frame in enumerate(spec.frames)
     ]
     gallery = Gallery()
     for i in (0, 2, 4, 6):
         gallery.hang(Shown(np.zeros((SIDE, SIDE, 3), np.uint8), torch.zeros(4, 8, 8), at[i]))
     shown = list(gallery.seen_from(at[5]))
-    assert [one.place.since for one, _ in shown] in ([0, 4, 6], [0, 6, 4])
-    links: dict[int, Link] = {one.place.since: to for one, to in shown}
+    assert [one.pixels.since for one, _ in shown] in ([0, 4, 6], [0, 6, 4])
+    links: dict[int, Link] = {one.pixels.since: to for one, to in shown}
     assert np.abs(links[6].map - (grid(SIDE, SIDE) + np.float32([3, 0])))[:, : SIDE - 3].max() < 0.3
 
 

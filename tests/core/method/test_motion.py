@@ -12,7 +12,8 @@ import torch
 from t2vz_core.fault import Fault
 from t2vz_core.geometry.latent_maps import identity_map
 from t2vz_core.job_folder.passes import Source
-from t2vz_core.method.motion import Place, displacement, place, published_warp, warp
+from t2vz_core.method.correspondence import Correspondence, correspond, displacement
+from t2vz_core.method.motion import published_warp, warp
 from t2vz_core.wire.job import Frame, JobSpec, Motion, Shot
 
 from ..small_jobs import job
@@ -72,7 +73,7 @@ def test_a_warp_by_whole_cells_moves_the_noise_exactly(tmp_path: Path) -> None:
     spec = replace(job(tmp_path), motion=Motion("translation"))
     frame = replace(spec.frames[1], shift_px=(16.0, 8.0))
     latent = torch.randn(1, 4, 8, 8)
-    moved = warp(spec, place(spec, Source(tmp_path), frame, 1, 8, 8), latent)
+    moved = warp(spec, correspond(spec, Source(tmp_path), frame, 1, 8, 8), latent)
     assert torch.equal(moved[..., 1:, 2:], latent[..., :-1, :-2])
 
 
@@ -80,7 +81,7 @@ def test_noise_that_comes_into_view_is_new_and_not_a_mirror_image(tmp_path: Path
     spec = replace(job(tmp_path), motion=Motion("translation"))
     frame = replace(spec.frames[1], shift_px=(32.0, 0.0))
     latent = torch.randn(1, 4, 8, 8)
-    moved = warp(spec, place(spec, Source(tmp_path), frame, 1, 8, 8), latent)
+    moved = warp(spec, correspond(spec, Source(tmp_path), frame, 1, 8, 8), latent)
     fresh, mirrored = moved[..., :4].flatten(), latent[..., :4].flip(-1).flatten()
     assert abs(torch.corrcoef(torch.stack([fresh, mirrored]))[0, 1]) < 0.25
 
@@ -88,9 +89,9 @@ def test_noise_that_comes_into_view_is_new_and_not_a_mirror_image(tmp_path: Path
 def test_a_map_and_the_translation_it_draws_place_cells_alike(tmp_path: Path) -> None:
     spec = job(tmp_path)
     frame, source = spec.frames[2], Source(tmp_path)
-    drawn = place(replace(spec, motion=Motion("map")), source, frame, 2, 8, 8)
-    said = place(spec, source, frame, 2, 8, 8)
-    assert torch.allclose(drawn.cells, said.cells, atol=1e-5)
+    drawn = correspond(replace(spec, motion=Motion("map")), source, frame, 2, 8, 8)
+    said = correspond(spec, source, frame, 2, 8, 8)
+    assert torch.allclose(drawn.positions, said.positions, atol=1e-5)
     assert torch.equal(drawn.visible > 0.5, said.visible > 0.5)
 
 
@@ -100,7 +101,9 @@ def test_new_content_is_the_same_noise_in_every_frame_that_shows_it() -> None:
     for number, shift in ((3, 4), (5, 8)):
         cells = identity_map(8, 12) - torch.tensor([float(shift), 0.0])
         visible = (cells[..., 0] > 0).float()
-        shown.append(warp(JobSpec(), Place(Frame(number), number - 1, cells, visible), latent))
+        shown.append(
+            warp(JobSpec(), Correspondence(Frame(number), number - 1, cells, visible), latent)
+        )
     assert torch.equal(shown[0][..., :8], shown[1][..., 4:])
     assert torch.equal(shown[1][..., 8:], latent[..., :4])
 
@@ -108,8 +111,8 @@ def test_new_content_is_the_same_noise_in_every_frame_that_shows_it() -> None:
 def test_the_published_warp_follows_a_translation_and_knows_no_map(tmp_path: Path) -> None:
     spec = replace(job(tmp_path), motion=Motion("translation", is_faithful=True))
     frame, latent = replace(spec.frames[1], shift_px=(-16.0, 0.0)), columns(8, 8)
-    moved = warp(spec, place(spec, Source(tmp_path), frame, 1, 8, 8), latent)
+    moved = warp(spec, correspond(spec, Source(tmp_path), frame, 1, 8, 8), latent)
     assert moved[0, 0, 0].tolist() == [2, 3, 4, 5, 6, 7, 7, 6]
     spec = replace(spec, motion=Motion("map", is_faithful=True))
     with pytest.raises(Fault, match="knows no maps"):
-        warp(spec, place(spec, Source(tmp_path), spec.frames[1], 1, 8, 8), latent)
+        warp(spec, correspond(spec, Source(tmp_path), spec.frames[1], 1, 8, 8), latent)

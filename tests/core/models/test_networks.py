@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from t2vz_core.method.solvers import Descent
+from t2vz_core.method.solvers import Solver
 from t2vz_core.models.networks import load
 from t2vz_core.wire.job import Control, Lora, Model, Sampling
 from tests.core.random_networks import write_controlnet, write_model
@@ -88,9 +88,7 @@ def test_a_distilled_model_or_lora_begins_at_pure_noise(folders, tmp_path, model
     shutil.copytree(folders["sdxl"], tmp_path / model)
     loras = (Lora(str(tmp_path / f"{lora}.safetensors")),)
     networks = load(Model(str(tmp_path / model), loras), (), "cpu")
-    assert (
-        Descent(Sampling(steps=4, scheduler="euler"), networks.scheduler_config).times[0] == first
-    )
+    assert Solver(Sampling(steps=4, scheduler="euler"), networks.scheduler_config).times[0] == first
 
 
 def test_an_image_survives_as_diffusers_decodes_it(folders, pipelines):

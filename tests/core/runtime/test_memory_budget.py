@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from t2vz_core.fault import Fault
-from t2vz_core.runtime.memory_budget import Room, is_out_of_memory
-from t2vz_core.runtime.token_cache import DEVICE, ONE_STEP, Memory
+from t2vz_core.runtime.memory_budget import MemoryBudget, is_out_of_memory
+from t2vz_core.runtime.token_cache import DEVICE, ONE_STEP, TokenCache
 
 
-def room(chunk: int, reliefs: list, notes: list[str]) -> Room:
-    return Room(torch.device("cpu"), chunk, 64 * 64, notes.append, reliefs)
+def room(chunk: int, reliefs: list, notes: list[str]) -> MemoryBudget:
+    return MemoryBudget(torch.device("cpu"), chunk, 64 * 64, notes.append, reliefs)
 
 
 def test_a_chunk_that_does_not_fit_is_halved_and_nothing_is_lost() -> None:
@@ -32,7 +32,7 @@ def test_a_chunk_that_does_not_fit_is_halved_and_nothing_is_lost() -> None:
 
 def test_where_memory_cannot_be_measured_larger_pictures_make_smaller_chunks() -> None:
     def largest(side_px: int) -> int:
-        room = Room(torch.device("cpu"), 0, (side_px // 8) ** 2, print, [])
+        room = MemoryBudget(torch.device("cpu"), 0, (side_px // 8) ** 2, print, [])
         return max(len(items) for items, _ in room.chunked(range(40), len))
 
     assert [largest(side_px) for side_px in (128, 512, 2048)] == [8, 4, 1]
@@ -79,29 +79,37 @@ def tokens(megabytes: int) -> torch.Tensor:
 
 
 def test_what_fits_is_kept_for_every_step() -> None:
-    memory = Memory(steps=3)
+    memory = TokenCache(steps=3)
     for step in range(3):
-        memory.begin(step)
-        memory.put(step, "layer", tokens(1))
-    assert memory.place == DEVICE and all(memory.has(step) for step in range(3))
+        with memory.keeping(step):
+            memory.put(step, "layer", tokens(1))
+    assert memory.store == DEVICE and all(memory.has(step) for step in range(3))
 
 
 def test_what_does_not_fit_is_kept_for_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("t2vz_core.runtime.token_cache.free_bytes", lambda device: 4 << 20)
-    memory = Memory(steps=3)
+    memory = TokenCache(steps=3)
     for step in range(3):
-        memory.begin(step)
-        memory.put(step, "layer", tokens(1))
-    assert memory.place == ONE_STEP and [memory.has(step) for step in range(3)] == [
+        with memory.keeping(step):
+            memory.put(step, "layer", tokens(1))
+    assert memory.store == ONE_STEP and [memory.has(step) for step in range(3)] == [
         False,
         False,
         True,
     ]
 
 
+def test_of_a_step_that_failed_nothing_is_kept() -> None:
+    memory = TokenCache(steps=3)
+    with pytest.raises(RuntimeError), memory.keeping(0):
+        memory.put(0, "layer", tokens(1))
+        raise RuntimeError("out of memory")
+    assert not memory.has(0)
+
+
 def test_memory_given_up_in_mid_job_holds_one_step_from_then_on() -> None:
-    memory = Memory(steps=3)
-    memory.begin(0)
-    memory.put(0, "layer", tokens(1))
+    memory = TokenCache(steps=3)
+    with memory.keeping(0):
+        memory.put(0, "layer", tokens(1))
     assert memory.shrink() and not memory.has(0)
     assert not memory.shrink()
