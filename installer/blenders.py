@@ -69,7 +69,8 @@ def installed_blender(named: Path | None) -> Blender | None:
         version = _version(done)
         if version is None:
             raise Stop(
-                f"{program} does not start as a Blender ({last_line(done)}); give the path of one that does."
+                f"{program} does not start as a Blender ({last_line(done)}); "
+                "give the path of one that does."
             )
         if _pair(version) < OLDEST:
             raise Stop(f"{program} is Blender {version}; t2vz needs 4.2 or newer.")
@@ -111,8 +112,8 @@ def bpy_wheel(version: str, *requirements: str) -> Blender:
     maker = bpy_maker()
     if maker is None:
         raise Stop(
-            "There is no Blender here, and Blender's own Python module needs Python 3.11: install Blender 4.2 or newer "
-            "and name it with --blender, or install Python 3.11."
+            "There is no Blender here, and Blender's own Python module needs Python 3.11: "
+            "install Blender 4.2 or newer and name it with --blender, or install Python 3.11."
         )
     environment = Environment(ROOT / f".bpy-{version}", maker)
     wanted = (f"bpy=={version}", *requirements)
@@ -122,7 +123,8 @@ def bpy_wheel(version: str, *requirements: str) -> Blender:
     missing = missing_libraries(environment)
     if missing:
         raise Stop(
-            f"Blender lacks libraries of the system; on Debian and Ubuntu: apt install {' '.join(missing)}"
+            "Blender lacks libraries of the system; on Debian and Ubuntu: "
+            f"apt install {' '.join(missing)}"
         )
     return Blender(environment.python, version, is_wheel=True)
 

@@ -17,9 +17,9 @@ from .wheel import ROOT
 _ABOUT = """\
 t2vz turns a blocked-out Blender animation into a styled video, on this machine.
 
-All is made in this folder: the engine's Python environment in .venv, built packages in build, and, where no Blender
-is installed, Blender as a Python module in .bpy-<version>. A second run finds it all there. Interrupt it when you
-like: what is half made is noticed and made again."""
+All is made in this folder: the engine's Python environment in .venv, built packages in build,
+and, where no Blender is installed, Blender as a Python module in .bpy-<version>. A second run finds
+it all there. Interrupt it when you like: what is half made is noticed and made again."""
 
 
 def main(arguments: list[str]) -> int:

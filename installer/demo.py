@@ -135,7 +135,8 @@ class Demo:
             raise KeyboardInterrupt
         if code:
             raise Stop(
-                f"The demo stopped at this step (it ended with {code}); what Blender said is in {log}."
+                f"The demo stopped at this step (it ended with {code}); "
+                f"what Blender said is in {log}."
             )
 
 

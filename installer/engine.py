@@ -49,7 +49,8 @@ def _install_torch(environment: Environment, torch: str, build: str) -> None:
             say(f"  {failure}")
     if build != "mac":
         say(
-            f"  PyTorch's own index does not serve it; taking it from the package index{_what_that_means(build)}"
+            "  PyTorch's own index does not serve it; taking it from the package "
+            f"index{_what_that_means(build)}"
         )
     environment.install(torch)
 
@@ -58,6 +59,7 @@ def _what_that_means(build: str) -> str:
     if build == "cpu" and (sys.platform, platform.machine()) == ("linux", "x86_64"):
         return (
             ", where it usually is the build for NVIDIA cards:\n"
-            "  that works without one, but is 2.9 GB to download. Interrupt it and try later if that is too much."
+            "  that works without one, but is 2.9 GB to download. Interrupt it and try later if "
+            "that is too much."
         )
     return ""

@@ -103,7 +103,8 @@ class Environment:
         say(f"Making a Python environment in {self.folder}")
         if output_of([self._maker, "-c", "import ensurepip"]) is None:
             raise Stop(
-                f"{self._maker} cannot make environments; on Debian and Ubuntu: apt install python3-venv."
+                f"{self._maker} cannot make environments; on Debian and Ubuntu: "
+                "apt install python3-venv."
             )
         with child([self._maker, "-m", "venv", self.folder]) as process:
             if process.wait():
@@ -120,7 +121,8 @@ class Environment:
             inside = list(self.folder.iterdir())
             if inside and not (self.folder / _MARK).exists():
                 raise Stop(
-                    f"{self.folder} is not empty and was not made by install.py; name another with --env."
+                    f"{self.folder} is not empty and was not made by install.py; "
+                    "name another with --env."
                 )
             if inside:
                 say(f"{self.folder} is half made or its Python is gone; it is made anew.")

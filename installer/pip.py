@@ -41,7 +41,8 @@ def _run(command: Sequence[str | Path], log: Path) -> None:
         if process.wait():
             reason = errors[-1] if errors else f"pip ended with {process.returncode}"
             raise Stop(
-                f"Installing failed: {reason}. Check the network and the free disk; the log is {log}."
+                f"Installing failed: {reason}. Check the network and the free disk; "
+                f"the log is {log}."
             )
 
 

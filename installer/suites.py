@@ -36,7 +36,8 @@ def run_suites(folder: Path, blender: Path | None) -> int:
         sum(getattr(r, kind) for r in results) for kind in ("passed", "failed", "skipped")
     )
     say(
-        f"== {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - started:.0f} s =="
+        f"== {passed} passed, {failed} failed, {skipped} skipped in "
+        f"{time.monotonic() - started:.0f} s =="
     )
     return failed
 

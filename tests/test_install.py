@@ -223,6 +223,9 @@ def test_missing_libraries_of_the_system_are_named_as_packages(monkeypatch, tmp_
     module = tmp_path / "lib/python3.11/site-packages/bpy/__init__.so"
     module.parent.mkdir(parents=True)
     module.touch()
-    ldd = "\tlibSM.so.6 => not found\n\tlibXrender.so.1 => not found\n\tlibm.so.6 => /lib/libm.so.6 (0x1)\n"
+    ldd = (
+        "\tlibSM.so.6 => not found\n\tlibXrender.so.1 => not found\n"
+        "\tlibm.so.6 => /lib/libm.so.6 (0x1)\n"
+    )
     monkeypatch.setattr(blenders, "output_of", lambda command: ldd)
     assert blenders.missing_libraries(Environment(tmp_path)) == ["libsm6", "libxrender1"]

@@ -218,7 +218,8 @@ class Denoiser:
         if not torch.isfinite(guided).all():
             raise Fault(
                 f"The networks lost themselves at step {i + 1} (not a number) while making frame "
-                f"{batch.frames[0].number}: choose precision float32, or bfloat16 where the device has it."
+                f"{batch.frames[0].number}: choose precision float32, "
+                "or bfloat16 where the device has it."
             )
         return self._descent.x0(x, guided, i)
 
