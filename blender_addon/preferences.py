@@ -28,7 +28,8 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
 
     engine: StringProperty(
         name="Engine",
-        description="Python of the engine's environment, or its folder; empty: the one install.py made",
+        description="Python of the engine's environment, or its folder; empty: "
+        "the one install.py made",
         subtype="FILE_PATH",
     )
     models: StringProperty(
@@ -38,7 +39,8 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
     )
     output: StringProperty(
         name="Output",
-        description="Where jobs go unless a scene says otherwise; // is the .blend file's own folder",
+        description="Where jobs go unless a scene says otherwise; "
+        "// is the .blend file's own folder",
         subtype="DIR_PATH",
         default=DEFAULTS["output"],
         options=MAY_BE_RELATIVE,
@@ -59,7 +61,10 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
         layout.operator("t2vz.test_engine")
 
 
-NO_ENGINE = "No engine found: run `python3 install.py engine`, or choose its Python in the add-on's preferences."
+NO_ENGINE = (
+    "No engine found: run `python3 install.py engine`, "
+    "or choose its Python in the add-on's preferences."
+)
 
 
 def engine_python() -> Path | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from . import uv
 from .console import Stop, say
 from .environment import Environment
 from .process import last_line, output_of, run
@@ -69,7 +70,8 @@ def installed_blender(named: Path | None) -> Blender | None:
         version = _version(done)
         if version is None:
             raise Stop(
-                f"{program} does not start as a Blender ({last_line(done)}); give the path of one that does."
+                f"{program} does not start as a Blender ({last_line(done)}); "
+                "give the path of one that does."
             )
         if _pair(version) < OLDEST:
             raise Stop(f"{program} is Blender {version}; t2vz needs 4.2 or newer.")
@@ -95,11 +97,13 @@ def _pair(version: str) -> tuple[int, int]:
 
 
 def bpy_maker() -> str | None:
-    """A Python that the bpy wheels are made for: this one or one on PATH."""
+    """A Python that the bpy wheels are made for: this one, one on PATH, or one that uv fetches."""
     if sys.version_info[:2] == BPY_PYTHON:
         return sys.executable
     found = shutil.which("python3.11")
-    return found if found and output_of([found, "-c", ""]) is not None else None
+    if found and output_of([found, "-c", ""]) is not None:
+        return found
+    return uv.fetched_python("3.11")
 
 
 def bpy_wheel(version: str, *requirements: str) -> Blender:
@@ -111,8 +115,9 @@ def bpy_wheel(version: str, *requirements: str) -> Blender:
     maker = bpy_maker()
     if maker is None:
         raise Stop(
-            "There is no Blender here, and Blender's own Python module needs Python 3.11: install Blender 4.2 or newer "
-            "and name it with --blender, or install Python 3.11."
+            "There is no Blender here, and Blender's own Python module needs Python 3.11: "
+            "install Blender 4.2 or newer and name it with --blender, or install Python 3.11, "
+            "which could not be fetched."
         )
     environment = Environment(ROOT / f".bpy-{version}", maker)
     wanted = (f"bpy=={version}", *requirements)
@@ -122,7 +127,8 @@ def bpy_wheel(version: str, *requirements: str) -> Blender:
     missing = missing_libraries(environment)
     if missing:
         raise Stop(
-            f"Blender lacks libraries of the system; on Debian and Ubuntu: apt install {' '.join(missing)}"
+            "Blender lacks libraries of the system; on Debian and Ubuntu: "
+            f"apt install {' '.join(missing)}"
         )
     return Blender(environment.python, version, is_wheel=True)
 

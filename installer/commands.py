@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
 
+from . import lock
 from .console import Stop, say
 from .demo import run_demo
 from .engine import provide_engine
@@ -17,9 +19,9 @@ from .wheel import ROOT
 _ABOUT = """\
 t2vz turns a blocked-out Blender animation into a styled video, on this machine.
 
-All is made in this folder: the engine's Python environment in .venv, built packages in build, and, where no Blender
-is installed, Blender as a Python module in .bpy-<version>. A second run finds it all there. Interrupt it when you
-like: what is half made is noticed and made again."""
+All is made in this folder: the engine's Python environment in .venv, built packages in build,
+and, where no Blender is installed, Blender as a Python module in .bpy-<version>. A second run finds
+it all there. Interrupt it when you like: what is half made is noticed and made again."""
 
 
 def main(arguments: list[str]) -> int:
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         commands, "engine", _engine, "make the engine's Python environment and nothing else"
     )
     extension = _command(commands, "extension", _extension, "build the zip that Blender installs")
+    _command(commands, "lock", _lock, "for developers: solve pyproject.toml's requirements anew")
     for command in (demo, test, engine, extension):
         command.add_argument(
             "--env",
@@ -74,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
             default=ROOT / ".venv",
             metavar="DIR",
             help="the engine's environment (default: .venv)",
+        )
+    for command in (demo, test, engine):
+        command.add_argument(
+            "--torch-backend",
+            metavar="BUILD",
+            default=os.environ.get("UV_TORCH_BACKEND"),
+            help="the build of torch: cpu, cu130, cu126, rocm7.2, xpu… (default: what fits this "
+            "machine)",
         )
     for command in (demo, test):
         command.add_argument(
@@ -110,17 +121,22 @@ def _command(
 
 
 def _demo(asked: argparse.Namespace) -> int:
-    run_demo(asked.out, asked.env, asked.blender)
+    run_demo(asked.out, asked.env, asked.blender, asked.torch_backend)
     return 0
 
 
 def _test(asked: argparse.Namespace) -> int:
-    return 1 if run_suites(asked.env, asked.blender) else 0
+    return 1 if run_suites(asked.env, asked.blender, asked.torch_backend) else 0
 
 
 def _engine(asked: argparse.Namespace) -> int:
-    environment = provide_engine(asked.env)
+    environment = provide_engine(asked.env, backend=asked.torch_backend)
     say(f"The engine is ready: {environment.python}")
+    return 0
+
+
+def _lock(_: argparse.Namespace) -> int:
+    lock.write()
     return 0
 
 

@@ -25,14 +25,14 @@ _MADE = ("scene.blend", "film.blend", "film.mp4", "sheet.png", "job", "profile",
 _MARK = "demo.log"
 
 
-def run_demo(out: Path, env: Path, named: Path | None) -> None:
+def run_demo(out: Path, env: Path, named: Path | None, backend: str | None = None) -> None:
     """Makes everything, from the environment to the film.
 
     Raises:
         Stop: a step failed; what the steps before it made stays.
     """
     out = _cleared(out.absolute())
-    engine = provide_engine(env)
+    engine = provide_engine(env, backend=backend)
     blender = installed_blender(named) or bpy_wheel(DEMO_BPY)
     extension = build_extension(OWN, engine.python)
     started = time.monotonic()
@@ -135,7 +135,8 @@ class Demo:
             raise KeyboardInterrupt
         if code:
             raise Stop(
-                f"The demo stopped at this step (it ended with {code}); what Blender said is in {log}."
+                f"The demo stopped at this step (it ended with {code}); "
+                f"what Blender said is in {log}."
             )
 
 

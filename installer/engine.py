@@ -4,60 +4,65 @@ from __future__ import annotations
 
 import platform
 import sys
-import tomllib
 from pathlib import Path
 
-from .accelerator import torch_build, torch_index
+from . import lock
+from .accelerator import has_index, torch_build
 from .console import Stop, say
 from .environment import Environment
-from .wheel import ROOT, built_wheel
+from .lock import requirements
+from .wheel import built_wheel
 
 
-def requirements(extra: str) -> list[str]:
-    """What pyproject.toml asks for under this extra."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project["optional-dependencies"][extra]
-
-
-def provide_engine(folder: Path, *extras: str) -> Environment:
+def provide_engine(folder: Path, *extras: str, backend: str | None = None) -> Environment:
     """The environment in `folder`, complete, with the wheel of what stands in this checkout.
+
+    `backend` is the build of torch, as in `uv pip install --torch-backend`; None: the one that was
+    asked for last time, else what this machine wants.
 
     Raises:
         Stop: it cannot be made.
     """
-    environment, build = Environment(folder), torch_build()
+    environment = Environment(folder)
+    asked = backend or environment.held("torch build, asked for:")
+    build = asked or torch_build()
     wanted = [item for extra in ("engine", *extras) for item in requirements(extra)]
-    torch = [next(item for item in wanted if item.startswith("torch==")), f"torch build {build}"]
-    things = [*wanted, *torch]
+    things = [*wanted, f"torch build {build}", lock.name()]
+    if asked:
+        things.append(f"torch build, asked for: {asked}")
     if not environment.holds(things):
-        has_torch = environment.holds(torch)
+        arguments = ["--constraint", str(lock.FILE), *wanted]
+        if environment.held("torch build") not in (None, build):
+            arguments += ["--reinstall-package", "torch"]  # another build has the same version
         with environment.change(things):
-            if not has_torch:
-                _install_torch(environment, torch[0], build)
-            say("Installing the engine's libraries")
-            environment.install(*wanted)
+            install(environment, arguments, build)
     environment.provide_wheel(built_wheel())
     return environment
 
 
-def _install_torch(environment: Environment, torch: str, build: str) -> None:
-    say(f"Installing torch ({'the build for processors' if build == 'cpu' else build})")
-    if index := torch_index(build):
+def install(environment: Environment, arguments: list[str], build: str) -> None:
+    """All at once, as the lock says; torch, which is not in it, from PyTorch's index of the build
+    if that can be reached."""
+    words = "for processors" if build == "cpu" else build
+    say(f"Installing torch ({words}) and the engine's libraries")
+    if has_index(build):
         try:
-            return environment.install(torch, "--index-url", index)
+            return environment.install("--torch-backend", build, *arguments)
         except Stop as failure:
             say(f"  {failure}")
     if build != "mac":
         say(
-            f"  PyTorch's own index does not serve it; taking it from the package index{_what_that_means(build)}"
+            "  PyTorch's own index does not serve it; taking it from the package "
+            f"index{_what_that_means(build)}"
         )
-    environment.install(torch)
+    environment.install(*arguments)
 
 
 def _what_that_means(build: str) -> str:
     if build == "cpu" and (sys.platform, platform.machine()) == ("linux", "x86_64"):
         return (
             ", where it usually is the build for NVIDIA cards:\n"
-            "  that works without one, but is 2.9 GB to download. Interrupt it and try later if that is too much."
+            "  that works without one, but is 2.9 GB to download. "
+            "Interrupt it and try later if that is too much."
         )
     return ""

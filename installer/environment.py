@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import pip
+from . import uv
 from .console import Stop, say
-from .process import child, output_of
+from .process import output_of
 
 _MARK = "t2vz.json"
 
@@ -26,6 +26,12 @@ class State:
     python: str = ""
     holds: tuple[str, ...] = ()
     wheel: str = ""
+
+
+def _kind(thing: str) -> str:
+    """Of `torch build cpu` it is `torch build`, of which one alone can be held; a requirement is a
+    kind of its own."""
+    return thing.rpartition(" ")[0] or thing
 
 
 class Environment:
@@ -41,23 +47,29 @@ class Environment:
         state = self._state()
         return set(things) <= set(state.holds) and state.python == self._version()
 
+    def held(self, kind: str) -> str | None:
+        """The last word of what is held of this kind: of `torch build` it may be `cpu`."""
+        found = [thing for thing in self._state().holds if _kind(thing) == kind]
+        return found[0].rpartition(" ")[2] if found else None
+
     @contextmanager
     def change(self, things: Iterable[str]) -> Iterator[None]:
         """Makes the environment where there is none; `things` count as held once the block has
-        ended well."""
+        ended well, in place of others of their kind."""
         state = self._state()
         if not state.python or state.python != self._version():
             self._make()
             state = State(self._version())
         self._write(State())
         yield
-        self._write(State(state.python, tuple(sorted({*state.holds, *things})), state.wheel))
+        held = {_kind(thing): thing for thing in (*state.holds, *things)}
+        self._write(State(state.python, tuple(sorted(held.values())), state.wheel))
 
     def provide(self, *requirements: str) -> None:
         """Makes sure that these are installed.
 
         Raises:
-            Stop: the folder is somebody else's, or pip failed.
+            Stop: the folder is somebody else's, or uv failed.
         """
         if not self.holds(requirements):
             with self.change(requirements):
@@ -69,16 +81,16 @@ class Environment:
         state = self._state()
         if state.wheel != wheel.name:
             self._write(State())
-            self.install("--no-deps", "--no-index", "--force-reinstall", str(wheel))
+            self.install("--no-deps", "--no-index", "--reinstall", str(wheel))
             self._write(State(state.python, state.holds, wheel.name))
 
     def install(self, *arguments: str) -> None:
-        """One `pip install`, with its downloads as bars.
+        """One `uv pip install`.
 
         Raises:
-            Stop: pip failed.
+            Stop: uv failed.
         """
-        pip.install(self.python, arguments, self.folder / "install.log")
+        uv.install(self.python, arguments, self.folder / "install.log")
 
     def _version(self) -> str:
         return (
@@ -101,16 +113,7 @@ class Environment:
     def _make(self) -> None:
         self._clear()
         say(f"Making a Python environment in {self.folder}")
-        if output_of([self._maker, "-c", "import ensurepip"]) is None:
-            raise Stop(
-                f"{self._maker} cannot make environments; on Debian and Ubuntu: apt install python3-venv."
-            )
-        with child([self._maker, "-m", "venv", self.folder]) as process:
-            if process.wait():
-                raise Stop(
-                    f"{self._maker} -m venv {self.folder} failed; what it said stands above."
-                )
-        pip.renew(self.python, self.folder / "install.log")
+        uv.make_environment(self.folder, self._maker)
 
     def _clear(self) -> None:
         """Empties the folder where it is ours and cannot be trusted; the mark stays, so it stays
@@ -120,7 +123,8 @@ class Environment:
             inside = list(self.folder.iterdir())
             if inside and not (self.folder / _MARK).exists():
                 raise Stop(
-                    f"{self.folder} is not empty and was not made by install.py; name another with --env."
+                    f"{self.folder} is not empty and was not made by install.py; "
+                    "name another with --env."
                 )
             if inside:
                 say(f"{self.folder} is half made or its Python is gone; it is made anew.")

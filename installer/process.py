@@ -20,6 +20,9 @@ _FOREIGN = (
     "PIP_PREFIX",
     "PIP_REQUIRE_VIRTUALENV",
     "VIRTUAL_ENV",
+    "UV_PYTHON",
+    "UV_SYSTEM_PYTHON",
+    "UV_TARGET",
 )
 
 _HAS_GROUPS = os.name == "posix"

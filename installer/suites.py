@@ -9,9 +9,10 @@ from pathlib import Path
 
 from .blenders import BPY_VERSIONS, Blender, bpy_maker, bpy_wheel, installed_blender
 from .console import Stop, say
-from .engine import provide_engine, requirements
+from .engine import provide_engine
 from .environment import Environment
 from .extension import OWN, build_extension, install_extension
+from .lock import requirements
 from .process import child
 from .runner import Result, Suite, run_all
 from .wheel import BUILD, ROOT
@@ -20,11 +21,11 @@ _IN_BLENDER = ROOT / "tests/blender"
 _RUN = _IN_BLENDER / "run.py"
 
 
-def run_suites(folder: Path, blender: Path | None) -> int:
+def run_suites(folder: Path, blender: Path | None, backend: str | None = None) -> int:
     """Installs what the tests need, runs all that can run here; the number of failures."""
     started = time.monotonic()
     installed = installed_blender(blender)
-    engine = provide_engine(folder, "train", "test")  # the tests train for a step
+    engine = provide_engine(folder, "train", "test", backend=backend)  # the tests train for a step
     results = [_lint(engine)]
     with tempfile.TemporaryDirectory(prefix="t2vz-") as profiles:
         suites = []
@@ -36,7 +37,8 @@ def run_suites(folder: Path, blender: Path | None) -> int:
         sum(getattr(r, kind) for r in results) for kind in ("passed", "failed", "skipped")
     )
     say(
-        f"== {passed} passed, {failed} failed, {skipped} skipped in {time.monotonic() - started:.0f} s =="
+        f"== {passed} passed, {failed} failed, {skipped} skipped in "
+        f"{time.monotonic() - started:.0f} s =="
     )
     return failed
 

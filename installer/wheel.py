@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .console import Stop, say
 from .environment import Environment
+from .lock import requirements
 from .process import last_line, output_of, run
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +63,7 @@ def built_wheel() -> Path:
 
 def _build(version: str, wheel: Path) -> None:
     builder, staged, made = Environment(BUILD / "builder"), BUILD / "staged", BUILD / "made"
-    builder.provide("hatchling>=1.26,<2")
+    builder.provide(*requirements("build"))
     for folder in (staged, made):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "t2vz_core", staged / "t2vz_core", ignore=_SKIPPED)

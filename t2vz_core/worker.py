@@ -256,9 +256,15 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, (Fault, WireError)):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "There was not enough memory: lower the picture size, or close other programs and generate again."
+        return (
+            "There was not enough memory: lower the picture size, "
+            "or close other programs and generate again."
+        )
     if isinstance(error, ImportError):
-        return f"The engine's environment is not whole ({error}): run `python3 install.py engine` again."
+        return (
+            f"The engine's environment is not whole ({error}): "
+            "run `python3 install.py engine` again."
+        )
     if isinstance(error, OSError):
         return disk_sentence(error)
     return f"The engine failed ({type(error).__name__}: {error}); its log has the details."

@@ -34,7 +34,8 @@ def camera_view(
     data = camera.evaluated_get(depsgraph).data
     if camera.type != "CAMERA" or data.type not in ("PERSP", "ORTHO"):
         raise CaptureError(
-            f"The camera {camera.name} is not perspective or orthographic: change its type to capture."
+            f"The camera {camera.name} is not perspective or orthographic: "
+            "change its type to capture."
         )
     frame, border = _frame(scene.render, width_px, height_px)
     evaluated = camera.evaluated_get(depsgraph)
@@ -48,7 +49,8 @@ def camera_view(
     placed = evaluated.matrix_world.normalized()
     if not placed.determinant():
         raise CaptureError(
-            f"The camera {camera.name} is scaled to nothing: scale it, or its parents, to 1 to capture."
+            f"The camera {camera.name} is scaled to nothing: scale it, or its parents, "
+            "to 1 to capture."
         )
     rigid = np.array(placed.inverted(), np.float64)
     return view_of(

@@ -201,7 +201,8 @@ class _Run:
         target, bone = self.wanted.target.evaluated_get(depsgraph), self.wanted.bone
         if not self.wanted.target.visible_get(view_layer=self.view_layer):
             self.note(
-                f"{target.name} is not shown in the view layer: unless it moves what is, it is not followed."
+                f"{target.name} is not shown in the view layer: unless it moves what is, "
+                "it is not followed."
             )
         if not bone:
             return np.array(target.matrix_world.translation)

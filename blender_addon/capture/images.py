@@ -110,7 +110,8 @@ def _in_strip(strip: Any, number: int) -> Place:
         )
     if strip.use_reverse_frames or len(getattr(strip, "retiming_keys", ())):
         raise CaptureError(
-            f"The strip {strip.name} is reversed or retimed: render it to image files and take those."
+            f"The strip {strip.name} is reversed or retimed: "
+            "render it to image files and take those."
         )
     index = number - _content_start(strip)
     if strip.type == "IMAGE":

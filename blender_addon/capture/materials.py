@@ -68,7 +68,8 @@ def _value(
     if node.type == "VALUE":
         return node.outputs[0].default_value
     note(
-        f"The transparency of the material {material.name} is textured: its whole surface counts as solid."
+        f"The transparency of the material {material.name} is textured: "
+        "its whole surface counts as solid."
     )
     return None
 

@@ -97,7 +97,8 @@ class RenderState:
             yield from _of_modifiers(item)
         elif not item.hide_render:
             self.note(
-                f"{unbaked}: the simulation is not baked, so it is captured as the viewport plays it."
+                f"{unbaked}: the simulation is not baked, so it is captured as the viewport plays "
+                "it."
             )
 
 

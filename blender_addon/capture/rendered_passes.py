@@ -52,7 +52,8 @@ def with_files(
                 view = camera_view(scene, bpy.context.evaluated_depsgraph_get(), *size_px)
             if passes & VECTORS and not each.is_anchor and each.number != previous + 1:
                 raise CaptureError(
-                    "Vectors lead from one frame to the one before: make every frame, or take the motion from Geometry."
+                    "Vectors lead from one frame to the one before: make every frame, "
+                    "or take the motion from Geometry."
                 )
             said = _said(view, subject, None if each.is_anchor else previous)
             previous = each.number

@@ -121,7 +121,8 @@ def _befores(here: Snapshot, there: Snapshot, note: Callable[[str], None]) -> li
                 cut[pair] = _cut_into(before.shape, body.shape)
             if cut[pair] is None:
                 note(
-                    f"{body.name}: its mesh changes its topology, so its motion is taken from the object as a whole."
+                    f"{body.name}: its mesh changes its topology, "
+                    "so its motion is taken from the object as a whole."
                 )
             before = replace(before, shape=cut[pair] or before.shape)
         befores.append(before)

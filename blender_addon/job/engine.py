@@ -186,13 +186,22 @@ class Engine:
 
     def _obituary(self) -> str:
         if self._rubbish:
-            return f"The engine said something that is not of the protocol and was ended ({self._rubbish})."
+            return (
+                "The engine said something that is not of the protocol and was ended "
+                f"({self._rubbish})."
+            )
         code = self._process.returncode if self._process else 0
         if code in (-9, 137):
-            return "The engine was killed, probably because memory ran out: lower the picture size and generate again."
+            return (
+                "The engine was killed, probably because memory ran out: "
+                "lower the picture size and generate again."
+            )
         if not self._has_spoken:
             return no_engine(self._command[0], self._last_words() or f"exit code {code}")
-        return f"The engine stopped by itself (exit code {code}); its log says why. Generate again to start it anew."
+        return (
+            f"The engine stopped by itself (exit code {code}); "
+            "its log says why. Generate again to start it anew."
+        )
 
     def _log_of_job(self) -> str:
         """In a job the worker writes into the job's own log."""
@@ -208,8 +217,8 @@ class Engine:
 def no_engine(program: str | Path, reason: str) -> str:
     """The sentence about a program that was chosen as the engine's Python and is not."""
     return (
-        f"{program} is not the Python of an engine ({reason}): choose another in the add-on's preferences, or run "
-        "`python3 install.py engine`."
+        f"{program} is not the Python of an engine ({reason}): "
+        "choose another in the add-on's preferences, or run `python3 install.py engine`."
     )
 
 

@@ -36,8 +36,8 @@ def rejoined(again: Path, job: Path) -> Path:
     try:
         if found := _difference(again, job):
             raise ValueError(
-                f"{job} holds a job with {found}, and nothing is overwritten: name a new folder, or finish that job as "
-                f"it is with `python -m t2vz_core run`."
+                f"{job} holds a job with {found}, and nothing is overwritten: name a new folder, "
+                "or finish that job as it is with `python -m t2vz_core run`."
             )
     finally:
         shutil.rmtree(again)

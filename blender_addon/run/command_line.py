@@ -44,7 +44,8 @@ def main(arguments: list[str]) -> int:
 def _perform(asked: argparse.Namespace) -> int:
     if not bpy.data.filepath:
         return _wrong(
-            "No .blend file is open: name one that exists before -c, as in blender -b scene.blend -c t2vz …"
+            "No .blend file is open: name one that exists before -c, "
+            "as in blender -b scene.blend -c t2vz …"
         )
     scene = _scene_named(asked.scene) if asked.scene else bpy.context.scene
     apply(asked, scene.t2vz)
@@ -176,7 +177,8 @@ def _put(settings: properties.T2VZ_Settings, path: str, value: object) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "blender -b scene.blend -c t2vz",
-        description="Makes a styled video of the scene. What is not said here is as saved in the .blend.",
+        description="Makes a styled video of the scene. What is not said here is as saved in the "
+        ".blend.",
     )
     add = parser.add_argument
     add("--prompt", dest="text", metavar="TEXT", help="what the frames show")
@@ -239,7 +241,8 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="the job's folder: new, empty, or with this job interrupted (default: a new one beside the .blend)",
+        help="the job's folder: new, empty, or with this job interrupted (default: "
+        "a new one beside the .blend)",
     )
     add("--save", type=Path, metavar="FILE", help="save the .blend with its strip under this name")
     add("--capture-only", action="store_true", help="write the job folder and make no frames")

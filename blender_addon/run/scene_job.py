@@ -22,7 +22,10 @@ from ..job.engine import Engine
 from ..job.generation import Generation
 from ..job.settings import passes_needed, spec_of
 
-FEW_DEPTHS = "Grey shows the depths of these frames alone; the whole range, or Near and Far, shows the shot's."
+FEW_DEPTHS = (
+    "Grey shows the depths of these frames alone; "
+    "the whole range, or Near and Far, shows the shot's."
+)
 KEYED_MOTION = (
     "The motion shown is the current frame's alone; keyed, it adds up over the whole range."
 )

@@ -159,7 +159,8 @@ def _advance(generation: Generation) -> None:
     except Exception as error:
         traceback.print_exc()
         generation.fail(
-            f"The add-on failed ({type(error).__name__}: {error}); Blender's console has the details."
+            f"The add-on failed ({type(error).__name__}: {error}); "
+            "Blender's console has the details."
         )
 
 

@@ -70,7 +70,10 @@ def caution(scene: bpy.types.Scene) -> str:
     transform = scene.view_settings.view_transform
     if transform == "Standard":
         return ""
-    return f"The scene's view transform, {transform}, changes the strip's colours: Standard shows them as generated."
+    return (
+        f"The scene's view transform, {transform}, changes the strip's colours: "
+        "Standard shows them as generated."
+    )
 
 
 def strips_of(scene: bpy.types.Scene) -> Any:

@@ -199,7 +199,8 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     )
     side_px: IntProperty(
         name="Size",
-        description="Side of the square with as many pixels; 0: the size that the model was trained at",
+        description="Side of the square with as many pixels; 0: "
+        "the size that the model was trained at",
         default=0,
         min=0,
         max=2048,
@@ -207,8 +208,8 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     )
     rendered: StringProperty(
         name="Renders",
-        description="Rendered before: files, #### for the number, a movie or a strip; multilayer EXR gives its passes "
-        "too; empty: render",
+        description="Rendered before: files, #### for the number, a movie or a strip; "
+        "multilayer EXR gives its passes too; empty: render",
         subtype="FILE_PATH",
         options=MAY_BE_RELATIVE,
         search=_known_strips,
@@ -220,11 +221,13 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     )
     has_flow: BoolProperty(
         name="Write Flow",
-        description="Also write where each point was in the frame before and is in the next, for those who measure",
+        description="Also write where each point was in the frame before and is in the next, "
+        "for those who measure",
     )
     output: StringProperty(
         name="Output",
-        description="Each job gets a folder of its own in here; empty: the output folder of the preferences",
+        description="Each job gets a folder of its own in here; empty: "
+        "the output folder of the preferences",
         subtype="DIR_PATH",
         options=MAY_BE_RELATIVE,
     )

@@ -35,7 +35,8 @@ def conditions(spec: JobSpec, source: Source, frame: Frame) -> list[np.ndarray]:
     for control, picture in zip(spec.controls, pictures):
         if picture.shape[:2] != size:
             raise Fault(
-                f"Frame {frame.number}: what the {control.kind} control reads is {_by(picture.shape)} pixels, "
+                f"Frame {frame.number}: what the {control.kind} control reads is "
+                f"{_by(picture.shape)} pixels, "
                 f"the shot is {_by(size)}: capture the shot again at its size."
             )
     return pictures

@@ -24,7 +24,10 @@ from .chart import draw
 Measures = dict[str, float | None]
 
 MEANINGS = {
-    "warp_short": "mean squared difference to the frame before, moved along the exact motion; lower is steadier",
+    "warp_short": (
+        "mean squared difference to the frame before, moved along the exact motion; "
+        "lower is steadier"
+    ),
     "warp_long": "the same to the anchor frame",
     "coverage_short": "part of the picture in which warp_short could be measured",
     "coverage_long": "part of the picture in which warp_long could be measured",
@@ -35,7 +38,9 @@ MEANINGS = {
     "motion_px": "mean exact motion per frame",
     "structure": "F-score of drawn edges against depth edges; higher is truer",
     "sharpness": "variance of the Laplacian; a guard, since blur looks steady",
-    "sharpness_kept": "squared Laplacian beside that of the same points in the anchor frame; below 1 is blur",
+    "sharpness_kept": (
+        "squared Laplacian beside that of the same points in the anchor frame; below 1 is blur"
+    ),
 }
 
 
@@ -103,8 +108,8 @@ def read_shot(frames: Sequence[Frame], source: Source) -> Shot:
     for i, frame in enumerate(frames):
         if frame.passes.map is None:
             raise Fault(
-                f"Frame {frame.number} has no map pass, without which nothing can be measured: capture the shot again "
-                "with its motion taken from the geometry, or with fusion."
+                f"Frame {frame.number} has no map pass, without which nothing can be measured: "
+                "capture the shot again with its motion taken from the geometry, or with fusion."
             )
         at = i if frame.is_anchor else at
         anchors.append(at)

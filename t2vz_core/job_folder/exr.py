@@ -107,7 +107,8 @@ def layer(path: Path, said: Rendered, name: str) -> np.ndarray:
     channels = _channels(path, said.layer, name)
     if channels is None:
         raise Fault(
-            f"{path.name} was rendered without the {TITLES[name]} pass: switch it on in the view layer's properties "
+            f"{path.name} was rendered without the {TITLES[name]} pass: "
+            "switch it on in the view layer's properties "
             f"and render again, or capture it from the scene."
         )
     values = np.stack([_file(path)[channel] for channel in channels], axis=-1)

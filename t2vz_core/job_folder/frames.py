@@ -24,8 +24,8 @@ class Frames:
         stamp, ours = folder / "frames" / "made_from", fingerprint(folder, spec)
         if stamp.exists() and stamp.read_text() != ours and any(stamp.parent.glob("*.png")):
             raise Fault(
-                f"{folder / 'frames'} holds frames of an earlier version of this job: move or delete that folder, "
-                "then run again."
+                f"{folder / 'frames'} holds frames of an earlier version of this job: "
+                "move or delete that folder, then run again."
             )
         stamp.parent.mkdir(exist_ok=True)
         _write_whole(stamp, ours.encode())

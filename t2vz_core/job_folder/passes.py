@@ -45,14 +45,16 @@ class Source:
         path = getattr(frame.passes, name)
         if path is None:
             raise Fault(
-                f"Frame {frame.number} has no {name} pass: capture the shot again with it, or switch off what needs it."
+                f"Frame {frame.number} has no {name} pass: capture the shot again with it, "
+                "or switch off what needs it."
             )
         file = self.folder / path
         array = _load(file, name)
         free, tail, dtype = _KINDS[name]
         if array.ndim != free + len(tail) or array.shape[free:] != tail:
             raise Fault(
-                f"{file} has the shape {array.shape}, which no {name} pass has: capture the shot again."
+                f"{file} has the shape {array.shape}, which no {name} pass has: "
+                "capture the shot again."
             )
         if array.dtype.kind != np.dtype(dtype).kind:
             raise Fault(

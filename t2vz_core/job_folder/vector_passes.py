@@ -110,8 +110,8 @@ def _check(
         if np.median(error) > 1.0:
             what = "a moving orthographic camera" if is_orthographic else "an animated lens"
             raise Fault(
-                f"{path.name}: its vectors do not follow the camera, as some Blender versions write them for {what}: "
-                f"take the motion from the scene."
+                f"{path.name}: its vectors do not follow the camera, "
+                f"as some Blender versions write them for {what}: take the motion from the scene."
             )
 
 

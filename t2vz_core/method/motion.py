@@ -62,5 +62,6 @@ def _published_displacement(spec: JobSpec, here: Correspondence) -> tuple[float,
         x, y = here.frame.shift_px
         return -x * GRID / spec.shot.width_px, -y * GRID / spec.shot.height_px
     raise Fault(
-        "The published code knows no maps: choose the motion strength or translation, or leave its mode off."
+        "The published code knows no maps: choose the motion strength or translation, "
+        "or leave its mode off."
     )

@@ -1,4 +1,4 @@
-"""x̂_0, the picture that the networks see in latents of a noise level: UNet, ControlNets, guidance."""
+"""x̂_0, the picture that the networks see in latents of a noise level."""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ _NICKNAMES = {
     "in_channels 5": "a depth-to-image model",
     "in_channels 7": "an upscaler",
     "in_channels 9": "an inpainting model",
-    "time_cond_proj_dim 256": "a latent consistency model with its guidance built in (its LoRA can be used instead)",
+    "time_cond_proj_dim 256": (
+        "a latent consistency model with its guidance built in (its LoRA can be used instead)"
+    ),
 }
 _FORMER_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
@@ -100,7 +102,8 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
     """
     if not (folder / "model_index.json").is_file():
         raise ModelError(
-            f"{folder}: has no model_index.json; choose a folder that has one, or a .safetensors file."
+            f"{folder}: has no model_index.json; choose a folder that has one, "
+            "or a .safetensors file."
         )
     configs = {"model_index": read_config(folder / "model_index.json")}
     if not (folder / "unet").is_dir():
@@ -145,7 +148,8 @@ def open_controlnet_folder(
     config = read_config(folder / "config.json")
     if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
         raise ModelError(
-            f"{folder}: is a {config['_class_name']}, not a ControlNet; choose a ControlNet's folder."
+            f"{folder}: is a {config['_class_name']}, not a ControlNet; "
+            "choose a ControlNet's folder."
         )
     files = weight_files(folder, prefers_half, allow_pickle)
     return Checkpoint(
@@ -219,7 +223,8 @@ def _fitting(
     weights = _named_as(wanted, weights)
     if missing := sorted(wanted - weights.keys()):
         raise ModelError(
-            f"{what} lacks weights ({missing[0]}, …): it is damaged or of another kind; choose another."
+            f"{what} lacks weights ({missing[0]}, …): it is damaged or of another kind; "
+            "choose another."
         )
     if is_strict and (more := sorted(weights.keys() - wanted)):
         other = kind(more) or "of another kind"

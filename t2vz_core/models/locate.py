@@ -54,7 +54,8 @@ def _cached(name: str) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except (HFValidationError, LocalEntryNotFoundError) as error:
         raise ModelError(
-            f"{name}: is neither a path nor a model fetched before; choose a path, or allow the network."
+            f"{name}: is neither a path nor a model fetched before; choose a path, "
+            "or allow the network."
         ) from error
 
 

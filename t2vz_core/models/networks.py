@@ -251,6 +251,7 @@ def _controlnet(control: Control, model: Model, base: Checkpoint, prefers_half: 
     theirs = checkpoint.configs["controlnet"]
     if any(theirs[key] != unet[key] for key in SHARED if key in theirs and key in unet):
         raise ModelError(
-            f"{path}: was not made for models like {base.path} ({base.family}); choose one that was."
+            f"{path}: was not made for models like {base.path} ({base.family}); "
+            "choose one that was."
         )
     return checkpoint

@@ -143,9 +143,10 @@ def _attentions(blocks: int, has: Callable[[str], bool]) -> Config:
 
     attends = [has(f"down_blocks.{i}.attentions.0.norm.weight") for i in range(blocks)]
     middle = depth("mid_block")
+    middle_attends = has("mid_block.attentions.0.norm.weight")
     return {
         "down_block_types": ["CrossAttnDownBlock2D" if one else "DownBlock2D" for one in attends],
-        "mid_block_type": f"UNetMidBlock2D{'CrossAttn' * has('mid_block.attentions.0.norm.weight')}",
+        "mid_block_type": f"UNetMidBlock2D{'CrossAttn' * middle_attends}",
         "transformer_layers_per_block": [
             depth(f"down_blocks.{i}") if attends[i] else middle for i in range(blocks)
         ],

@@ -72,7 +72,8 @@ class Text:
         skip, layers = clip_skip + (len(self.encoders) > 1), encoder.config.num_hidden_layers
         if skip >= layers:
             raise ModelError(
-                f"prompt.clip_skip: the text encoder has {layers} layers, {clip_skip} cannot be left out."
+                f"prompt.clip_skip: the text encoder has {layers} layers, "
+                f"{clip_skip} cannot be left out."
             )
         return skip
 

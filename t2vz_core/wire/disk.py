@@ -7,7 +7,10 @@ def disk_sentence(error: OSError) -> str:
     """What was refused and what to do; the system's own words are not enough."""
     where = error.filename or "the job folder"
     if error.errno == errno.ENOSPC:
-        return f"The disk is full ({where}): make room and generate again; frames already done are kept."
+        return (
+            f"The disk is full ({where}): make room and generate again; "
+            "frames already done are kept."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{where} cannot be written: choose another output folder or change its permissions."
     if error.errno in (errno.EEXIST, errno.ENOTDIR):

@@ -303,7 +303,8 @@ def _check_frames(spec: JobSpec) -> None:
             path = getattr(frame.passes, field.name)
             if path is not None and _leaves(path):
                 raise WireError(
-                    f"frames[{i}].passes.{field.name}: must stay inside the job folder, not {path!r}"
+                    f"frames[{i}].passes.{field.name}: must stay inside the job folder, "
+                    f"not {path!r}"
                 )
 
 

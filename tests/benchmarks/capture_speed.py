@@ -89,7 +89,8 @@ def main() -> None:
         assert arrays.map is not None
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     print(
-        f"{FRAMES} frames, {count} triangles, {BONES} bones: {wall:.1f} s, {cpu:.1f} s of processor time"
+        f"{FRAMES} frames, {count} triangles, {BONES} bones: {wall:.1f} s, "
+        f"{cpu:.1f} s of processor time"
     )
     print(
         f"peak memory after 3 frames {peaks[2]:.0f} MiB, after {FRAMES} frames {peaks[-1]:.0f} MiB"

@@ -96,8 +96,10 @@ def published(networks: Networks, spec: JobSpec) -> None:
     scheduler.set_timesteps(spec.sampling.steps)
     times = scheduler.timesteps.flip(0).tolist()
     pipeline(
-        spec.prompt.text, video_length=len(spec.frames), height=spec.shot.height_px, width=spec.shot.width_px,
-        num_inference_steps=spec.sampling.steps, negative_prompt=spec.prompt.negative, output_type="np",
+        spec.prompt.text, video_length=len(spec.frames), height=spec.shot.height_px,
+        width=spec.shot.width_px,
+        num_inference_steps=spec.sampling.steps, negative_prompt=spec.prompt.negative,
+        output_type="np",
         t0=times.index(spec.motion.level_from), t1=times.index(spec.motion.level_to),
     )  # fmt: skip
 

@@ -9,8 +9,10 @@ import bpy
 # What says nothing of the artist's work: counters, caches, the windows, a pointer that Blender 4.2
 # dies of, and 5.2's second list of all that is listed by kind, which leads to the windows again.
 UNTOLD = {
-    "all_ids", "rna_type", "session_uid", "users", "original", "depsgraph", "is_updated", "is_evaluated", "screens",
-    "window_managers", "workspaces", "bl_system_properties_get", "id_data", "uv_sculpt", "storage_type",
+    "all_ids", "rna_type", "session_uid", "users", "original", "depsgraph", "is_updated",
+    "is_evaluated", "screens",
+    "window_managers", "workspaces", "bl_system_properties_get", "id_data", "uv_sculpt",
+    "storage_type",
 }  # fmt: skip
 
 

@@ -178,6 +178,7 @@ def _asks_for_the_viewport(item: bpy.types.Object) -> None:
 
 
 ALL = (
-    appearing, moving_out_of_sight, driven_switches, finer_in_renders, strewn, metaballs_of_one_data, unseen_instances,
+    appearing, moving_out_of_sight, driven_switches, finer_in_renders, strewn,
+    metaballs_of_one_data, unseen_instances,
     overridden_material, transparent_group, broken_mesh,
 )  # fmt: skip

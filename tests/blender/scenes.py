@@ -309,7 +309,9 @@ def lattice() -> Case:
 
 
 ALL = (
-    perspective, orthographic, animated_lens, lens_shift, wide_pixels, portrait, border, cropped_border, armature,
-    shape_keys, modifiers, waves, instances, face_instances, parents_and_constraints, mirrored_scale, curves_and_text,
+    perspective, orthographic, animated_lens, lens_shift, wide_pixels, portrait, border,
+    cropped_border, armature,
+    shape_keys, modifiers, waves, instances, face_instances, parents_and_constraints,
+    mirrored_scale, curves_and_text,
     hidden_and_clear, holdouts, render_levels, close_up, turning_camera, lattice,
 )  # fmt: skip

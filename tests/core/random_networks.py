@@ -48,10 +48,13 @@ _BETAS = {
     "num_train_timesteps": 1000,
 }
 _SCHEDULERS: dict[str, dict[str, Any]] = {
-    "sd1": {"_class_name": "PNDMScheduler", **_BETAS, "steps_offset": 1, "skip_prk_steps": True, "clip_sample": False},
-    "sd2": {"_class_name": "DDIMScheduler", **_BETAS, "steps_offset": 1, "prediction_type": "v_prediction",
+    "sd1": {"_class_name": "PNDMScheduler", **_BETAS, "steps_offset": 1, "skip_prk_steps": True,
+            "clip_sample": False},
+    "sd2": {"_class_name": "DDIMScheduler", **_BETAS, "steps_offset": 1,
+            "prediction_type": "v_prediction",
             "clip_sample": False, "set_alpha_to_one": False},
-    "sdxl": {"_class_name": "EulerDiscreteScheduler", **_BETAS, "steps_offset": 1, "timestep_spacing": "leading"},
+    "sdxl": {"_class_name": "EulerDiscreteScheduler", **_BETAS, "steps_offset": 1,
+             "timestep_spacing": "leading"},
 }  # fmt: skip
 _PIPELINES = {
     "sd1": "StableDiffusionPipeline",
@@ -125,7 +128,8 @@ def write_text_encoder(
 
     end = len(vocabulary()[0]) - 1
     config = CLIPTextConfig(
-        hidden_size=width, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, vocab_size=end + 1,
+        hidden_size=width, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
+        vocab_size=end + 1,
         projection_dim=width, bos_token_id=end - 1, eos_token_id=end,
         hidden_act="gelu" if family == "sd2" or has_projection else "quick_gelu",
     )  # fmt: skip

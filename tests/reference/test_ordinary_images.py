@@ -86,7 +86,8 @@ def test_the_anchor_with_a_controlnet_is_the_ordinary_image(tmp_path: Path) -> N
     spec = replace(spec, sampling=Sampling(seed=5, steps=4))
     picture = Image.fromarray(conditions(spec, Source(tmp_path), spec.frames[0])[0])
     theirs = image_of(
-        diffusers.StableDiffusionControlNetPipeline, nets, spec, image=picture, controlnet_conditioning_scale=0.7,
+        diffusers.StableDiffusionControlNetPipeline, nets, spec, image=picture,
+        controlnet_conditioning_scale=0.7,
         control_guidance_start=0.25, control_guidance_end=0.75,
     )  # fmt: skip
     assert np.abs(make(tmp_path, spec, nets)[1] - theirs).max() < 1
@@ -111,7 +112,8 @@ def test_the_anchor_with_two_controlnets_is_the_ordinary_image(tmp_path: Path) -
     pictures = [Image.fromarray(one) for one in conditions(spec, Source(tmp_path), spec.frames[0])]
     theirs = image_of(
         diffusers.StableDiffusionControlNetPipeline, nets, spec, image=pictures,
-        controlnet_conditioning_scale=[0.7, 0.4], control_guidance_start=[0.0, 0.25], control_guidance_end=[0.5, 1.0],
+        controlnet_conditioning_scale=[0.7, 0.4], control_guidance_start=[0.0, 0.25],
+        control_guidance_end=[0.5, 1.0],
     )  # fmt: skip
     assert np.abs(make(tmp_path, spec, nets)[1] - theirs).max() < 1
 

@@ -48,9 +48,11 @@ def published(
     noise = torch.stack([keyed_noise(seed, number, CELLS) for number in range(1, count + 1)])
     latents: list[torch.Tensor] = []
     common = {
-        "video_length": count, "height": SIDE, "width": SIDE, "num_inference_steps": spec.sampling.steps,
+        "video_length": count, "height": SIDE, "width": SIDE,
+        "num_inference_steps": spec.sampling.steps,
         "guidance_scale": spec.sampling.guidance, "latents": noise[:1], "output_type": "np",
-        "motion_field_strength_x": spec.motion.strength[0], "motion_field_strength_y": spec.motion.strength[1],
+        "motion_field_strength_x": spec.motion.strength[0],
+        "motion_field_strength_y": spec.motion.strength[1],
         "callback": lambda i, t, x: latents.append(x),
     }  # fmt: skip
     if family == "sdxl":

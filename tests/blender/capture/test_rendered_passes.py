@@ -72,7 +72,8 @@ def captured(passes=PASSES):
 def from_files(folder, job, files):
     """Last frame's passes, read by the engine's side out of a job folder that the add-on wrote."""
     arrays = rendered_passes.with_files(
-        captured(frozenset()), bpy.context.scene, bpy.context.view_layer, SIZE, str(folder / files), PASSES,
+        captured(frozenset()), bpy.context.scene, bpy.context.view_layer, SIZE, str(folder / files),
+        PASSES,
         bpy.data.objects["Cube"],
     )  # fmt: skip
     last = [folders.write_frame(job, each) for each in arrays][-1]

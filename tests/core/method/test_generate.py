@@ -277,7 +277,8 @@ def test_twenty_five_steps_take_the_nearest_noise_levels_and_say_so(tmp_path: Pa
     spec = job(tmp_path, 2, sampling=replace(STEPS, steps=25))
     next(generate(spec, Source(tmp_path), networks("sd1"), [1], watch))
     assert watch.notes == [
-        "With 25 steps the noise levels nearest to T = 941 and T′ = 881 are 961 and 881; these are used."
+        "With 25 steps the noise levels nearest to T = 941 and T′ = 881 are 961 and 881; "
+        "these are used."
     ]
 
 

@@ -11,7 +11,9 @@ from tests.core.random_networks import write_model
 
 KINDS = {
     "lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": "a LoRA",
-    "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight": "a LoRA",
+    "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.down.weight": (
+        "a LoRA"
+    ),
     "text_encoder.text_model.encoder.layers.0.mlp.fc1.lora_linear_layer.up.weight": "a LoRA",
     "unet.mid_block.attentions.0.proj_in.lora_A.weight": "a LoRA",
     "transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight": "a LoRA",
@@ -21,15 +23,21 @@ KINDS = {
     "controlnet_cond_embedding.conv_in.weight": "a ControlNet",
     "lora_controlnet": "a Control-LoRA",
     "task_embedding": "a union ControlNet",
-    "lllite_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.conditioning1.0.weight": "a ControlNet-LLLite",
+    "lllite_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.conditioning1.0.weight": (
+        "a ControlNet-LLLite"
+    ),
     "adapter.body.0.resnets.0.block1.weight": "a T2I-Adapter",
     "body.0.block1.weight": "a T2I-Adapter",
     "ip_adapter.1.to_k_ip.weight": "an IP-Adapter",
-    "down_blocks.0.motion_modules.0.temporal_transformer.norm.weight": "an AnimateDiff motion module",
+    "down_blocks.0.motion_modules.0.temporal_transformer.norm.weight": (
+        "an AnimateDiff motion module"
+    ),
     "model.diffusion_model.double_blocks.0.img_attn.norm.key_norm.scale": "a Flux network",
     "double_blocks.0.img_attn.norm.key_norm.scale": "a Flux network",
     "single_transformer_blocks.0.attn.norm_k.weight": "a Flux network",
-    "model.diffusion_model.joint_blocks.0.context_block.adaLN_modulation.1.bias": "a Stable Diffusion 3 network",
+    "model.diffusion_model.joint_blocks.0.context_block.adaLN_modulation.1.bias": (
+        "a Stable Diffusion 3 network"
+    ),
     "clip_txt_mapper.weight": "a Stable Cascade network",
     "adaln_single.emb.timestep_embedder.linear_1.weight": "a diffusion transformer",
     "blocks.0.scale_shift_table": "a diffusion transformer",

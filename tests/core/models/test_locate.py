@@ -19,8 +19,10 @@ FILES = [
     "README.md", "model_index.json", "v1-5-pruned.safetensors", "scheduler/scheduler_config.json",
     "tokenizer/merges.txt", "tokenizer/vocab.json", "unet/config.json",
     "unet/diffusion_pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors",
-    "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors",
-    "safety_checker/model.safetensors", "text_encoder/config.json", "text_encoder/pytorch_model.bin",
+    "unet/diffusion_pytorch_model.fp16.safetensors",
+    "unet/diffusion_pytorch_model.non_ema.safetensors",
+    "safety_checker/model.safetensors", "text_encoder/config.json",
+    "text_encoder/pytorch_model.bin",
     "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
 ]  # fmt: skip
 
@@ -147,7 +149,8 @@ def test_the_models_here_are_listed_with_what_they_are(folder):
         save_file({key: torch.zeros(1)}, here / f"{name}.safetensors")
     assert [line for line in models_found(here) if line.startswith(str(here))] == [
         f"{folder}  (StableDiffusionPipeline)",
-        f"{here / 'broken.safetensors'}: is no safetensors file, or cut off; copy or download it again.",
+        f"{here / 'broken.safetensors'}: is no safetensors file, or cut off; "
+        "copy or download it again.",
         f"{here / 'loras/a.safetensors'}  (a LoRA)",
         f"{here / 'whole.safetensors'}  (a whole model)",
     ]

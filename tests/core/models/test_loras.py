@@ -342,11 +342,17 @@ def test_a_lora_for_flux_is_refused_though_the_text_encoder_fits(tmp_path, folde
         ({"model.weight": torch.zeros(2, 2)}, "is not a LoRA that this engine reads"),
         ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 32),
           f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(32, 3)}, "or is damaged"),
-        ({"unet.x.lora_A.weight": torch.zeros(2, 4), "unet.x.lora_B.weight": torch.zeros(4, 2)}, "not made for this"),
+        (
+            {"unet.x.lora_A.weight": torch.zeros(2, 4), "unet.x.lora_B.weight": torch.zeros(4, 2)},
+            "not made for this",
+        ),
         ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 99),
           f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(99, 2)}, "another family"),
         ({f"{kohya(UNET_LAYER)}.lora_up.weight": torch.zeros(32, 2)}, "lacks 'down'"),
-        ({f"{kohya(UNET_LAYER)}.oft_blocks": torch.zeros(2, 2)}, "is not a LoRA that this engine reads"),
+        (
+            {f"{kohya(UNET_LAYER)}.oft_blocks": torch.zeros(2, 2)},
+            "is not a LoRA that this engine reads",
+        ),
     ],
 )  # fmt: skip
 def test_a_lora_that_cannot_be_added_gets_a_sentence(tmp_path, folder, weights, sentence):

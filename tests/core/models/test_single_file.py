@@ -82,8 +82,8 @@ def test_a_single_file_gives_the_networks_it_was_written_from(single):
 def test_a_merged_file_without_clips_prefix_is_read(single, tmp_path):
     truth, _, path = single
     weights = load_file(path)
-    bare = {key.replace("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."): w
-            for key, w in weights.items()}  # fmt: skip
+    clip = "cond_stage_model.transformer."
+    bare = {key.replace(f"{clip}text_model.", clip): w for key, w in weights.items()}
     assert bare.keys() != weights.keys()
     networks = load(
         Model(str(original_layout.write(tmp_path / "merge.safetensors", bare))), (), "cpu"
