@@ -13,6 +13,14 @@ import numpy as np
 
 from ..run.strips import span_of
 from .cameras import CaptureError
+from .strip_pictures import (
+    all_strips,
+    content_of,
+    movie_of,
+    picture_index,
+    rate_of,
+    retiming_of,
+)
 
 SHOWN = {"IMAGE", "MOVIE"}  # types of strips
 
@@ -38,7 +46,7 @@ def place_of(scene: bpy.types.Scene, files: str, number: int) -> Place:
     """
     strip = strip_named(scene, files)
     if strip is not None:
-        place = _in_strip(strip, number)
+        place = _in_strip(scene, strip, number)
     elif _is_movie(files):
         place = Place(Path(bpy.path.abspath(files)), number - scene.frame_start + 1)
         if place.movie_frame < 1:
@@ -95,37 +103,27 @@ def read(place: Place, size_px: tuple[int, int]) -> np.ndarray:
 
 
 def _strips(scene: bpy.types.Scene) -> list[Any]:
-    editor = scene.sequence_editor
-    if editor is None:
-        return []
-    strips = editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-    return [strip for strip in strips if strip.type in SHOWN]
+    return [strip for strip in all_strips(scene) if strip.type in SHOWN]
 
 
-def _in_strip(strip: Any, number: int) -> Place:
+def _in_strip(scene: bpy.types.Scene, strip: Any, number: int) -> Place:
     first, end = span_of(strip)
     if not first <= number < end:
         raise CaptureError(
             f"Frame {number} is not in the strip {strip.name}, which shows {first} to {end - 1}."
         )
-    if strip.use_reverse_frames or len(getattr(strip, "retiming_keys", ())):
-        raise CaptureError(
-            f"The strip {strip.name} is reversed or retimed: render it to image files and take those."
-        )
-    index = number - _content_start(strip)
+    if fault := retiming_of(scene, strip):
+        raise CaptureError(f"{fault}: render it to image files and take those.")
     if strip.type == "IMAGE":
-        files = [element.filename for element in strip.elements]
-        return Place(
-            Path(bpy.path.abspath(strip.directory)) / files[min(max(index, 0), len(files) - 1)]
-        )
-    return Place(Path(bpy.path.abspath(strip.filepath)), index + 1)
-
-
-def _content_start(strip: Any) -> int:
-    """The scene's frame at which the first picture of the file or files is, trimmed or not."""
-    if hasattr(strip, "content_start"):  # 5.2; there the older names warn
-        return int(strip.content_start - strip.content_trim_start)
-    return int(strip.frame_start - strip.animation_offset_start)
+        names = [element.filename for element in strip.elements]
+        name = names[picture_index(content_of(strip, len(names), 1.0), number)]
+        return Place(Path(bpy.path.abspath(strip.directory)) / name)
+    path = Path(bpy.path.abspath(strip.filepath))
+    if not path.is_file():
+        return Place(path)
+    count, fps = movie_of(path)
+    content = content_of(strip, count, rate_of(scene, strip, count, fps))
+    return Place(path, picture_index(content, number) + 1)
 
 
 def _is_movie(files: str) -> bool:

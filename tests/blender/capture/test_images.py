@@ -126,13 +126,6 @@ def test_a_strip_whose_beginning_is_trimmed_starts_later_in_its_files(folder):
     assert shown("Pictures", int(first))[1] == pytest.approx(4, abs=0.1)
 
 
-def test_a_reversed_strip_is_a_sentence(folder):
-    strip = image_strip(bpy.context.scene, folder)
-    strip.use_reverse_frames = True
-    with pytest.raises(CaptureError, match="is reversed or retimed"):
-        place_of(bpy.context.scene, "Pictures", 2)
-
-
 def test_the_kind_of_file_is_known_of_strips_too(folder):
     scene = bpy.context.scene
     image_strip(scene, folder).name = "looks like.exr"
