@@ -54,7 +54,7 @@ def with_files(
                 raise CaptureError(
                     "Vectors lead from one frame to the one before: make every frame, or take the motion from Geometry."
                 )
-            said = _said(view, subject, None if each.is_anchor else previous)
+            said = _said(view, view_layer.name, subject, None if each.is_anchor else previous)
             previous = each.number
             yield replace(each, file=RenderedFile(file, said, passes))
     finally:
@@ -62,7 +62,10 @@ def with_files(
 
 
 def _said(
-    view: View, subject: bpy.types.Object | bpy.types.Collection | None, previous: int | None
+    view: View,
+    view_layer: str,
+    subject: bpy.types.Object | bpy.types.Collection | None,
+    previous: int | None,
 ) -> Rendered:
     shown = _objects(subject)
     return Rendered(
@@ -71,6 +74,7 @@ def _said(
         to_pixel=tuple(map(float, view.to_pixel.ravel())),
         to_camera=tuple(map(float, view.to_camera.ravel())),
         far=float(view.far),
+        layer=view_layer,
         subject=tuple(item.name for item in shown),
         subject_indices=tuple(sorted({item.pass_index for item in shown} - {0})),
         previous=None if previous is None else RenderedFile.name_of(previous),

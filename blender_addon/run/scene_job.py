@@ -36,18 +36,40 @@ TARGETED = {
 
 
 def generation_of(
-    scene: bpy.types.Scene, worker: Engine | None, folder: Path | None = None
+    scene: bpy.types.Scene,
+    worker: Engine | None,
+    folder: Path | None = None,
+    view_layer: str = "",
 ) -> Generation:
     """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made
     for it.
 
-    A folder that holds this very job, interrupted, has it taken up.
+    A folder that holds this very job, interrupted, has it taken up. `view_layer` names the one that
+    is captured, in place of the active one.
 
     Raises:
         ValueError: the settings do not make a job, in one sentence; nothing is left behind.
         OSError: the folder cannot be made.
     """
-    return _begun(scene, _spec_of(scene), scene.t2vz.frame_numbers(), worker, folder)
+    shown = view_layer_of(scene, view_layer)
+    return _begun(scene, shown, _spec_of(scene), scene.t2vz.frame_numbers(), worker, folder)
+
+
+def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer:
+    """The scene's view layer of this name, or else the active one; also in background mode, the one
+    that was when the file was saved.
+
+    Raises:
+        ValueError: it has no view layer of this name.
+    """
+    if name:
+        if name not in scene.view_layers:
+            known = ", ".join(layer.name for layer in scene.view_layers)
+            raise ValueError(f"The scene {scene.name} has no view layer {name!r}; it has {known}.")
+        return scene.view_layers[name]
+    windows = [bpy.context.window, *bpy.context.window_manager.windows]
+    shown = (window.view_layer for window in windows if window and window.scene == scene)
+    return next(shown, scene.view_layers[0])
 
 
 def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
@@ -61,7 +83,9 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
     spec = dataclasses.replace(
         spec, controls=spec.controls or (Control("depth"), Control("outline"))
     )
-    generation = _begun(scene, spec, numbers, worker, is_preview=True)
+    generation = _begun(
+        scene, view_layer_of(scene), spec, numbers, worker, is_preview=True
+    )
     has_depth = any(control.kind == "depth" for control in spec.controls)
     if (
         has_depth
@@ -117,6 +141,7 @@ def _is_keyed(scene: bpy.types.Scene) -> bool:
 
 def _begun(
     scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
     spec: JobSpec,
     numbers: list[int],
     worker: Engine | None,
@@ -137,9 +162,8 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     generation = Generation(folder, spec, worker, is_preview)
-    return generation.captures(
-        _arrays(scene, wanted, numbers, generation.notes.append), len(numbers), earlier
-    )
+    arrays = _arrays(scene, view_layer, wanted, numbers, generation.notes.append)
+    return generation.captures(arrays, len(numbers), earlier)
 
 
 def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
@@ -170,12 +194,15 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
 
 
 def _arrays(
-    scene: bpy.types.Scene, wanted: Wanted, numbers: list[int], note: Callable[[str], None]
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    wanted: Wanted,
+    numbers: list[int],
+    note: Callable[[str], None],
 ) -> Generator[folders.FrameArrays]:
     """The frames' arrays, read from the scene or, as far as they have them, from files rendered
     before."""
     settings = scene.t2vz
-    view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
     if sum(layer.use for layer in scene.view_layers) > 1:
         note(f"Only the view layer {view_layer.name} is captured; renders put several together.")
     from_files = _passes_of_files(scene, wanted.passes)
