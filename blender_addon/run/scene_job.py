@@ -26,6 +26,7 @@ FEW_DEPTHS = "Grey shows the depths of these frames alone; the whole range, or N
 KEYED_MOTION = (
     "The motion shown is the current frame's alone; keyed, it adds up over the whole range."
 )
+RENDERED = frozenset({"image", "depth", "normal", "ids", "mask"})  # passes that a render may hold
 STRENGTH = "t2vz.motion.strength"  # its path in the scene
 UNCOLOURED = (1.0, 1.0, 1.0)  # an object's colour where the artist has not chosen one
 TARGETED = {
@@ -105,15 +106,18 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
         render.resolution_y * render.pixel_aspect_y,
     )
     spec = spec_of(scene.t2vz, across / down, preferences.find_model)
-    if any(control.kind == "segments" for control in spec.controls):
-        spec = dataclasses.replace(
-            spec, colours=_colours(rendered_passes.holds_passes(scene, scene.t2vz.rendered))
-        )
     if _is_keyed(scene):
         return dataclasses.replace(
             spec, motion=dataclasses.replace(spec.motion, mode="translation")
         )
     return spec
+
+
+def _coloured(spec: JobSpec, from_files: frozenset[str]) -> JobSpec:
+    """The job with the objects' colours, if it has segments."""
+    if not any(control.kind == "segments" for control in spec.controls):
+        return spec
+    return dataclasses.replace(spec, colours=_colours("ids" in from_files))
 
 
 def _colours(has_files: bool) -> tuple[Colour, ...]:
@@ -150,6 +154,8 @@ def _begun(
 ) -> Generation:
     settings = scene.t2vz
     wanted = _wanted(scene, spec)
+    from_files = _passes_of_files(scene, view_layer, wanted.passes, numbers)
+    spec = _coloured(spec, from_files)
     folders.check(spec, numbers[0])
     home = preferences.jobs_home(settings.output)
     earlier = folder if folder and folders.is_job(folder) else None
@@ -162,7 +168,7 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     generation = Generation(folder, spec, worker, is_preview)
-    arrays = _arrays(scene, view_layer, wanted, numbers, generation.notes.append)
+    arrays = _arrays(scene, view_layer, wanted, from_files, numbers, generation.notes.append)
     return generation.captures(arrays, len(numbers), earlier)
 
 
@@ -197,6 +203,7 @@ def _arrays(
     scene: bpy.types.Scene,
     view_layer: bpy.types.ViewLayer,
     wanted: Wanted,
+    from_files: frozenset[str],
     numbers: list[int],
     note: Callable[[str], None],
 ) -> Generator[folders.FrameArrays]:
@@ -205,15 +212,20 @@ def _arrays(
     settings = scene.t2vz
     if sum(layer.use for layer in scene.view_layers) > 1:
         note(f"Only the view layer {view_layer.name} is captured; renders put several together.")
-    from_files = _passes_of_files(scene, wanted.passes)
+    has_files = rendered_passes.holds_passes(scene, settings.rendered)
+    if has_files and (left := wanted.passes & RENDERED - from_files):
+        note(f"Not in the rendered files, so taken from the scene: {', '.join(sorted(left))}.")
     captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
     arrays = capture(scene, view_layer, captured, numbers, note)
     if _is_keyed(scene):
         arrays = _moved_by_hand(arrays, scene, min(wanted.width_px, wanted.height_px))
-    where = (scene, view_layer, (wanted.width_px, wanted.height_px), settings.rendered)
+    where = (scene, view_layer, (wanted.width_px, wanted.height_px))
+    if "image" in captured.passes:
+        arrays = beauty.with_pictures(arrays, *where, "" if has_files else settings.rendered)
     if from_files:
-        return rendered_passes.with_files(arrays, *where, from_files, settings.foreground)
-    return beauty.with_pictures(arrays, *where) if "image" in wanted.passes else arrays
+        files = settings.rendered
+        arrays = rendered_passes.with_files(arrays, *where, files, from_files, settings.foreground)
+    return arrays
 
 
 def _moved_by_hand(
@@ -235,13 +247,22 @@ def _moved_by_hand(
         arrays.close()
 
 
-def _passes_of_files(scene: bpy.types.Scene, needed: frozenset[str]) -> frozenset[str]:
-    """Of the passes needed, those that the rendered files have; they take the place of captured
+def _passes_of_files(
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    needed: frozenset[str],
+    numbers: list[int],
+) -> frozenset[str]:
+    """Of the passes needed, those that all rendered files hold; they take the place of captured
     ones."""
     settings = scene.t2vz
-    if not rendered_passes.holds_passes(scene, settings.rendered):
-        return frozenset()
-    return needed & (
-        rendered_passes.PASSES
-        | (rendered_passes.VECTORS if settings.motion_source == "vectors" else frozenset())
-    )
+    subject = settings.foreground
+    held = rendered_passes.held(scene, view_layer, settings.rendered, numbers, subject)
+    if settings.motion_source != "vectors":
+        return needed & (held - rendered_passes.VECTORS)
+    if not held >= rendered_passes.VECTORS:
+        raise ValueError(
+            "The rendered files lack the Vector or the Z pass: switch both on in the view layer's "
+            "properties and render again, or take the motion from Geometry."
+        )
+    return needed & held

@@ -4,17 +4,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.job.generation import FINISHED
 from blender_addon.run import scene_job
-
-
-def job_of(scene, folder):
-    """The job that a scene's settings make, captured to its end."""
-    generation = scene_job.generation_of(scene, None, folder)
-    while generation.end is None:
-        generation.step()
-    assert generation.end == FINISHED, generation.error
-    return generation.spec
+from tests.blender.driving import job_of
 
 
 def key_strength(scene):
