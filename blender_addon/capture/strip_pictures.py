@@ -53,6 +53,11 @@ def picture_index(content: Content, number: int) -> int:
     return content.first + int(min(position, content.count - 1) + 0.5)
 
 
+def fps_of(scene: bpy.types.Scene) -> float:
+    """Frames of the scene that make a second."""
+    return scene.render.fps / scene.render.fps_base
+
+
 def movie_of(path: Path) -> tuple[int, float]:
     """How many pictures a movie has, and how many a second.
 
@@ -102,7 +107,7 @@ def rate_of(scene: bpy.types.Scene, strip: Any, count: int, fps: float) -> float
         length = end - first + strip.left_handle_offset + strip.right_handle_offset
     else:
         length = end - first + strip.frame_offset_start + strip.frame_offset_end
-    rates = (fps / (scene.render.fps / scene.render.fps_base), 1.0)
+    rates = (fps / fps_of(scene), 1.0)
     off = [abs(length - int(shown / rate)) for rate in rates]
     if min(off) > 1:
         raise CaptureError(

@@ -13,7 +13,7 @@ from mathutils import Color
 from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
 
 from .. import preferences
-from ..capture import beauty, rendered_passes
+from ..capture import beauty, images, rendered_passes
 from ..capture.animated_values import is_animated
 from ..capture.capture import Wanted, capture, object_numbers
 from ..capture.meshes import MESHED
@@ -156,6 +156,9 @@ def _begun(
     wanted = _wanted(scene, spec)
     from_files = _passes_of_files(scene, view_layer, wanted.passes, numbers)
     spec = _coloured(spec, from_files)
+    caution = ""
+    if settings.rendered and "image" in wanted.passes - from_files:
+        caution = images.check(scene, settings.rendered, numbers)
     folders.check(spec, numbers[0])
     home = preferences.jobs_home(settings.output)
     earlier = folder if folder and folders.is_job(folder) else None
@@ -168,6 +171,7 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     generation = Generation(folder, spec, worker, is_preview)
+    generation.notes += [caution] if caution else []
     arrays = _arrays(scene, view_layer, wanted, from_files, numbers, generation.notes.append)
     return generation.captures(arrays, len(numbers), earlier)
 
