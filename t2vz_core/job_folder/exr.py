@@ -162,10 +162,22 @@ def _file(path: Path) -> dict[str, np.ndarray]:
     }
 
 
-@lru_cache(
-    maxsize=2
-)  # the passes of a frame are asked for one after the other; decompressing takes long
 def _parts(path: Path) -> list:
+    return _parts_of(path, *stamp(path))
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What of a file changes when it is written anew."""
+    try:
+        said = path.stat()
+    except OSError as error:
+        raise Fault(f"{path} cannot be read ({error.strerror}): render it again.") from error
+    return said.st_mtime_ns, said.st_size
+
+
+# the passes of a frame are asked for one after the other; decompressing takes long
+@lru_cache(maxsize=2)
+def _parts_of(path: Path, _changed_ns: int, _size: int) -> list:
     try:
         parts = OpenEXR.File(str(path), separate_channels=True).parts
     except Exception as error:  # the library raises plain RuntimeErrors and others of its own

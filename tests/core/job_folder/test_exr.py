@@ -2,6 +2,7 @@
 given."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -333,7 +334,7 @@ def test_of_several_view_layers_the_named_one_is_read_by_its_own_manifest(tmp_pa
 def test_a_view_layer_that_the_file_lacks_is_a_sentence(tmp_path):
     path = tmp_path / "0001.exr"
     two_layers(path, layer="Props")
-    with pytest.raises(Fault, match="does not hold the view layer Props but .*Environment"):
+    with pytest.raises(Fault, match=r"does not hold the view layer Props but .*Environment"):
         read(path, "depth")
 
 
@@ -366,3 +367,19 @@ def test_a_dot_in_a_view_layers_name_loses_nothing():
     for layer in ("", "Shot.A v1.2"):
         assert channels_of(names, layer, "depth") == ("Shot.A v1.2.Depth.Z",)
         assert channels_of(names, layer, "normal") is None
+
+
+def test_a_file_rendered_anew_is_read_anew(tmp_path):
+    path = tmp_path / "0001.exr"
+    for depth in (5.0, 6.0):
+        write(path, plain(depth))
+        os.utime(path, ns=(0, round(depth)))
+        assert read(path, "depth")[0, 0] == depth
+
+
+def test_vectors_rendered_anew_are_followed_anew(tmp_path):
+    for step in ((4, 2), (2, 0)):
+        *_, last = shot(tmp_path, moving_box(2, step))
+        os.utime(last, ns=(0, step[0]))
+        x, y = 20 + step[0] + 8, 20 + step[1] + 8
+        assert read(last, "map")[y, x] == pytest.approx([x + 0.5 - step[0], y + 0.5 - step[1]])
