@@ -3,7 +3,10 @@ either."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,15 @@ import numpy as np
 
 from ..run.strips import span_of
 from .cameras import CaptureError
+from .strip_pictures import (
+    all_strips,
+    content_of,
+    fps_of,
+    movie_of,
+    picture_index,
+    rate_of,
+    retiming_of,
+)
 
 SHOWN = {"IMAGE", "MOVIE"}  # types of strips
 
@@ -29,16 +41,16 @@ def place_of(scene: bpy.types.Scene, files: str, number: int) -> Place:
     """Where the picture of a frame is.
 
     Args:
-        files: a path in which #### stands for the frame's number, as in Blender's own output path;
-            the path of a movie, whose first picture is the scene's first frame; or the name of a
-            strip in the scene's sequencer.
+        files: a path in which #### stands for the frame's number and {camera_name} and the like for
+            what they do, as in Blender's own output path; the path of a movie, whose first picture
+            is the scene's first frame; or the name of a strip in the scene's sequencer.
 
     Raises:
         CaptureError: there is none; one sentence.
     """
     strip = strip_named(scene, files)
     if strip is not None:
-        place = _in_strip(strip, number)
+        place = _in_strip(scene, strip, number)
     elif _is_movie(files):
         place = Place(Path(bpy.path.abspath(files)), number - scene.frame_start + 1)
         if place.movie_frame < 1:
@@ -46,12 +58,38 @@ def place_of(scene: bpy.types.Scene, files: str, number: int) -> Place:
                 f"Frame {number} comes before {files}, which begins at the scene's first frame."
             )
     else:
-        place = Place(_numbered(files, number))
+        place = Place(_numbered(scene, files, number))
     if not place.path.is_file():
         raise CaptureError(
             f"Frame {number} has no rendered file {place.path}: render it, or choose another range."
         )
+    if place.movie_frame > 1 and place.movie_frame > (count := movie_of(place.path)[0]):
+        raise CaptureError(f"{place.path} ends after {count} frames: choose another frame range.")
     return place
+
+
+def check(scene: bpy.types.Scene, files: str, numbers: Iterable[int]) -> str:
+    """Looks for the pictures of all these frames before the first is needed.
+
+    Returns:
+        What the artist should know of them; "" where there is nothing.
+
+    Raises:
+        CaptureError: a picture is missing; one sentence.
+    """
+    if "{camera_name}" in files and any(marker.camera for marker in scene.timeline_markers):
+        return ""  # whose name it is, is known at the frame alone
+    for number in numbers:
+        place_of(scene, files, number)
+    if strip_named(scene, files) is not None or not _is_movie(files):
+        return ""
+    fps, scene_fps = movie_of(Path(bpy.path.abspath(files)))[1], fps_of(scene)
+    if math.isclose(fps, scene_fps, rel_tol=1e-3):
+        return ""
+    return (
+        f"{Path(files).name} has {fps:g} pictures a second, the scene {scene_fps:g} frames: it is "
+        f"taken picture by picture; as a strip of the sequencer it plays at its own speed."
+    )
 
 
 def strip_named(scene: bpy.types.Scene, name: str) -> Any:
@@ -95,62 +133,79 @@ def read(place: Place, size_px: tuple[int, int]) -> np.ndarray:
 
 
 def _strips(scene: bpy.types.Scene) -> list[Any]:
-    editor = scene.sequence_editor
-    if editor is None:
-        return []
-    strips = editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-    return [strip for strip in strips if strip.type in SHOWN]
+    return [strip for strip in all_strips(scene) if strip.type in SHOWN]
 
 
-def _in_strip(strip: Any, number: int) -> Place:
+def _in_strip(scene: bpy.types.Scene, strip: Any, number: int) -> Place:
     first, end = span_of(strip)
     if not first <= number < end:
         raise CaptureError(
             f"Frame {number} is not in the strip {strip.name}, which shows {first} to {end - 1}."
         )
-    if strip.use_reverse_frames or len(getattr(strip, "retiming_keys", ())):
-        raise CaptureError(
-            f"The strip {strip.name} is reversed or retimed: "
-            "render it to image files and take those."
-        )
-    index = number - _content_start(strip)
+    if fault := retiming_of(scene, strip):
+        raise CaptureError(f"{fault}: render it to image files and take those.")
     if strip.type == "IMAGE":
-        files = [element.filename for element in strip.elements]
-        return Place(
-            Path(bpy.path.abspath(strip.directory)) / files[min(max(index, 0), len(files) - 1)]
-        )
-    return Place(Path(bpy.path.abspath(strip.filepath)), index + 1)
-
-
-def _content_start(strip: Any) -> int:
-    """The scene's frame at which the first picture of the file or files is, trimmed or not."""
-    if hasattr(strip, "content_start"):  # 5.2; there the older names warn
-        return int(strip.content_start - strip.content_trim_start)
-    return int(strip.frame_start - strip.animation_offset_start)
+        names = [element.filename for element in strip.elements]
+        name = names[picture_index(content_of(strip, len(names), 1.0), number)]
+        return Place(Path(bpy.path.abspath(strip.directory)) / name)
+    path = Path(bpy.path.abspath(strip.filepath))
+    if not path.is_file():
+        return Place(path)
+    count, fps = movie_of(path)
+    content = content_of(strip, count, rate_of(scene, strip, count, fps))
+    return Place(path, picture_index(content, number) + 1)
 
 
 def _is_movie(files: str) -> bool:
     return Path(files).suffix.lower() in bpy.path.extensions_movie
 
 
-def _numbered(files: str, number: int) -> Path:
-    if "#" not in files:
+def _numbered(scene: bpy.types.Scene, files: str, number: int) -> Path:
+    if "#" not in re.split(r"[/\\]", files)[-1]:
         raise CaptureError(
             f"{files} is no movie and no strip: put #### where the frame's number stands."
         )
-    name = re.sub(
-        "#+", lambda hashes: f"{number:0{len(hashes.group())}d}", bpy.path.abspath(files), count=1
-    )
-    return Path(name)
+    if "{" in files:
+        with suppress(RuntimeError):  # no such name: the braces are the file's own
+            return Path(_filled_in(scene, files, number))
+    return Path(with_number(bpy.path.abspath(files), number))
+
+
+def _filled_in(scene: bpy.types.Scene, files: str, number: int) -> str:
+    """The path with Blender's own {camera_name}, {blend_name} … as they are now, and the number.
+
+    Raises:
+        RuntimeError: Blender knows no such name.
+    """
+    render, form = scene.render, scene.render.image_settings
+    wanted = [(form, "media_type", "IMAGE")] if hasattr(form, "media_type") else []
+    wanted += [(form, "file_format", "PNG")]  # a movie's name would get its range
+    wanted += [(render, "filepath", files), (render, "use_file_extension", False)]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in wanted]
+    try:
+        for owner, name, value in wanted:
+            setattr(owner, name, value)
+        return render.frame_path(frame=number)
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
+
+
+def with_number(files: str, number: int) -> str:
+    """The path with the frame's number in it as Blender writes it: in the last row of # of the
+    file's own name, of as many digits, a minus not counted."""
+    start = max(files.rfind("/"), files.rfind("\\")) + 1
+    found = list(re.finditer("#+", files[start:]))
+    if not found:
+        return files
+    first, end = (start + place for place in found[-1].span())
+    digits = f"{abs(number):0{end - first}d}"
+    return f"{files[:first]}{'-' if number < 0 else ''}{digits}{files[end:]}"
 
 
 def _of_movie(image: bpy.types.Image, place: Place, size_px: tuple[int, int]) -> np.ndarray:
     """The pixels of a movie's frame, which Blender gives once somebody, such as a texture, has
     looked at it."""
-    if place.movie_frame > image.frame_duration:
-        raise CaptureError(
-            f"{place.path} ends after {image.frame_duration} frames: choose another frame range."
-        )
     texture = bpy.data.textures.new("T2VZ", "IMAGE")
     still = bpy.data.images.new("T2VZ", *image.size)  # scaled, the movie would forget the frame
     try:

@@ -54,7 +54,8 @@ def _perform(asked: argparse.Namespace) -> int:
             f"--save: there is no folder {asked.save.absolute().parent}; make it first."
         )
     worker = None if asked.capture_only else session.engine()
-    generation = scene_job.generation_of(scene, worker, asked.out and asked.out.absolute())
+    out = asked.out and asked.out.absolute()
+    generation = scene_job.generation_of(scene, worker, out, asked.view_layer)
     code = carry_out(generation, scene)
     if code == DONE and asked.save:
         bpy.ops.wm.save_as_mainfile(filepath=str(asked.save.absolute()), check_existing=False)
@@ -237,6 +238,12 @@ def _parser() -> argparse.ArgumentParser:
         help="any other, as coherence.smoothing=0.6",
     )
     add("--scene", metavar="NAME", help="the scene to take (default: the one that was active)")
+    add(
+        "--view-layer",
+        default="",
+        metavar="NAME",
+        help="the view layer to capture (default: the one that was active)",
+    )
     add(
         "--out",
         type=Path,

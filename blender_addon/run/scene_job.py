@@ -13,7 +13,7 @@ from mathutils import Color
 from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
 
 from .. import preferences
-from ..capture import beauty, rendered_passes
+from ..capture import beauty, images, rendered_passes
 from ..capture.animated_values import is_animated
 from ..capture.capture import Wanted, capture, object_numbers
 from ..capture.meshes import MESHED
@@ -29,6 +29,7 @@ FEW_DEPTHS = (
 KEYED_MOTION = (
     "The motion shown is the current frame's alone; keyed, it adds up over the whole range."
 )
+RENDERED = frozenset({"image", "depth", "normal", "ids", "mask"})  # passes that a render may hold
 STRENGTH = "t2vz.motion.strength"  # its path in the scene
 UNCOLOURED = (1.0, 1.0, 1.0)  # an object's colour where the artist has not chosen one
 TARGETED = {
@@ -39,18 +40,40 @@ TARGETED = {
 
 
 def generation_of(
-    scene: bpy.types.Scene, worker: Engine | None, folder: Path | None = None
+    scene: bpy.types.Scene,
+    worker: Engine | None,
+    folder: Path | None = None,
+    view_layer: str = "",
 ) -> Generation:
     """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made
     for it.
 
-    A folder that holds this very job, interrupted, has it taken up.
+    A folder that holds this very job, interrupted, has it taken up. `view_layer` names the one that
+    is captured, in place of the active one.
 
     Raises:
         ValueError: the settings do not make a job, in one sentence; nothing is left behind.
         OSError: the folder cannot be made.
     """
-    return _begun(scene, _spec_of(scene), scene.t2vz.frame_numbers(), worker, folder)
+    shown = view_layer_of(scene, view_layer)
+    return _begun(scene, shown, _spec_of(scene), scene.t2vz.frame_numbers(), worker, folder)
+
+
+def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer:
+    """The scene's view layer of this name, or else the active one; also in background mode, the one
+    that was when the file was saved.
+
+    Raises:
+        ValueError: it has no view layer of this name.
+    """
+    if name:
+        if name not in scene.view_layers:
+            known = ", ".join(layer.name for layer in scene.view_layers)
+            raise ValueError(f"The scene {scene.name} has no view layer {name!r}; it has {known}.")
+        return scene.view_layers[name]
+    windows = [bpy.context.window, *bpy.context.window_manager.windows]
+    shown = (window.view_layer for window in windows if window and window.scene == scene)
+    return next(shown, scene.view_layers[0])
 
 
 def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
@@ -64,7 +87,9 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
     spec = dataclasses.replace(
         spec, controls=spec.controls or (Control("depth"), Control("outline"))
     )
-    generation = _begun(scene, spec, numbers, worker, is_preview=True)
+    generation = _begun(
+        scene, view_layer_of(scene), spec, numbers, worker, is_preview=True
+    )
     has_depth = any(control.kind == "depth" for control in spec.controls)
     if (
         has_depth
@@ -84,15 +109,18 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
         render.resolution_y * render.pixel_aspect_y,
     )
     spec = spec_of(scene.t2vz, across / down, preferences.find_model)
-    if any(control.kind == "segments" for control in spec.controls):
-        spec = dataclasses.replace(
-            spec, colours=_colours(rendered_passes.holds_passes(scene, scene.t2vz.rendered))
-        )
     if _is_keyed(scene):
         return dataclasses.replace(
             spec, motion=dataclasses.replace(spec.motion, mode="translation")
         )
     return spec
+
+
+def _coloured(spec: JobSpec, from_files: frozenset[str]) -> JobSpec:
+    """The job with the objects' colours, if it has segments."""
+    if not any(control.kind == "segments" for control in spec.controls):
+        return spec
+    return dataclasses.replace(spec, colours=_colours("ids" in from_files))
 
 
 def _colours(has_files: bool) -> tuple[Colour, ...]:
@@ -120,6 +148,7 @@ def _is_keyed(scene: bpy.types.Scene) -> bool:
 
 def _begun(
     scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
     spec: JobSpec,
     numbers: list[int],
     worker: Engine | None,
@@ -128,6 +157,11 @@ def _begun(
 ) -> Generation:
     settings = scene.t2vz
     wanted = _wanted(scene, spec)
+    from_files = _passes_of_files(scene, view_layer, wanted.passes, numbers)
+    spec = _coloured(spec, from_files)
+    caution = ""
+    if settings.rendered and "image" in wanted.passes - from_files:
+        caution = images.check(scene, settings.rendered, numbers)
     folders.check(spec, numbers[0])
     home = preferences.jobs_home(settings.output)
     earlier = folder if folder and folders.is_job(folder) else None
@@ -140,9 +174,9 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     generation = Generation(folder, spec, worker, is_preview)
-    return generation.captures(
-        _arrays(scene, wanted, numbers, generation.notes.append), len(numbers), earlier
-    )
+    generation.notes += [caution] if caution else []
+    arrays = _arrays(scene, view_layer, wanted, from_files, numbers, generation.notes.append)
+    return generation.captures(arrays, len(numbers), earlier)
 
 
 def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
@@ -173,23 +207,32 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
 
 
 def _arrays(
-    scene: bpy.types.Scene, wanted: Wanted, numbers: list[int], note: Callable[[str], None]
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    wanted: Wanted,
+    from_files: frozenset[str],
+    numbers: list[int],
+    note: Callable[[str], None],
 ) -> Generator[folders.FrameArrays]:
     """The frames' arrays, read from the scene or, as far as they have them, from files rendered
     before."""
     settings = scene.t2vz
-    view_layer = bpy.context.view_layer if scene == bpy.context.scene else scene.view_layers[0]
     if sum(layer.use for layer in scene.view_layers) > 1:
         note(f"Only the view layer {view_layer.name} is captured; renders put several together.")
-    from_files = _passes_of_files(scene, wanted.passes)
+    has_files = rendered_passes.holds_passes(scene, settings.rendered)
+    if has_files and (left := wanted.passes & RENDERED - from_files):
+        note(f"Not in the rendered files, so taken from the scene: {', '.join(sorted(left))}.")
     captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
     arrays = capture(scene, view_layer, captured, numbers, note)
     if _is_keyed(scene):
         arrays = _moved_by_hand(arrays, scene, min(wanted.width_px, wanted.height_px))
-    where = (scene, view_layer, (wanted.width_px, wanted.height_px), settings.rendered)
+    where = (scene, view_layer, (wanted.width_px, wanted.height_px))
+    if "image" in captured.passes:
+        arrays = beauty.with_pictures(arrays, *where, "" if has_files else settings.rendered)
     if from_files:
-        return rendered_passes.with_files(arrays, *where, from_files, settings.foreground)
-    return beauty.with_pictures(arrays, *where) if "image" in wanted.passes else arrays
+        files = settings.rendered
+        arrays = rendered_passes.with_files(arrays, *where, files, from_files, settings.foreground)
+    return arrays
 
 
 def _moved_by_hand(
@@ -211,13 +254,22 @@ def _moved_by_hand(
         arrays.close()
 
 
-def _passes_of_files(scene: bpy.types.Scene, needed: frozenset[str]) -> frozenset[str]:
-    """Of the passes needed, those that the rendered files have; they take the place of captured
+def _passes_of_files(
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    needed: frozenset[str],
+    numbers: list[int],
+) -> frozenset[str]:
+    """Of the passes needed, those that all rendered files hold; they take the place of captured
     ones."""
     settings = scene.t2vz
-    if not rendered_passes.holds_passes(scene, settings.rendered):
-        return frozenset()
-    return needed & (
-        rendered_passes.PASSES
-        | (rendered_passes.VECTORS if settings.motion_source == "vectors" else frozenset())
-    )
+    subject = settings.foreground
+    held = rendered_passes.held(scene, view_layer, settings.rendered, numbers, subject)
+    if settings.motion_source != "vectors":
+        return needed & (held - rendered_passes.VECTORS)
+    if not held >= rendered_passes.VECTORS:
+        raise ValueError(
+            "The rendered files lack the Vector or the Z pass: switch both on in the view layer's "
+            "properties and render again, or take the motion from Geometry."
+        )
+    return needed & held

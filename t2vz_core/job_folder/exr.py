@@ -1,8 +1,6 @@
-"""Rendered multilayer EXR files become passes.
+"""Rendered EXR files become passes; `wire/exr_layout.py` tells which of them a file holds.
 
-Blender's layouts differ: one part (up to 4.5, and interleaved), or a part for each pass (from 5.0
-on); the object index is called IndexOB or Object Index. Blender's world z is up and its vectors' y
-too; passes have y down on screen.
+Blender's world z is up and its vectors' y too; passes have y down on screen.
 """
 
 from __future__ import annotations
@@ -15,25 +13,10 @@ import numpy as np
 import OpenEXR
 
 from ..fault import Fault
+from ..wire.exr_layout import TITLES, channels_of, view_layers
 from ..wire.rendered import Rendered, read_rendered
 
 NOTHING = 1e9  # depths from here on are where Blender saw no surface: it writes 1e10
-PASSES = {
-    "image": (("Combined.R", "Combined.G", "Combined.B"), ("R", "G", "B")),
-    "depth": (("Depth.Z",), ("Depth.V",), ("Z.V",)),
-    "normal": (("Normal.X", "Normal.Y", "Normal.Z"),),
-    "vector": (("Vector.X", "Vector.Y", "Vector.Z", "Vector.W"),),
-    "index": (("IndexOB.X",), ("Object Index.X",), ("IndexOB.V",), ("Object Index.V",)),
-    "matte": (("CryptoObject00.r",), ("CryptoObject00.R",)),
-}
-TITLES = {
-    "image": "Combined",
-    "depth": "Z",
-    "normal": "Normal",
-    "vector": "Vector",
-    "index": "Object Index",
-    "matte": "Cryptomatte Object",
-}
 
 
 def read_exr(path: Path, name: str) -> np.ndarray:
@@ -79,7 +62,7 @@ def mask(path: Path, said: Rendered) -> np.ndarray:
     if not (said.subject or said.subject_indices):
         return np.where(np.isfinite(depth(path, said)), 255, 0).astype(np.uint8)
     if has_layer(path, said, "matte"):
-        names = _names(path)
+        names = _names(path, said)
         return np.where(
             np.isin(_matte(path, said), [names[n] for n in said.subject if n in names]), 255, 0
         ).astype("u1")
@@ -106,6 +89,7 @@ def layer(path: Path, said: Rendered, name: str) -> np.ndarray:
     """
     channels = _channels(path, said.layer, name)
     if channels is None:
+        _check_view_layer(path, said.layer)
         raise Fault(
             f"{path.name} was rendered without the {TITLES[name]} pass: "
             "switch it on in the view layer's properties "
@@ -129,18 +113,16 @@ def size(path: Path) -> tuple[int, int]:
 
 
 def _channels(path: Path, view_layer: str, name: str) -> tuple[str, ...] | None:
-    found = _file(path)
-    layers = (
-        [view_layer + "."]
-        if view_layer
-        else [*dict.fromkeys(key.partition(".")[0] + "." for key in found)]
-    )
-    for prefix in (*layers, ""):  # File Output nodes write no view layer
-        for endings in PASSES[name]:
-            names = tuple(prefix + ending for ending in endings)
-            if all(channel in found for channel in names):
-                return names
-    return None
+    return channels_of(_file(path).keys(), view_layer, name)
+
+
+def _check_view_layer(path: Path, view_layer: str) -> None:
+    known = view_layers(_file(path).keys())
+    if view_layer and view_layer not in known and len(known) > 1:
+        raise Fault(
+            f"{path.name} does not hold the view layer {view_layer} but {', '.join(known)}: "
+            f"capture one of these, or render again."
+        )
 
 
 def _matte(path: Path, said: Rendered) -> np.ndarray:
@@ -149,19 +131,30 @@ def _matte(path: Path, said: Rendered) -> np.ndarray:
     return np.ascontiguousarray(layer(path, said, "matte")[..., 0]).view(np.int32)
 
 
-def _names(path: Path) -> dict[str, int]:
-    """Object's name -> its cryptomatte number."""
-    for key, value in _parts(path)[0].header.items():
-        if key.startswith("cryptomatte/") and key.endswith("/manifest"):
-            prefix = key.removesuffix("manifest")
-            if _parts(path)[0].header.get(prefix + "name", "").endswith("CryptoObject"):
-                numbers = {name: int(number, 16) for name, number in json.loads(value).items()}
-                return {
-                    name: number - (1 << 32) * (number >> 31) for name, number in numbers.items()
-                }
-    raise Fault(
-        f"{path.name} has no list of its cryptomatte's objects: render it again from Blender."
-    )
+def _names(path: Path, said: Rendered) -> dict[str, int]:
+    """Object's name -> its cryptomatte number, of the view layer whose matte is read."""
+    channel = (_channels(path, said.layer, "matte") or ("CryptoObject00.r",))[0]
+    manifests = _manifests(path)
+    wanted = channel.rpartition("00.")[0]
+    others = [name for name in manifests if name.endswith("CryptoObject")]
+    if wanted not in manifests and len(others) == 1:
+        wanted = others[0]
+    if wanted not in manifests:
+        raise Fault(
+            f"{path.name} has no list of its cryptomatte's objects: render it again from Blender."
+        )
+    numbers = {name: int(number, 16) for name, number in json.loads(manifests[wanted]).items()}
+    return {name: number - (1 << 32) * (number >> 31) for name, number in numbers.items()}
+
+
+def _manifests(path: Path) -> dict[str, str]:
+    """Name of each cryptomatte (`ViewLayer.CryptoObject`) -> its manifest, JSON, of all parts."""
+    found = {}
+    for part in _parts(path):
+        for key, value in part.header.items():
+            if key.startswith("cryptomatte/") and key.endswith("/manifest"):
+                found[part.header.get(key.removesuffix("manifest") + "name", "")] = value
+    return found
 
 
 def _file(path: Path) -> dict[str, np.ndarray]:
@@ -170,10 +163,22 @@ def _file(path: Path) -> dict[str, np.ndarray]:
     }
 
 
-@lru_cache(
-    maxsize=2
-)  # the passes of a frame are asked for one after the other; decompressing takes long
 def _parts(path: Path) -> list:
+    return _parts_of(path, *stamp(path))
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What of a file changes when it is written anew."""
+    try:
+        said = path.stat()
+    except OSError as error:
+        raise Fault(f"{path} cannot be read ({error.strerror}): render it again.") from error
+    return said.st_mtime_ns, said.st_size
+
+
+# the passes of a frame are asked for one after the other; decompressing takes long
+@lru_cache(maxsize=2)
+def _parts_of(path: Path, _changed_ns: int, _size: int) -> list:
     try:
         parts = OpenEXR.File(str(path), separate_channels=True).parts
     except Exception as error:  # the library raises plain RuntimeErrors and others of its own

@@ -30,9 +30,10 @@ _KINDS: dict[str, tuple[int, tuple[int, ...], str]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
-    """The passes of one job folder."""
+    """The passes of one job folder, for one job: what is remembered of them is forgotten with it, as
+    the files may be written anew between two."""
 
     folder: Path
 

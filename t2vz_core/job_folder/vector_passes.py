@@ -28,24 +28,28 @@ def backward(path: Path) -> tuple[np.ndarray, np.ndarray]:
         Fault: a file of the chain lacks its vectors, or they are wrong; one sentence.
     """
     chain = [path]
-    while chain[-1] not in _recent and (previous := read_rendered(chain[-1]).previous) is not None:
+    while _key(chain[-1]) not in _recent and (previous := read_rendered(chain[-1]).previous) is not None:
         chain.append(path.with_name(previous))
         if len(chain) > LONGEST_CHAIN:
             raise Fault(
                 f"{path.name}: the frames before it lead round in a circle: capture the shot again."
             )
     for file, before in zip(reversed(chain), [None, *reversed(chain)]):
-        if file not in _recent:
-            _recent[file] = _composed(file, before)
+        if _key(file) not in _recent:
+            _recent[_key(file)] = _composed(file, before)
     for old in list(_recent)[:-2]:
         del _recent[old]
-    place, visible = _recent[path]
+    place, visible = _recent[_key(path)]
     return place.astype(np.float32), np.where(visible, 255, 0).astype(np.uint8)
 
 
-_recent: dict[
-    Path, tuple[np.ndarray, np.ndarray]
-] = {}  # the last two maps: the next frame goes on from them
+# the last two maps: the next frame goes on from them
+_recent: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+
+
+def _key(path: Path) -> tuple:
+    """Of a file and what is said beside it, as they are now."""
+    return path, exr.stamp(path), exr.stamp(path.with_suffix(".json"))
 
 
 def _composed(path: Path, before: Path | None) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +57,7 @@ def _composed(path: Path, before: Path | None) -> tuple[np.ndarray, np.ndarray]:
     pixels = _pixels(said)
     if before is None:
         return pixels, np.ones(pixels.shape[:2], bool)
-    before_place, before_visible = _recent[before]
+    before_place, before_visible = _recent[_key(before)]
     place = _to_previous(path, before)
     back = _sampled(_to_next(before, path), place)
     nearest = _nearest(place, said)

@@ -2,6 +2,7 @@
 
 import time
 
+from blender_addon.job.generation import FINISHED
 from blender_addon.run import scene_job, session
 
 
@@ -23,3 +24,12 @@ def to_the_end():
     """Waits for the generation under way to end, and returns it."""
     until(lambda: not session.now.is_busy)
     return session.now.generation
+
+
+def job_of(scene, folder):
+    """The job that a scene's settings make, captured to its end."""
+    generation = scene_job.generation_of(scene, None, folder)
+    while generation.end is None:
+        generation.step()
+    assert generation.end == FINISHED, generation.error
+    return generation.spec

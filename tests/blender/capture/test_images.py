@@ -1,12 +1,14 @@
 """Pictures that the artist has rendered before are found by the frame's number: in files, in a
 movie, in a strip."""
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
 
 from blender_addon.capture.cameras import CaptureError
-from blender_addon.capture.images import Place, place_of, read, strips_known, suffix_of
+from blender_addon.capture.images import Place, check, place_of, read, strips_known, suffix_of
 
 SIZE = (64, 48)
 FRAMES = 8
@@ -126,13 +128,6 @@ def test_a_strip_whose_beginning_is_trimmed_starts_later_in_its_files(folder):
     assert shown("Pictures", int(first))[1] == pytest.approx(4, abs=0.1)
 
 
-def test_a_reversed_strip_is_a_sentence(folder):
-    strip = image_strip(bpy.context.scene, folder)
-    strip.use_reverse_frames = True
-    with pytest.raises(CaptureError, match="is reversed or retimed"):
-        place_of(bpy.context.scene, "Pictures", 2)
-
-
 def test_the_kind_of_file_is_known_of_strips_too(folder):
     scene = bpy.context.scene
     image_strip(scene, folder).name = "looks like.exr"
@@ -147,6 +142,7 @@ def test_the_kind_of_file_is_known_of_strips_too(folder):
     [
         ("shot_####.png", 9, r"^Frame 9 has no rendered file .*shot_0009\.png"),
         ("shot_0007.png", 7, "put ####"),
+        ("r#1/shot.png", 7, "put ####"),
         ("gone.mp4", 1, r"^Frame 1 has no rendered file .*gone\.mp4"),
         ("movie.mp4", 0, "comes before"),
         ("movie.mp4", 9, "ends after 8 frames"),
@@ -158,6 +154,54 @@ def test_what_is_missing_is_a_sentence_and_nothing_stays_behind(folder, files, n
     with pytest.raises(CaptureError, match=said):
         shown(str(folder / files), number)
     assert not bpy.data.images and not bpy.data.textures
+
+
+PATHS = ["r#1/shot_####.png", "cam##_####.png", "shot_####.png", "a##.b#.png", "shot_#.png"]
+TEMPLATES = ["{blend_name}_{camera_name}_####.png", "x{{y}}_####.png", "{resolution_x}_##.png"]
+
+
+@pytest.mark.parametrize("files", [*PATHS, *TEMPLATES])
+@pytest.mark.parametrize("number", [-2, 7, 12345])
+def test_a_frames_file_has_the_name_that_blender_gives_it(tmp_path, files, number):
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a film.blend"))
+    render = bpy.context.scene.render
+    render.filepath, render.use_file_extension = f"//{files}", False
+    try:
+        named = Path(render.frame_path(frame=number))
+    except RuntimeError:
+        pytest.skip("this version does not know the name in the braces")
+    named.parent.mkdir(exist_ok=True)
+    named.touch()
+    video = "VIDEO" if hasattr(render.image_settings, "media_type") else None
+    if video:
+        render.image_settings.media_type = video
+    render.image_settings.file_format = "FFMPEG"
+    assert place_of(bpy.context.scene, f"//{files}", number).path == named
+    assert render.image_settings.file_format == "FFMPEG" and render.filepath == f"//{files}"
+
+
+def test_braces_that_blender_does_not_know_are_the_files_own(tmp_path):
+    (tmp_path / "{take}_0007.png").touch()
+    files = str(tmp_path / "{take}_####.png")
+    assert place_of(bpy.context.scene, files, 7).path.name == "{take}_0007.png"
+
+
+def test_all_pictures_are_looked_for_before_the_first_is_needed(folder):
+    scene = bpy.context.scene
+    assert check(scene, str(folder / "shot_####.png"), range(1, FRAMES + 1)) == ""
+    with pytest.raises(CaptureError, match=r"Frame 9 has no rendered file"):
+        check(scene, str(folder / "shot_####.png"), range(1, FRAMES + 2))
+    with pytest.raises(CaptureError, match="ends after 8 frames"):
+        check(scene, str(folder / "movie.mp4"), range(1, FRAMES + 2))
+
+
+def test_a_movie_of_another_frame_rate_is_taken_picture_by_picture_and_that_is_said(folder):
+    scene, files = bpy.context.scene, str(folder / "movie.mp4")
+    assert check(scene, files, range(1, 4)) == ""
+    scene.render.fps = 30
+    said = "movie.mp4 has 24 pictures a second, the scene 30 frames: it is taken picture by picture"
+    assert check(scene, files, range(1, 4)).startswith(said)
 
 
 def test_reading_leaves_nothing_behind(folder):

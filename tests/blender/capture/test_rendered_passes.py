@@ -141,6 +141,11 @@ def test_the_captured_flow_is_what_blenders_vectors_say(shot, tmp_path):
         assert error.size > 1000 and np.percentile(error, 97) < 0.05
 
 
+def test_each_frame_names_the_view_layer_that_its_file_is_read_for(shot, tmp_path):
+    from_files(shot, tmp_path, f"{LAYOUTS[0]}_####.exr")
+    assert read_rendered(tmp_path / "passes/rendered/0001.exr").layer == "ViewLayer"
+
+
 def test_the_picture_comes_along(passes):
     assert passes["image"].shape == (*SIZE[::-1], 3) and passes["image"].dtype == np.uint8
 

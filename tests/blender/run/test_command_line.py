@@ -108,6 +108,7 @@ def test_wrong_usage_is_2(scene, words):
         (["--frames", "5-1"], "ends (1) before it begins (5)"),
         (["--set", "sampling.speed=9"], "--set sampling.speed"),
         (["--scene", "Nowhere"], "no scene 'Nowhere'"),
+        (["--view-layer", "Nowhere"], "no view layer 'Nowhere'"),
         (["--motion", "object"], "Choose the object"),
         (["--seed", "-5"], "sampling.seed: must lie within 0..2147483647, not -5"),
         (["--steps", "0"], "sampling.steps: must lie within 1..1000, not 0"),
@@ -244,6 +245,14 @@ class TestOnTheCommandLine:
         )
         assert made.returncode == 0, made.stderr
         assert len(read_job(tmp_path / "ä b").frames) == 3
+
+    def test_the_view_layer_that_was_active_is_taken(self, scene, tmp_path):
+        bpy.context.window.view_layer = scene.view_layers.new("Second")
+        bpy.ops.wm.save_as_mainfile(filepath=bpy.data.filepath)
+        words = [bpy.data.filepath, "-c", "t2vz", "--capture-only", *SMALL, "--out"]
+        assert "view layer Second is captured" in self.answer(*words, tmp_path / "out").stderr
+        other = self.answer(*words, tmp_path / "named", "--view-layer", "ViewLayer")
+        assert "view layer ViewLayer is captured" in other.stderr
 
     def test_a_missing_blend_is_1(self, tmp_path):
         made = self.answer(tmp_path / "gone.blend", "-c", "t2vz", "--capture-only")

@@ -4,17 +4,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.job.generation import FINISHED
 from blender_addon.run import scene_job
-
-
-def job_of(scene, folder):
-    """The job that a scene's settings make, captured to its end."""
-    generation = scene_job.generation_of(scene, None, folder)
-    while generation.end is None:
-        generation.step()
-    assert generation.end == FINISHED, generation.error
-    return generation.spec
+from tests.blender.driving import job_of
 
 
 def key_strength(scene):
@@ -121,3 +112,46 @@ def test_of_several_view_layers_the_one_that_is_captured_is_named(scene, tmp_pat
         "Only the view layer ViewLayer is captured; renders put several together."
         in generation.notes
     )
+
+
+def second_layer(scene):
+    """A view layer without the cube, shown in the window."""
+    cube = scene.objects["Cube"]
+    apart = bpy.data.collections.new("Apart")
+    scene.collection.children.link(apart)
+    apart.objects.link(cube)
+    for collection in [each for each in cube.users_collection if each != apart]:
+        collection.objects.unlink(cube)
+    bpy.ops.mesh.primitive_uv_sphere_add(location=(0, 0, 2))
+    layer = scene.view_layers.new("Bare")
+    layer.layer_collection.children["Apart"].exclude = True
+    bpy.context.window_manager.windows[0].view_layer = layer
+    return layer
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_the_view_layer_that_was_active_in_the_saved_file_is_captured(scene, tmp_path, is_open):
+    second_layer(scene)
+    file = str(tmp_path / "layers.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=file)
+    bpy.ops.wm.open_mainfile(filepath=file)
+    opened = bpy.context.scene
+    assert scene_job.view_layer_of(opened).name == "Bare"
+    if not is_open:
+        with bpy.context.temp_override(window=None):
+            assert scene_job.view_layer_of(opened).name == "Bare"
+
+
+def test_a_view_layer_can_be_named(scene, tmp_path):
+    second_layer(scene)
+    scene.t2vz.mode = "segments"
+    found = {}
+    for name in ("ViewLayer", "Bare"):
+        generation = scene_job.generation_of(scene, None, tmp_path / name, name)
+        while generation.end is None:
+            generation.step()
+        passes = generation.spec.frames[0].passes
+        found[name] = set(np.unique(np.load(tmp_path / name / passes.ids)))
+    assert len(found["ViewLayer"]) == 3 and len(found["Bare"]) == 2  # with the background
+    with pytest.raises(ValueError, match="has no view layer 'Props'; it has ViewLayer, Bare"):
+        scene_job.generation_of(scene, None, tmp_path / "job", "Props")

@@ -2,6 +2,7 @@
 given."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from t2vz_core.fault import Fault
 from t2vz_core.job_folder import exr
 from t2vz_core.job_folder.passes import Source
+from t2vz_core.wire.exr_layout import channel_names, channels_of, view_layers
 from t2vz_core.wire.job import Frame, Passes
 from t2vz_core.wire.rendered import Rendered, write_rendered
 
@@ -299,3 +301,85 @@ def test_a_note_that_leads_out_of_the_folder_is_refused(tmp_path):
     write_rendered(path, replace(Rendered(**camera()), previous="../0000.exr"))
     with pytest.raises(Fault, match="must be a file beside it"):
         read(path, "map")
+
+
+def two_layers(path, layout="one part", **said):
+    """Environment, a wall at depth 9, and Characters, one at 5 that its own manifest calls Hero."""
+    kinds = {
+        "Environment": (plain(9.0), {"Set": "a8fce865"}),
+        "Characters": (plain(), {"Hero": "a8fce865"}),
+    }
+    head = {"type": OpenEXR.scanlineimage}
+    channels = {}
+    for key, (name, (layers, manifest)) in zip(("1", "2"), kinds.items()):
+        head[f"cryptomatte/{key}/name"] = f"{name}.CryptoObject"
+        head[f"cryptomatte/{key}/manifest"] = json.dumps(manifest)
+        for title in ("Depth", "CryptoObject00"):
+            for i, ending in enumerate(ENDINGS[title]):
+                values = np.ascontiguousarray(layers[title][..., i], np.float32)
+                channels[f"{name}.{title}.{ending}"] = values
+    OpenEXR.File(head, channels).write(str(path))
+    write_rendered(path, Rendered(width_px=WIDTH, height_px=HEIGHT, **camera(), **said))
+
+
+def test_of_several_view_layers_the_named_one_is_read_by_its_own_manifest(tmp_path):
+    path = tmp_path / "0001.exr"
+    two_layers(path, layer="Characters", subject=("Hero",))
+    assert read(path, "depth")[0, 0] == 5
+    assert read(path, "mask")[0, 0] == 255 and read(path, "mask")[0, 90] == 0
+    two_layers(path, layer="Environment", subject=("Hero",))
+    assert read(path, "depth")[0, 0] == 9 and not read(path, "mask").any()
+
+
+def test_a_view_layer_that_the_file_lacks_is_a_sentence(tmp_path):
+    path = tmp_path / "0001.exr"
+    two_layers(path, layer="Props")
+    with pytest.raises(Fault, match=r"does not hold the view layer Props but .*Environment"):
+        read(path, "depth")
+
+
+def test_the_only_view_layer_of_a_file_is_taken_whatever_its_name(tmp_path):
+    path = tmp_path / "0001.exr"
+    write(path, plain(), layer="Renamed since")
+    assert read(path, "depth")[0, 0] == 5
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_files_head_names_its_channels_without_a_library(tmp_path, layout):
+    path = tmp_path / "0001.exr"
+    write(path, plain(), layout)
+    known = {
+        name
+        for part in OpenEXR.File(str(path), separate_channels=True).parts
+        for name in part.channels
+    }
+    assert sorted(channel_names(path)) == sorted(known)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="no EXR file, or is cut short"):
+        channel_names(path)
+
+
+def test_a_dot_in_a_view_layers_name_loses_nothing():
+    names = [
+        f"Shot.A v1.2.{pass_}" for pass_ in ("Combined.R", "Combined.G", "Combined.B", "Depth.Z")
+    ]
+    assert view_layers(names) == ["Shot.A v1.2"]
+    for layer in ("", "Shot.A v1.2"):
+        assert channels_of(names, layer, "depth") == ("Shot.A v1.2.Depth.Z",)
+        assert channels_of(names, layer, "normal") is None
+
+
+def test_a_file_rendered_anew_is_read_anew(tmp_path):
+    path = tmp_path / "0001.exr"
+    for depth in (5.0, 6.0):
+        write(path, plain(depth))
+        os.utime(path, ns=(0, round(depth)))
+        assert read(path, "depth")[0, 0] == depth
+
+
+def test_vectors_rendered_anew_are_followed_anew(tmp_path):
+    for step in ((4, 2), (2, 0)):
+        *_, last = shot(tmp_path, moving_box(2, step))
+        os.utime(last, ns=(0, step[0]))
+        x, y = 20 + step[0] + 8, 20 + step[1] + 8
+        assert read(last, "map")[y, x] == pytest.approx([x + 0.5 - step[0], y + 0.5 - step[1]])
