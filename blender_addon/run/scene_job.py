@@ -20,7 +20,7 @@ from ..capture.meshes import MESHED
 from ..job import folders, resume
 from ..job.engine import Engine
 from ..job.generation import Generation
-from ..job.settings import passes_needed, spec_of
+from ..job.settings import passes_needed, spec_of, suited_sentence
 
 FEW_DEPTHS = "Grey shows the depths of these frames alone; the whole range, or Near and Far, shows the shot's."
 KEYED_MOTION = (
@@ -80,7 +80,7 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
         render.resolution_x * render.pixel_aspect_x,
         render.resolution_y * render.pixel_aspect_y,
     )
-    spec = spec_of(scene.t2vz, across / down, preferences.find_model)
+    spec = spec_of(scene.t2vz, across / down, preferences.stored_model, preferences.path_of_model)
     if any(control.kind == "segments" for control in spec.controls):
         spec = dataclasses.replace(
             spec, colours=_colours(rendered_passes.holds_passes(scene, scene.t2vz.rendered))
@@ -137,6 +137,8 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     generation = Generation(folder, spec, worker, is_preview)
+    if not is_preview and (taken := suited_sentence(settings, spec)):
+        generation.notes.append(taken)
     return generation.captures(
         _arrays(scene, wanted, numbers, generation.notes.append), len(numbers), earlier
     )
