@@ -7,8 +7,7 @@ from pathlib import Path
 import bpy
 from bpy.props import StringProperty
 
-from t2vz_core.wire.homes import models_folder
-from t2vz_core.wire.job import DEMO_MODEL
+from t2vz_core.wire.homes import model_path, models_folder, name_in
 
 ENGINE_VARIABLE = "T2VZ_ENGINE"
 ENGINE_FILE = "engine.json"  # install.py writes it beside this module: {"python": "/…/bin/python"}
@@ -101,14 +100,18 @@ def models_found() -> list[str]:
     )
 
 
-def find_model(name: str) -> str:
-    """The absolute path of a model in the models folder or relative to the .blend; any other name
-    as it is."""
-    if (
-        name and name != DEMO_MODEL and os.path.exists(models_home() / name)
-    ):  # it raises for no name
-        return str(models_home() / name)
-    return bpy.path.abspath(name) if name.startswith("//") else name
+def stored_model(name: str) -> str:
+    """What a job says of a model: its name in the models folder, which it has on other machines
+    too; an absolute path elsewhere; any other name as it is."""
+    path = Path(bpy.path.abspath(name) if name.startswith("//") else name)
+    if name and path.is_absolute():
+        return name_in(models_home(), path) or str(path)
+    return name
+
+
+def path_of_model(name: str) -> Path | None:
+    """Where a model lies that a scene's settings name; None where none is."""
+    return model_path(stored_model(name), models_home())
 
 
 def models_home() -> Path:

@@ -126,8 +126,11 @@ class Worker:
         with self._may_be_silent():
             from .job_folder.passes import Source
             from .method.generate import generate
+            from .models.advice import advice
 
             networks = self._load(spec, watch)
+        for sentence in advice(spec, networks.facts):
+            watch.note(sentence)
         for number, picture in generate(
             spec, Source(folder), networks, missing, watch, event.chunk
         ):

@@ -1,5 +1,6 @@
 """How install.py runs the suites: each judged by its report, and no process left."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -41,6 +42,38 @@ def test_a_suite_that_takes_too_long_has_failed_and_leaves_no_process(monkeypatc
     )
     assert result.failed == 1 and "took longer" in result.remark
     assert soon_gone(b"sleep\x003.1415\x00")
+
+
+def pytest_suite(folder, body):
+    """A suite of one file, which keeps its diary as this project's tests do."""
+    (folder / "conftest.py").write_text(Path(__file__).with_name("conftest.py").read_text())
+    (folder / "test_one.py").write_text(body)
+    return runner.Suite("small", (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", folder))
+
+
+def test_a_test_that_hangs_is_named_and_what_had_passed_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "TEST_LIMIT_S", 4.0)
+    body = "import time\ndef test_a(): pass\ndef test_b(): time.sleep(60)\ndef test_c(): pass\n"
+    (result,) = runner.run_all([pytest_suite(tmp_path, body)], tmp_path / "reports", tmp_path)
+    assert (result.passed, result.failed) == (1, 1)
+    assert "took longer than 4 s in test_one.py::test_b" in result.remark
+    assert "were not run" in result.remark
+
+
+def test_a_suite_that_dies_keeps_what_had_passed_and_failed(tmp_path):
+    body = (
+        "import os, pytest\ndef test_a(): pass\ndef test_b(): assert 0\n"
+        "def test_c(): pytest.skip('no')\ndef test_d(): os._exit(7)\n"
+    )
+    (result,) = runner.run_all([pytest_suite(tmp_path, body)], tmp_path / "reports", tmp_path)
+    assert (result.passed, result.failed, result.skipped) == (1, 2, 1)
+    assert "ended with 7 in test_one.py::test_d" in result.remark
+
+
+def test_a_busy_machine_is_said(monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (19.2, 12.0, 8.0))
+    assert "load 19.2 on 2 processors" in runner.busy_sentence(2)
+    assert runner.busy_sentence(20) == ""
 
 
 def test_neither_a_child_nor_its_own_children_outlive_the_block():

@@ -9,7 +9,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,17 @@ class Engine:
         log: Path,
         silence_s: float = SILENCE_S,
         patience_s: float = PATIENCE_S,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """`command` starts a worker; `log` takes its stderr.
+        """`command` starts a worker, with these environment `variables` on top; `log` takes its
+        stderr.
 
         A worker silent for `silence_s`, or for longer where it asked for that, has hung; one that
         has not cancelled a job after `patience_s` is ended.
         """
         self._command, self._log = [str(part) for part in command], log
         self._silence_s, self._patience_s = silence_s, patience_s
+        self._variables = dict(variables or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
         self._job: str | None = None
@@ -124,7 +127,7 @@ class Engine:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env=_clean_environment(),
+                    env=_clean_environment() | self._variables,
                 )
             except OSError as error:
                 raise RuntimeError(no_engine(self._command[0], str(error.strerror))) from error

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from t2vz_core.wire import job as wire
+from t2vz_core.wire.homes import hub_snapshot, model_path
 from t2vz_core.wire.job import CONTROLS, Control, JobSpec
+from t2vz_core.wire.model_facts import ModelFacts, Suggestion, facts_of, facts_together
 
 T = TypeVar("T")
-LATENT_PX = 8  # pixels to a cell of the latents
 TEXT, INSTRUCT = "text", "instruct"
 DEMO_INSTRUCT = f"{wire.DEMO_MODEL}/instruct-pix2pix"
+DEMO_FACTS = ModelFacts("sd1", wire.DEMO_SIDE_PX)
 MOTION_OF_SOURCE = {
     "none": "none",
     "strength": "strength",
@@ -51,12 +52,18 @@ def _value_of(hint: Any, value: Any) -> Any:
     return float(f"{value:.7g}") if hint is float else hint(value)
 
 
-def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec:
+def spec_of(
+    settings: Any,
+    aspect: float,
+    find: Callable[[str], str],
+    path_of: Callable[[str], Path | None] = model_path,
+) -> JobSpec:
     """The job that a scene's edited settings ask for, still without frames.
 
-    `aspect` is the width:height of the scene's render; `find` makes an absolute path of a model's
-    name.
+    `aspect` is the width:height of the scene's render; `find` makes of a model's name the one that
+    the job stores, `path_of` the place where it lies here.
     """
+    facts = facts_for(settings, path_of)
     parts = {name: part_of(kind, getattr(settings, name)) for name, kind in PARTS.items()}
     model = _found(parts["model"], settings.mode, find)
     mode = MOTION_OF_SOURCE.get(settings.motion_source, "translation")
@@ -65,7 +72,8 @@ def spec_of(settings: Any, aspect: float, find: Callable[[str], str]) -> JobSpec
             **parts,
             "model": model,
             "motion": dataclasses.replace(parts["motion"], mode=mode),
-            "shot": _shot(parts["shot"], settings, aspect, model.base),
+            "shot": _shot(parts["shot"], settings, aspect, facts.native_side_px),
+            "sampling": suited(parts["sampling"], settings, facts),
             "controls": tuple(
                 dataclasses.replace(c, model=find(c.model)) for c in _controls(settings)
             ),
@@ -104,10 +112,49 @@ def _found(model: wire.Model, mode: str, find: Callable[[str], str]) -> wire.Mod
     return dataclasses.replace(model, base=find(base_for(model.base, mode)), loras=loras)
 
 
-def _shot(shot: wire.Shot, settings: Any, aspect: float, model: str) -> wire.Shot:
+def facts_for(settings: Any, path_of: Callable[[str], Path | None] = model_path) -> ModelFacts:
+    """What is known of the chosen model with its LoRAs."""
+    loras = [_facts_of(lora.path, path_of) for lora in settings.model.loras]
+    return facts_together(_facts_of(base_for(settings.model.base, settings.mode), path_of), loras)
+
+
+def _facts_of(name: str, path_of: Callable[[str], Path | None]) -> ModelFacts:
+    if name.partition("/")[0] == wire.DEMO_MODEL:
+        return DEMO_FACTS
+    path = path_of(name) or hub_snapshot(name)
+    return facts_of(path or Path(name))
+
+
+def suited(sampling: wire.Sampling, settings: Any, facts: ModelFacts) -> wire.Sampling:
+    """The sampling with what suits the model where the artist has left a field as it is at first,
+    unless the settings say not to."""
+    if not getattr(settings, "follows_model", True):
+        return sampling
+    first = Suggestion()
+    left = {
+        name: value
+        for name, value in vars(facts.suggested).items()
+        if getattr(sampling, name) == getattr(first, name)
+    }
+    return dataclasses.replace(sampling, **left)
+
+
+def suited_sentence(settings: Any, spec: JobSpec) -> str:
+    """What of a job was taken from its model in place of what the settings show; "" if nothing."""
+    taken = spec.sampling
+    shown = part_of(wire.Sampling, settings.sampling)
+    if taken == shown:
+        return ""
+    return (
+        f"{spec.model.base}, or its LoRA, was made for a few steps by its name: {taken.steps} steps, "
+        f"guidance {taken.guidance:g} and {taken.scheduler} are taken (Suit the Model, in Picture)."
+    )
+
+
+def _shot(shot: wire.Shot, settings: Any, aspect: float, native_side_px: int) -> wire.Shot:
     if not settings.follows_render:
         return shot
-    width, height = picture_size(aspect, settings.side_px or native_side_px(model))
+    width, height = picture_size(aspect, settings.side_px or native_side_px)
     return dataclasses.replace(shot, width_px=width, height_px=height)
 
 
@@ -115,18 +162,6 @@ def _controls(settings: Any) -> list[Control]:
     own = [] if settings.mode in (TEXT, INSTRUCT) else [part_of(Control, settings.control)]
     own = [dataclasses.replace(control, kind=settings.mode) for control in own]
     return own + [part_of(Control, extra) for extra in settings.controls]
-
-
-def native_side_px(model: str) -> int:
-    """The side of the squares that a model was trained on; Stable Diffusion 1's where it cannot be
-    known."""
-    if model.partition("/")[0] == wire.DEMO_MODEL:
-        return wire.DEMO_SIDE_PX
-    try:
-        config = json.loads((Path(model) / "unet" / "config.json").read_text(encoding="utf-8"))
-        return int(config["sample_size"]) * LATENT_PX
-    except (OSError, ValueError, KeyError, TypeError):
-        return wire.Shot.width_px
 
 
 def picture_size(aspect: float, side_px: int) -> tuple[int, int]:

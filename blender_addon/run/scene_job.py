@@ -20,7 +20,7 @@ from ..capture.meshes import MESHED
 from ..job import folders, resume
 from ..job.engine import Engine
 from ..job.generation import Generation
-from ..job.settings import passes_needed, spec_of
+from ..job.settings import passes_needed, spec_of, suited_sentence
 
 FEW_DEPTHS = (
     "Grey shows the depths of these frames alone; "
@@ -109,6 +109,13 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
         render.resolution_y * render.pixel_aspect_y,
     )
     spec = spec_of(scene.t2vz, across / down, preferences.find_model)
+=======
+    spec = spec_of(scene.t2vz, across / down, preferences.stored_model, preferences.path_of_model)
+    if any(control.kind == "segments" for control in spec.controls):
+        spec = dataclasses.replace(
+            spec, colours=_colours(rendered_passes.holds_passes(scene, scene.t2vz.rendered))
+        )
+>>>>>>> faults-engine
     if _is_keyed(scene):
         return dataclasses.replace(
             spec, motion=dataclasses.replace(spec.motion, mode="translation")
@@ -174,7 +181,10 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     generation = Generation(folder, spec, worker, is_preview)
+<<<<<<< HEAD
     generation.notes += [caution] if caution else []
+    if not is_preview and (taken := suited_sentence(settings, spec)):
+        generation.notes.append(taken)
     arrays = _arrays(scene, view_layer, wanted, from_files, numbers, generation.notes.append)
     return generation.captures(arrays, len(numbers), earlier)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
+from t2vz_core.wire.homes import MODELS_VARIABLE
 from t2vz_core.wire.job import read_job
 
 from .. import preferences
@@ -38,7 +39,7 @@ class Session:
     refusal: str = ""
     scene_user: str = ""
     warm_engine: Engine | None = None
-    python: Path | None = None
+    chosen: tuple[Path, Path] | None = None  # its Python and its models folder
 
     @property
     def is_busy(self) -> bool:
@@ -71,7 +72,8 @@ now = Session()
 
 
 def engine() -> Engine:
-    """The warm engine; a fresh one where the preferences name another Python by now.
+    """The warm engine; a fresh one where the preferences name another Python or models folder by
+    now.
 
     Raises:
         ValueError: no engine is found.
@@ -79,10 +81,12 @@ def engine() -> Engine:
     python = preferences.engine_python()
     if python is None:
         raise ValueError(preferences.NO_ENGINE)
-    if now.warm_engine is None or python != now.python:
+    chosen = (python, preferences.models_home())
+    if now.warm_engine is None or chosen != now.chosen:
         stop_engine()
         log = preferences.own_folder("logs") / "engine.log"
-        now.warm_engine, now.python = Engine(worker_command(python), log), python
+        models = {MODELS_VARIABLE: str(chosen[1])}
+        now.warm_engine, now.chosen = Engine(worker_command(python), log, variables=models), chosen
     return now.warm_engine
 
 

@@ -200,6 +200,7 @@ class Picture(_Section):
             "t2vz.preset", "preset", text=followed.capitalize() if followed else "Own"
         )
         _draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
+        layout.prop(settings, "follows_model")
         layout.prop(settings, "output", placeholder=preferences.output_said())
 
 

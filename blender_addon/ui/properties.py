@@ -206,6 +206,12 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         max=2048,
         subtype="PIXEL",
     )
+    follows_model: BoolProperty(
+        name="Suit the Model",
+        description="Steps, guidance and scheduler that are as at first become those that the model "
+        "was made for",
+        default=True,
+    )
     rendered: StringProperty(
         name="Renders",
         description="Rendered before: files, #### for the number, a movie or a strip; "

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ..demo import WEIGHTS
-from ..wire.homes import models_folder
+from ..wire.homes import MODELS_VARIABLE, model_path, models_folder, snapshot
 from ..wire.job import DEMO_MODEL, Model
 from .file_type import kind
 from .weights import PICKLE_STEMS, ModelError, header, read_config
@@ -33,13 +33,12 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
         raise ModelError(
             f"{name}: the demo model has no {rest or demo}; choose a model of your own."
         )
-    name = name.strip().strip('"')  # a path copied in Windows' Explorer comes in quotes
-    for path in (Path(name).expanduser(), models_folder() / name):
-        if name and os.path.exists(path):
-            return _snapshot(path)
+    if found := model_path(name):
+        return found
     if not HUB_NAME.fullmatch(name):
         raise ModelError(
-            f"{name!r}: is no file or folder, here or in {models_folder()}; choose a model again."
+            f"{name!r}: is no file or folder, neither in {models_folder()} nor here; choose a model "
+            f"again, or say with {MODELS_VARIABLE} where yours lie."
         )
     return (
         _fetched(name, prefers_half, model.allow_pickle) if model.allow_network else _cached(name)
@@ -120,7 +119,7 @@ def _inside(folder: Path) -> list[Path]:
 
 def _line(path: Path) -> str:
     """The path of a model and what it is, or what is wrong with it; "" where there is none."""
-    folder = _snapshot(path)
+    folder = snapshot(path)
     indices = [
         index
         for name in ("model_index.json", "config.json")
@@ -134,13 +133,3 @@ def _line(path: Path) -> str:
     except ModelError as error:
         return str(error)
     return ""
-
-
-def _snapshot(path: Path) -> Path:
-    """A folder of the hub's cache holds the model of a name in a snapshot of its own."""
-    ref = path / "refs" / "main"
-    return (
-        path / "snapshots" / ref.read_text(encoding="utf-8").strip()
-        if os.path.exists(ref)
-        else path
-    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from ..runtime.devices import chosen_device, chosen_dtype, vae_dtype
 from ..runtime.memory_budget import free_bytes, is_out_of_memory, tidy
 from ..runtime.offload import lend
 from ..wire.job import Control, Model
+from ..wire.model_facts import ModelFacts, facts_of, facts_together
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
 from .locate import find, models_found
 from .loras import merge
@@ -34,7 +33,10 @@ SHARED = (
     "layers_per_block",
 )  # alike in a ControlNet and its UNet
 CPU = torch.device("cpu")
-DISTILLED = re.compile(r"turbo|lightning|hyper-?sd", re.IGNORECASE)  # only their names tell them
+BEGINS_AT_NOISE = (
+    "{}: by its name it was made for a few steps, so the first begins at pure noise; the spacing "
+    "“leading” takes it as a style."
+)
 SHARE = 0.5  # of the memory that is free beside the UNet; the rest is for the work
 
 
@@ -52,6 +54,7 @@ class Networks:
     device: torch.device
     dtype: torch.dtype
     notes: tuple[str, ...] = ()
+    facts: ModelFacts = field(default_factory=ModelFacts)
     is_offloading: bool = False
     is_lending: bool = False
 
@@ -207,6 +210,14 @@ def _loaded(
     bendable = {"unet": unet, **encoders}
     loras = [(find(lora.path, "style", model), lora.weight) for lora in model.loras]
     notes = [merge(lora, weight, bendable, model.allow_pickle) for lora, weight in loras]
+    facts = [facts_of(one) for one in (path, *(lora for lora, _ in loras))]
+    notes += [
+        BEGINS_AT_NOISE.format(lora.name)
+        for (lora, _), each in zip(loras, facts[1:], strict=True)
+        if each.begins_at_noise
+    ]
+    begins_at_noise = any(each.begins_at_noise for each in facts)
+    spacing = {"timestep_spacing": "trailing"} if begins_at_noise else {}
     zeroes_empty = checkpoint.configs["model_index"].get("force_zeros_for_empty_prompt", False)
     networks = Networks(
         checkpoint.family,
@@ -214,25 +225,16 @@ def _loaded(
         vae,
         tuple(controlnets),
         Text(checkpoint.tokenizers(), [*encoders.values()], zeroes_empty),
-        checkpoint.configs["scheduler"] | _spacing([path, *(lora for lora, _ in loras)]),
+        checkpoint.configs["scheduler"] | spacing,
         place,
         dtype,
         tuple(note for note in notes if note),
+        facts_together(facts[0], facts[1:]),
     )
     if home != place:
         networks.lend()
     networks.settle()
     return networks
-
-
-def _spacing(files: Sequence[Path]) -> dict[str, str]:
-    """Models made for a few steps, of which the first is to begin at pure noise, and LoRAs that
-    make them so."""
-    return (
-        {"timestep_spacing": "trailing"}
-        if any(DISTILLED.search(file.name) for file in files)
-        else {}
-    )
 
 
 def _move(modules: Sequence[Module], device: torch.device) -> None:

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..wire.model_facts import family_of, prediction_of
 from .checkpoints import KNOWN, Checkpoint, Config, check
 from .file_type import CONTROLNET, MODEL, kind, mistaken
 from .single_file_names import PREFIXES, SHARED_PREFIXES, original
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 CONFIGS = Path(__file__).parent / "configs"
 UNET_START = "model.diffusion_model.input_blocks.0.0.weight"
 _HINT, _HINT_PARTS = "controlnet_cond_embedding", ("conv_in", "blocks.1", "blocks.3", "blocks.5")
-_TELLTALES = {  # a weight that only this family's files have
-    "sdxl": "conditioner.embedders.1.model.ln_final.weight",
-    "sd2": "cond_stage_model.model.ln_final.weight",
-    "sd1": "cond_stage_model.transformer.text_model.final_layer_norm.weight",
-}
 _PARTS = {  # how its names begin in a whole file
     "UNet": ("model.diffusion_model.",),
     "VAE": ("first_stage_model.",),
@@ -42,10 +38,6 @@ _SPELLINGS = (  # what tools have written, and the name it has in published file
     (r"^conditioner\.embedders\.0\.model\.", "cond_stage_model.model."),  # SD-Turbo
     (r"(\.mid\.attn_1\.)to_([qkv])\.", r"\1\2."),  # diffusers' own script, for a time
     (r"(\.mid\.attn_1\.)to_out\.0\.", r"\1proj_out."),
-)
-_VELOCITY_MARK = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
-_VELOCITY_SPREAD = (
-    0.09  # of that weight's numbers: SD 2's models for 768 px are above, those for 512 px below
 )
 
 
@@ -74,8 +66,8 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
             raise ModelError(
                 f"{path}: holds no {part}; choose a file with UNet, VAE and text encoder in one."
             )
-    family = next((family for family, name in _TELLTALES.items() if name in names), None)
-    if family is None or len(names.get(UNET_START, ())) != 4:
+    family = family_of(names)
+    if not family or len(names.get(UNET_START, ())) != 4:
         raise mistaken(path, names, f"{MODEL} of {KNOWN}")
     configs = read_config(CONFIGS / f"{family}.json")
     configs["unet"]["in_channels"] = names[UNET_START][1]
@@ -208,28 +200,14 @@ def _respelled(contents: Contents) -> Contents:
 
 
 def _prediction(path: Path, contents: Contents) -> Config:
-    """What the UNet predicts where the file, or the .yaml beside it, says so, or its weights give
-    it away."""
-    if "v_pred" in contents.shapes:
-        return {
-            "prediction_type": "v_prediction",
-            "rescale_betas_zero_snr": "ztsnr" in contents.shapes,
-        }
-    keys = ("modelspec.prediction_type", "modelspec.predict_key")
-    said = next((contents.metadata[key] for key in keys if key in contents.metadata), "")
-    sidecar = path.with_suffix(".yaml")
-    if not said and sidecar.is_file():
-        found = re.search(
-            r"parameterization:\s*[\"']?(\w+)",
-            sidecar.read_text(encoding="utf-8", errors="replace"),
-        )
-        said = found[1] if found else "epsilon"
-    if not said and _TELLTALES["sd2"] in contents.shapes and _VELOCITY_MARK in contents.shapes:
-        spread = contents.read(_VELOCITY_MARK).float().std(unbiased=False)
-        said = "v" if spread > _VELOCITY_SPREAD else "epsilon"
-    return (
-        {"prediction_type": "v_prediction" if said.startswith("v") else "epsilon"} if said else {}
+    """What the UNet predicts, where something tells, as a scheduler's configuration."""
+    names = contents.shapes
+    said = prediction_of(
+        path, names, contents.metadata, lambda name: contents.read(name).float().tolist()
     )
+    if "v_pred" in names:
+        return {"prediction_type": said, "rescale_betas_zero_snr": "ztsnr" in names}
+    return {"prediction_type": said} if said else {}
 
 
 def _renamed(

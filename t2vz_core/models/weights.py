@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..fault import Fault
+from ..wire.model_facts import HEADER_LIMIT, read_table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 STEMS = ("diffusion_pytorch_model", "model")
 PICKLE_STEMS = (*STEMS, "pytorch_model")
 PICKLES = (".ckpt", ".bin", ".pt", ".pth")
-HEADER_LIMIT = 100_000_000  # bytes; the format's own
 _AGAIN = "copy or download it again"
 _OTHERS = (  # how files begin that lie in a weight file's place, what they are and what to do
     (
@@ -117,9 +117,7 @@ def header(path: Path) -> dict[str, Any]:
             raise _other(path, start) or ModelError(
                 f"{path}: is no safetensors file, or cut off; {_AGAIN}."
             )
-        with path.open("rb") as file:
-            file.seek(8)
-            table = json.loads(file.read(length))
+        table = read_table(path)
         end = max(
             (entry["data_offsets"][1] for key, entry in table.items() if key != "__metadata__"),
             default=0,

@@ -159,7 +159,7 @@ def test_the_worker_leaves_when_its_host_dies(tmp_path):
     code = """
 import os, sys, time
 from pathlib import Path
-from blender_addon.engine import Engine
+from blender_addon.job.engine import Engine
 engine = Engine([sys.executable, *sys.argv[1:]], Path(sys.argv[2] + ".log"))
 engine.run(Path("."))
 time.sleep(0.5)

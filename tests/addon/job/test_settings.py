@@ -1,6 +1,7 @@
 """An artist's settings become the job they ask for."""
 
 import dataclasses
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,11 +10,23 @@ import pytest
 from blender_addon.job.settings import (
     base_for,
     frame_numbers,
-    native_side_px,
     part_of,
     picture_size,
+    spec_of,
+    suited_sentence,
 )
-from t2vz_core.wire.job import DEMO_MODEL, DEMO_SIDE_PX, Lora, Model, Motion, Sampling
+from t2vz_core.wire.job import (
+    DEMO_MODEL,
+    DEMO_SIDE_PX,
+    Coherence,
+    Control,
+    Lora,
+    Model,
+    Motion,
+    Prompt,
+    Sampling,
+    Shot,
+)
 
 
 def test_a_group_with_the_same_names_becomes_the_wires_part():
@@ -42,12 +55,73 @@ def test_the_picture_has_the_asked_area_and_the_cameras_aspect(aspect, side, siz
     assert picture_size(aspect, side) == size
 
 
-def test_a_models_own_size_is_read_from_its_folder(tmp_path):
-    (tmp_path / "unet").mkdir()
-    (tmp_path / "unet/config.json").write_text('{"sample_size": 128}')
-    assert native_side_px(str(tmp_path)) == 1024
-    assert native_side_px("a-file.safetensors") == 512
-    assert native_side_px(DEMO_MODEL) == native_side_px("demo/instruct-pix2pix") == DEMO_SIDE_PX
+def asked(base="demo", loras=(), **sampling):
+    """Settings as the panel has them at first, with a model."""
+    loras = [SimpleNamespace(path=path, weight=1.0) for path in loras]
+    return SimpleNamespace(
+        prompt=Prompt(),
+        model=SimpleNamespace(base=base, loras=loras),
+        shot=Shot(),
+        sampling=dataclasses.replace(Sampling(), **sampling),
+        motion=Motion(),
+        coherence=Coherence(),
+        control=Control(),
+        controls=(),
+        mode="text",
+        motion_source="camera",
+        follows_render=True,
+        side_px=0,
+    )
+
+
+def write_sdxl(path):
+    """A file with the table of contents of an SDXL checkpoint."""
+    name = "conditioner.embedders.1.model.ln_final.weight"
+    table = json.dumps({name: {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]}}).encode()
+    path.write_bytes(len(table).to_bytes(8, "little") + table + b"\0\0")
+    return str(path)
+
+
+def test_size_0_is_the_models_own_of_folders_and_of_single_files(tmp_path):
+    (tmp_path / "folder/unet").mkdir(parents=True)
+    (tmp_path / "folder/unet/config.json").write_text('{"sample_size": 128}')
+    sides = [
+        spec_of(asked(base), 1.0, str).shot.width_px
+        for base in (
+            str(tmp_path / "folder"),
+            write_sdxl(tmp_path / "painted.safetensors"),
+            "gone.safetensors",
+            "demo",
+            "demo/instruct-pix2pix",
+        )
+    ]
+    assert sides == [1024, 1024, 512, DEMO_SIDE_PX, DEMO_SIDE_PX]
+
+
+def test_settings_left_as_they_are_become_those_that_a_distilled_model_was_made_for(tmp_path):
+    turbo = write_sdxl(tmp_path / "sd_xl_turbo_1.0_fp16.safetensors")
+    settings = asked(turbo)
+    spec = spec_of(settings, 1.0, str)
+    assert (spec.sampling.steps, spec.sampling.guidance, spec.sampling.scheduler) == (
+        4,
+        1.0,
+        "euler",
+    )
+    assert "4 steps, guidance 1 and euler are taken" in suited_sentence(settings, spec)
+
+
+def test_what_the_artist_has_set_is_kept_with_a_distilled_model(tmp_path):
+    turbo = write_sdxl(tmp_path / "sd_xl_turbo_1.0_fp16.safetensors")
+    sampling = spec_of(asked(turbo, steps=6, scheduler="lcm"), 1.0, str).sampling
+    assert (sampling.steps, sampling.guidance, sampling.scheduler) == (6, 1.0, "lcm")
+    settings = asked(turbo)
+    settings.follows_model = False
+    assert spec_of(settings, 1.0, str).sampling == Sampling()
+
+
+def test_a_distilled_lora_sets_the_steps_of_the_model_that_it_is_merged_into(tmp_path):
+    lora = write_sdxl(tmp_path / "sdxl_lightning_8step_lora.safetensors")
+    assert spec_of(asked("demo", [lora]), 1.0, str).sampling.steps == 8
 
 
 def test_instructions_are_for_the_demo_models_own_checkpoint():

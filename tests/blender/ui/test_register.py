@@ -112,9 +112,21 @@ def test_a_model_is_offered_and_found_by_its_name_in_the_models_folder(tmp_path,
     (tmp_path / "readme.txt").touch()
     monkeypatch.setenv(homes.MODELS_VARIABLE, str(tmp_path))
     assert preferences.models_found() == ["my model", "other.safetensors"]
-    assert preferences.find_model("my model") == str(tmp_path / "my model")
-    assert preferences.find_model("demo") == "demo" and preferences.find_model("") == ""
-    assert preferences.find_model("someone/on-the-hub") == "someone/on-the-hub"
+    assert preferences.path_of_model("my model") == tmp_path / "my model"
+    assert preferences.path_of_model("gone") is None
+
+
+def test_a_job_stores_a_model_by_its_name_in_the_models_folder_wherever_it_was_chosen(
+    scene, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(homes.MODELS_VARIABLE, str(tmp_path / "models"))
+    (tmp_path / "models/film").mkdir(parents=True)
+    inside = tmp_path / "models/film/a.safetensors"
+    for chosen in (str(inside), "//models/film/a.safetensors", "film/a.safetensors"):
+        assert preferences.stored_model(chosen) == "film/a.safetensors"
+    assert preferences.stored_model("//a.safetensors") == str(tmp_path / "a.safetensors")
+    for name in ("demo", "", "someone/on-the-hub"):
+        assert preferences.stored_model(name) == name
 
 
 def test_jobs_go_beside_the_blend_and_elsewhere_where_the_scene_says_so(scene, tmp_path):

@@ -128,6 +128,15 @@ def test_a_folder_of_the_hubs_cache_means_the_model_in_it(folder):
     assert f"{snapshot}  (StableDiffusionPipeline)" in models_found(folder.parent)
 
 
+def test_a_name_means_the_models_folders_model_whatever_lies_where_the_job_is_run(
+    folder, tmp_path, monkeypatch
+):
+    here = tmp_path / "elsewhere"
+    (here / "My Model").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert locate.find("My Model", "", Model()) == folder
+
+
 def test_a_path_may_come_in_quotes(folder):
     assert locate.find(f'"{folder}"', "", Model()) == folder
 

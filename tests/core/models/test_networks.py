@@ -91,6 +91,34 @@ def test_a_distilled_model_or_lora_begins_at_pure_noise(folders, tmp_path, model
     assert Solver(Sampling(steps=4, scheduler="euler"), networks.scheduler_config).times[0] == first
 
 
+def write_style(path, metadata=None):
+    """A LoRA that changes nothing."""
+    name = "lora_unet_mid_block_resnets_0_conv1"
+    weights = {
+        f"{name}.lora_down.weight": torch.zeros(1, 64, 3, 3),
+        f"{name}.lora_up.weight": torch.zeros(64, 1, 1, 1),
+    }
+    save_file(weights, path, metadata)
+    return Lora(str(path))
+
+
+def test_a_schedule_that_a_loras_name_has_changed_is_said(folders, tmp_path):
+    lora = write_style(tmp_path / "Lightning_Storm.safetensors")
+    networks = load(Model(str(folders["sdxl"]), (lora,)), (), "cpu")
+    assert networks.scheduler_config["timestep_spacing"] == "trailing"
+    assert (
+        "Lightning_Storm.safetensors: by its name it was made for a few steps" in networks.notes[0]
+    )
+
+
+def test_a_style_that_was_trained_on_pictures_of_lightning_changes_no_schedule(folders, tmp_path):
+    trained = {"ss_tag_frequency": '{"10_storm": {"lightning": 20}}'}
+    lora = write_style(tmp_path / "Lightning_Storm_Style.safetensors", trained)
+    networks = load(Model(str(folders["sdxl"]), (lora,)), (), "cpu")
+    assert networks.scheduler_config["timestep_spacing"] == "leading"
+    assert networks.notes == ()
+
+
 def test_an_image_survives_as_diffusers_decodes_it(folders, pipelines):
     networks, vae = load(Model(str(folders["sd1"])), (), "cpu"), pipelines["sd1"].vae
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 40, 3), dtype=np.uint8)

@@ -263,47 +263,18 @@ def test_sdxls_small_controlnets_are_read_from_a_single_file(tmp_path, down, mid
 
 
 @pytest.mark.parametrize(
-    ("metadata", "marks", "predicted"),
-    [
-        ({"modelspec.prediction_type": "v"}, (), {"prediction_type": "v_prediction"}),
-        ({"modelspec.predict_key": "v"}, (), {"prediction_type": "v_prediction"}),
-        ({"modelspec.predict_key": "epsilon"}, (), {"prediction_type": "epsilon"}),
-        ({}, ("v_pred",), {"prediction_type": "v_prediction", "rescale_betas_zero_snr": False}),
-        (
-            {},
-            ("v_pred", "ztsnr"),
-            {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
-        ),
-        ({}, (), {}),
-    ],
+    ("marks", "is_zero_snr"), [(("v_pred",), False), (("v_pred", "ztsnr"), True)]
 )
-def test_a_file_says_what_it_predicts_in_metadata_or_marks(tmp_path, metadata, marks, predicted):
-    contents = single_file.Contents({mark: [0] for mark in marks}, metadata, lambda _: None)
-    assert single_file._prediction(tmp_path / "a.safetensors", contents) == predicted
-
-
-def test_a_yaml_beside_a_file_says_what_it_predicts(tmp_path):
-    contents = single_file.Contents({}, {}, lambda _: None)
-    (tmp_path / "a.yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
-    assert single_file._prediction(tmp_path / "a.safetensors", contents) == {
-        "prediction_type": "v_prediction"
-    }
-    (tmp_path / "b.yaml").write_text("model:\n  params:\n    linear_start: 0.00085\n")
-    assert single_file._prediction(tmp_path / "b.safetensors", contents) == {
-        "prediction_type": "epsilon"
-    }
-
-
-@pytest.mark.parametrize(("spread", "predicted"), [(0.2, "v_prediction"), (0.02, "epsilon")])
-def test_the_weights_of_sd_2_tell_what_they_predict(tmp_path, spread, predicted):
-    names = (single_file._TELLTALES["sd2"], single_file._VELOCITY_MARK)
-    weight = spread * torch.randn(320, generator=torch.Generator().manual_seed(0))
-    contents = single_file.Contents(
-        {name: [320] for name in names}, {}, {names[1]: weight}.__getitem__
-    )
-    assert single_file._prediction(tmp_path / "a.safetensors", contents) == {
-        "prediction_type": predicted
-    }
+@pytest.mark.usefixtures("tiny_configs")
+@pytest.mark.parametrize("single", ["sd2"], indirect=True)
+def test_marks_in_a_file_say_that_it_predicts_v_and_down_to_pure_noise(
+    single, tmp_path, marks, is_zero_snr
+):
+    weights = load_file(single[2]) | {mark: torch.zeros(1) for mark in marks}
+    path = original_layout.write(tmp_path / "a.safetensors", weights)
+    config = single_file.open_file(path).configs["scheduler"]
+    assert config["prediction_type"] == "v_prediction"
+    assert config["rescale_betas_zero_snr"] == is_zero_snr
 
 
 def test_the_shipped_tokenizer_numbers_tokens_as_clip_does():
