@@ -28,7 +28,7 @@ class Frames:
                 "then run again."
             )
         stamp.parent.mkdir(exist_ok=True)
-        _write_whole(stamp, ours.encode())
+        write_whole(stamp, ours.encode())
 
     def numbers(self, first: int | None, last: int | None) -> list[int]:
         """The frame numbers of the job within `first`..`last`, bounds included."""
@@ -71,20 +71,31 @@ def write_png(path: Path, picture: Any) -> None:
 
     _, png = cv2.imencode(".png", picture[..., ::-1])
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, png.tobytes())
+    write_whole(path, png.tobytes())
 
 
-def _write_whole(path: Path, body: bytes) -> None:
-    part = path.with_name(
-        f".{path.name}.{uuid.uuid4().hex}.part"
-    )  # several machines may write into one folder
+def write_whole(path: Path, body: bytes) -> None:
+    """Writes a file whole or not at all, though several machines write into its folder and one of
+    them may lose its power."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        part.write_bytes(body)
-        os.replace(part, path)
+        with part.open("wb") as out:
+            out.write(body)
+            out.flush()
+            os.fsync(out.fileno())  # a network's disk may say only now that it is full
+        _rename(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         error.filename = str(path)
         raise
+
+
+def _rename(part: Path, path: Path) -> None:
+    try:
+        os.replace(part, path)
+    except FileNotFoundError:  # a server that renamed, and whose answer was lost, was asked again
+        if not path.exists():
+            raise
 
 
 def _bytes(path: Path, number: int) -> bytes:
