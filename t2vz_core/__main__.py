@@ -1,5 +1,5 @@
 """The engine's command line: `python -m t2vz_core worker | run JOB | conditions JOB | evaluate JOB
-| doctor`."""
+| doctor`, and what farm/commands.py adds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .farm.commands import CODES, add_parts, frames_asked, said
+from .farm.commands import add as add_farm_commands
 from .wire import events
 
-EXIT = {events.Finished: 0, events.Failed: 1, events.Cancelled: 130}
 BAR_CELLS = 30
 
 
@@ -37,7 +40,12 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     run.add_argument(
-        "--frames", type=_frame_range, default=(None, None), metavar="A-B", help="only these frames"
+        "--frames", type=_frames, metavar="A-B", help="only these, as in 1-8,12,20-40:2"
+    )
+    add_parts(run)
+    run.add_argument("--anchors", action="store_true", help="only anchor and key frames")
+    run.add_argument(
+        "--watch", action="store_true", help="make nothing; tell what all that work there do"
     )
     run.add_argument(
         "--chunk",
@@ -54,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--models", type=Path, metavar="DIR", help="the folder where your models lie"
     )
+    add_farm_commands(partial(_add, commands))
     return parser
 
 
@@ -68,15 +77,15 @@ def _with_job(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _frame_range(text: str) -> tuple[int, int]:
-    first, _, last = text.rpartition("-") if "-" in text.lstrip("-") else (text, "", text)
+def _frames(text: str) -> str:
+    from .wire.parse import WireError
+    from .wire.ranges import numbers_in
+
     try:
-        low, high = int(first), int(last)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range such as 1-16") from None
-    if high < low:
-        raise argparse.ArgumentTypeError(f"{text!r} ends before it begins")
-    return low, high
+        numbers_in(text)
+    except WireError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _count(text: str) -> int:
@@ -93,8 +102,18 @@ def _worker(_: argparse.Namespace) -> int:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    first, last = asked.frames
-    return _perform(events.Run("run", str(asked.job), first, last, asked.chunk))
+    if asked.watch:
+        return _watch(asked.job)
+    event = events.Run("run", str(asked.job), chunk=asked.chunk, anchors_only=asked.anchors)
+    frames: list[str] = []
+    find = partial(frames_asked, asked.job, asked.frames or "", asked.parts, asked.of)
+    return said(lambda: frames.append(find())) or _perform(replace(event, frames=frames[0]))
+
+
+def _watch(job: Path) -> int:
+    from .farm.watch import watch
+
+    return said(lambda: watch(job, lambda line: print(line, file=sys.stderr, flush=True)))
 
 
 def _conditions(asked: argparse.Namespace) -> int:
@@ -108,7 +127,7 @@ def _perform(event: events.Run | events.Preview) -> int:
     worker = Worker(terminal.show)
     signal.signal(signal.SIGINT, lambda *_: worker.cancel(event.job))
     worker.perform(event)
-    return EXIT[type(terminal.end)]
+    return CODES[type(terminal.end)]
 
 
 class Terminal:
@@ -158,15 +177,8 @@ class Terminal:
 
 def _evaluate(asked: argparse.Namespace) -> int:
     from .evaluation.evaluate import evaluate
-    from .fault import Fault
-    from .wire.parse import WireError
 
-    try:
-        print(json.dumps(evaluate(asked.job), indent=1))
-    except (Fault, WireError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return said(lambda: print(json.dumps(evaluate(asked.job), indent=1)))
 
 
 def _doctor(asked: argparse.Namespace) -> int:

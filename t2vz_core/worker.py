@@ -92,7 +92,7 @@ class Worker:
             end = events.Cancelled(event.job)
         except Exception as error:
             _record(error, log)
-            end = events.Failed(event.job, _sentence(error), str(log))
+            end = events.Failed(event.job, sentence(error), str(log))
         self._cancelled.discard(event.job)
         self._say(end)
 
@@ -106,7 +106,7 @@ class Worker:
 
     def _run(self, event: events.Run, spec: JobSpec, folder: Path, watch: Watch) -> int:
         frames = Frames(folder, spec)
-        wanted = frames.numbers(event.first, event.last)
+        wanted = frames.numbers(event.first, event.last, event.frames)
         missing = frames.missing(wanted)
         for number in sorted(set(wanted) - set(missing)):
             self._say(events.FrameDone(event.job, number, frames.path(number)))
@@ -255,7 +255,8 @@ def _record(error: Exception, log: Path) -> None:
             traceback.print_exception(error, file=out)
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """What went wrong and what to do, for the artist."""
     if isinstance(error, (Fault, WireError)):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -14,6 +14,8 @@ from .. import __version__
 from ..fault import Fault
 from ..wire import rendered
 from ..wire.job import JobSpec, frame_file
+from ..wire.ranges import numbers_in
+from .claims import Claims
 
 
 class Frames:
@@ -28,20 +30,33 @@ class Frames:
                 "move or delete that folder, then run again."
             )
         stamp.parent.mkdir(exist_ok=True)
-        _write_whole(stamp, ours.encode())
+        write_whole(stamp, ours.encode())
 
-    def numbers(self, first: int | None, last: int | None) -> list[int]:
-        """The frame numbers of the job within `first`..`last`, bounds included."""
+    def numbers(self, first: int | None, last: int | None, only: str = "") -> list[int]:
+        """The frame numbers of the job within `first`..`last`, bounds included, and within the
+        range expression `only`, where it is not empty."""
         known = [frame.number for frame in self._spec.frames]
         low, high = known[0] if first is None else first, known[-1] if last is None else last
-        wanted = [number for number in known if low <= number <= high]
+        asked = set(numbers_in(only)) if only else known
+        wanted = [number for number in known if low <= number <= high and number in asked]
         if not wanted:
-            raise Fault(f"The job has no frame within {low}-{high}; it has {known[0]}-{known[-1]}.")
+            where = only or f"{low}-{high}"
+            raise Fault(f"The job has no frame within {where}; it has {known[0]}-{known[-1]}.")
         return wanted
 
     def missing(self, wanted: list[int]) -> list[int]:
         """Those of `wanted` that do not lie complete on disk."""
         return [number for number in wanted if not (self._folder / self.path(number)).exists()]
+
+    def take(self, numbers: list[int], claims: Claims) -> list[int]:
+        """Those of `numbers` that are missing and that no other process makes: this run's."""
+        mine = {number: claim_name(number) for number in numbers}
+        taken = set(claims.take(list(mine.values())))
+        claimed = [number for number, name in mine.items() if name in taken]
+        missing = self.missing(claimed)  # looked for after the claim: it may just be finished
+        for number in set(claimed) - set(missing):
+            claims.release(mine[number])
+        return missing
 
     def path(self, number: int) -> str:
         """The file of a frame, relative to the job folder."""
@@ -50,6 +65,11 @@ class Frames:
     def write(self, number: int, picture: Any) -> None:
         """Writes one frame, (H, W, 3) uint8 sRGB."""
         write_png(self._folder / self.path(number), picture)
+
+
+def claim_name(number: int) -> str:
+    """What a frame is called among claims and anchors."""
+    return f"{number:04d}"
 
 
 def fingerprint(folder: Path, spec: JobSpec) -> str:
@@ -71,20 +91,31 @@ def write_png(path: Path, picture: Any) -> None:
 
     _, png = cv2.imencode(".png", picture[..., ::-1])
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, png.tobytes())
+    write_whole(path, png.tobytes())
 
 
-def _write_whole(path: Path, body: bytes) -> None:
-    part = path.with_name(
-        f".{path.name}.{uuid.uuid4().hex}.part"
-    )  # several machines may write into one folder
+def write_whole(path: Path, body: bytes) -> None:
+    """Writes a file whole or not at all, though several machines write into its folder and one of
+    them may lose its power."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        part.write_bytes(body)
-        os.replace(part, path)
+        with part.open("wb") as out:
+            out.write(body)
+            out.flush()
+            os.fsync(out.fileno())  # a network's disk may say only now that it is full
+        _rename(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         error.filename = str(path)
         raise
+
+
+def _rename(part: Path, path: Path) -> None:
+    try:
+        os.replace(part, path)
+    except FileNotFoundError:  # a server that renamed, and whose answer was lost, was asked again
+        if not path.exists():
+            raise
 
 
 def _bytes(path: Path, number: int) -> bytes:

@@ -73,7 +73,7 @@ def _load(path: Path, name: str) -> np.ndarray:
     try:
         if path.suffix == RENDERED:
             return _load_rendered(path, name)
-        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else _load_picture(path)
+        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else load_picture(path)
     except FileNotFoundError:
         raise Fault(f"{path} is missing: capture the shot again.") from None
     except (OSError, ValueError, EOFError) as error:
@@ -88,7 +88,13 @@ def _load_rendered(path: Path, name: str) -> np.ndarray:
     return exr.read_exr(path, name)
 
 
-def _load_picture(path: Path) -> np.ndarray:
+def load_picture(path: Path) -> np.ndarray:
+    """A picture file as (H, W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: it holds no picture.
+        OSError: it cannot be read.
+    """
     import cv2
 
     body = np.frombuffer(path.read_bytes(), np.uint8)

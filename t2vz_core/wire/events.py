@@ -17,13 +17,19 @@ from .parse import WireError, from_json, to_json
 @dataclass(frozen=True)
 class Run:
     """Make the frames `first`..`last` (all, where null) of the job in `folder`, `chunk` at a time
-    (0: by memory)."""
+    (0: by memory).
+
+    Of these only `frames`, where it is not empty, as in wire/ranges.py; and only anchor and key
+    frames, where `anchors_only`.
+    """
 
     job: str
     folder: str
     first: int | None = None
     last: int | None = None
     chunk: int = 0
+    frames: str = ""
+    anchors_only: bool = False
 
 
 @dataclass(frozen=True)
