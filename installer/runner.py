@@ -73,8 +73,10 @@ def busy_sentence(processors: int) -> str:
     if load <= processors:
         return ""
     return (
-        f"This machine is busy (load {load:.1f} on {processors} processors): the tests take longer, "
-        f"and one that needs more than {TEST_LIMIT_S:.0f} s counts as failed. End what else runs here."
+        f"This machine is busy (load {load:.1f} on {processors} processors): the tests take "
+        "longer, "
+        f"and one that needs more than {TEST_LIMIT_S:.0f} s counts as failed. End what else runs "
+        "here."
     )
 
 

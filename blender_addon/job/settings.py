@@ -146,7 +146,8 @@ def suited_sentence(settings: Any, spec: JobSpec) -> str:
     if taken == shown:
         return ""
     return (
-        f"{spec.model.base}, or its LoRA, was made for a few steps by its name: {taken.steps} steps, "
+        f"{spec.model.base}, or its LoRA, was made for a few steps by its name: "
+        f"{taken.steps} steps, "
         f"guidance {taken.guidance:g} and {taken.scheduler} are taken (Suit the Model, in Picture)."
     )
 

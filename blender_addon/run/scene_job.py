@@ -87,9 +87,7 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
     spec = dataclasses.replace(
         spec, controls=spec.controls or (Control("depth"), Control("outline"))
     )
-    generation = _begun(
-        scene, view_layer_of(scene), spec, numbers, worker, is_preview=True
-    )
+    generation = _begun(scene, view_layer_of(scene), spec, numbers, worker, is_preview=True)
     has_depth = any(control.kind == "depth" for control in spec.controls)
     if (
         has_depth
@@ -108,14 +106,7 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
         render.resolution_x * render.pixel_aspect_x,
         render.resolution_y * render.pixel_aspect_y,
     )
-    spec = spec_of(scene.t2vz, across / down, preferences.find_model)
-=======
     spec = spec_of(scene.t2vz, across / down, preferences.stored_model, preferences.path_of_model)
-    if any(control.kind == "segments" for control in spec.controls):
-        spec = dataclasses.replace(
-            spec, colours=_colours(rendered_passes.holds_passes(scene, scene.t2vz.rendered))
-        )
->>>>>>> faults-engine
     if _is_keyed(scene):
         return dataclasses.replace(
             spec, motion=dataclasses.replace(spec.motion, mode="translation")
@@ -181,7 +172,6 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     generation = Generation(folder, spec, worker, is_preview)
-<<<<<<< HEAD
     generation.notes += [caution] if caution else []
     if not is_preview and (taken := suited_sentence(settings, spec)):
         generation.notes.append(taken)

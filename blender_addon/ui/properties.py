@@ -208,7 +208,8 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     )
     follows_model: BoolProperty(
         name="Suit the Model",
-        description="Steps, guidance and scheduler that are as at first become those that the model "
+        description="Steps, guidance and scheduler that are as at first become those that the "
+        "model "
         "was made for",
         default=True,
     )

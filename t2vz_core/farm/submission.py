@@ -156,5 +156,3 @@ def _write_flamenco(
 
 def _write(path: Path, value: Any) -> None:
     write_whole(path, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n")
-
-

@@ -1,7 +1,7 @@
 """Anchor and key frames of a job, kept in its folder, so that every run and machine has the same.
 
-`anchors/0001.safetensors` is a finished latent x_0 (1, 4, h, w), float32, and says which engine made
-it of which job; `anchors/0001.png` is its picture. The picture is written first: an anchor is there
+`anchors/0001.safetensors` is a finished latent x_0 (1, 4, h, w), float32, and says which engine
+made it of which job; `anchors/0001.png` is its picture. The picture is written first: an anchor is there
 when its latent is.
 """
 
@@ -41,9 +41,7 @@ class Anchors:
         self._folder, self._claims = job / FOLDER, claims
         self._says = {"engine": __version__, "made_from": made_from}
 
-    def made(
-        self, number: int, make: Callable[[], Painted], wait: Callable[[], None]
-    ) -> Painted:
+    def made(self, number: int, make: Callable[[], Painted], wait: Callable[[], None]) -> Painted:
         """The anchor as it is stored; else `make` makes it, or another process does, for which
         `wait` is called until it has."""
         name = claim_name(number)

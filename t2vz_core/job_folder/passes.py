@@ -32,8 +32,8 @@ _KINDS: dict[str, tuple[int, tuple[int, ...], str]] = {
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The passes of one job folder, for one job: what is remembered of them is forgotten with it, as
-    the files may be written anew between two."""
+    """The passes of one job folder, for one job: what is remembered of them is forgotten with it,
+    as the files may be written anew between two."""
 
     folder: Path
 

@@ -28,7 +28,10 @@ def backward(path: Path) -> tuple[np.ndarray, np.ndarray]:
         Fault: a file of the chain lacks its vectors, or they are wrong; one sentence.
     """
     chain = [path]
-    while _key(chain[-1]) not in _recent and (previous := read_rendered(chain[-1]).previous) is not None:
+    while (
+        _key(chain[-1]) not in _recent
+        and (previous := read_rendered(chain[-1]).previous) is not None
+    ):
         chain.append(path.with_name(previous))
         if len(chain) > LONGEST_CHAIN:
             raise Fault(

@@ -19,7 +19,8 @@ def advice(spec: JobSpec, facts: ModelFacts) -> Iterator[str]:
     if facts.is_distilled and (is_harsh or asked.steps > MOST_STEPS * suits.steps):
         yield (
             f"By its name {spec.model.base}, or its LoRA, was made for {suits.steps} steps and "
-            f"guidance {suits.guidance:g}: {asked.steps} steps and guidance {asked.guidance:g} make "
+            f"guidance {suits.guidance:g}: {asked.steps} steps and guidance "
+            f"{asked.guidance:g} make "
             "its pictures harsh."
         )
     side_px = facts.native_side_px

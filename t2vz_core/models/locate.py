@@ -37,7 +37,8 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
         return found
     if not HUB_NAME.fullmatch(name):
         raise ModelError(
-            f"{name!r}: is no file or folder, neither in {models_folder()} nor here; choose a model "
+            f"{name!r}: is no file or folder, neither in {models_folder()} nor here; choose "
+            "a model "
             f"again, or say with {MODELS_VARIABLE} where yours lie."
         )
     return (

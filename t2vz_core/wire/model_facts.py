@@ -41,7 +41,8 @@ TELLTALES = {  # how the name of a weight ends that only this family's files hav
     ),
 }
 VELOCITY_MARK = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
-# Of that weight's numbers, ComfyUI's rule: SD 2's models for 768 px are above, those for 512 px below.
+# Of that weight's numbers, ComfyUI's rule: SD 2's models for 768 px are above, those for 512 px
+# below.
 VELOCITY_SPREAD = 0.09
 # In a name: steps and scheduler that suit it, https://huggingface.co/docs/diffusers/api/pipelines.
 _DISTILLED = (

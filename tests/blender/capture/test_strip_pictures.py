@@ -69,7 +69,7 @@ def images(scene, folder, start=START):
 
 
 def movie(scene, folder, is_adjusted=True):
-    """The strip as Blender's own button adds it; only that can have it play at the movie's speed."""
+    """The strip as Blender's own button adds it; only that plays at the movie's speed."""
     how = {"move_strips": False} if bpy.app.version >= (5, 0, 0) else {}
     with in_the_sequencer(scene):
         bpy.ops.sequencer.movie_strip_add(

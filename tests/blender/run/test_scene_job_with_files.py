@@ -75,7 +75,7 @@ def test_of_several_view_layers_the_files_must_hold_the_active_one(scene, tmp_pa
     generation = scene_job.generation_of(scene, None, tmp_path / "job", "Second")
     generation.cancel()
     scene.view_layers["Second"].name = "Renamed"
-    with pytest.raises(ValueError, match="does not hold the view layer Renamed but .*Second"):
+    with pytest.raises(ValueError, match=r"does not hold the view layer Renamed but .*Second"):
         scene_job.generation_of(scene, None, tmp_path / "job", "Renamed")
 
 

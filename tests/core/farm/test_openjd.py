@@ -145,8 +145,13 @@ def test_openjd_makes_a_shot_whose_folder_lies_elsewhere_on_the_farm(tmp_path, m
     rules = {"version": "pathmapping-1.0", "path_mapping_rules": [rule]}
     out = tmp_path / "out"
     done = said(
-        OPENJD, "run", out / "template.json", "-p", f"file://{out / 'paths.json'}",
-        "--path-mapping-rules", json.dumps(rules),
+        OPENJD,
+        "run",
+        out / "template.json",
+        "-p",
+        f"file://{out / 'paths.json'}",
+        "--path-mapping-rules",
+        json.dumps(rules),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Session ended successfully" in done.stdout

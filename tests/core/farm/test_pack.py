@@ -134,7 +134,7 @@ def test_a_damaged_zip_is_a_sentence(where, job, tmp_path):
     body = bytearray(file.read_bytes())
     body[where : where + 20] = b"\xff" * 20
     file.write_bytes(body)
-    with pytest.raises(Fault, match="job.zip"):
+    with pytest.raises(Fault, match=r"job\.zip"):
         unpack(file, tmp_path / "there")
     assert not (tmp_path / "there").exists()
 

@@ -26,8 +26,12 @@ def test_a_shot_on_twos_counts_its_own_frames():
 @pytest.mark.parametrize("of", ["1-37:8", "1,9,17,21,29,37", "10-30:5", "100", "-50-0:10"])
 def test_every_frame_is_in_one_part_whatever_the_parts(of):
     parts = numbers_in(of)
-    found = [number for part in parts if (line := frames_of(SHOT, [part], parts))
-             for number in numbers_in(line)]
+    found = [
+        number
+        for part in parts
+        if (line := frames_of(SHOT, [part], parts))
+        for number in numbers_in(line)
+    ]
     assert found == [frame.number for frame in SHOT.frames]
 
 
