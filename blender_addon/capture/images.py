@@ -14,7 +14,6 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..run.strips import span_of
 from .cameras import CaptureError
 from .strip_pictures import (
     all_strips,
@@ -24,6 +23,7 @@ from .strip_pictures import (
     picture_index,
     rate_of,
     retiming_of,
+    span_of,
 )
 
 SHOWN = {"IMAGE", "MOVIE"}  # types of strips

@@ -10,7 +10,6 @@ from typing import Any
 
 import bpy
 
-from ..run.strips import span_of
 from .cameras import CaptureError
 
 
@@ -131,3 +130,10 @@ def retiming_of(scene: bpy.types.Scene, strip: Any) -> str:
     if meta.use_reverse_frames or meta.strobe > 1:
         return f"The meta strip {meta.name}, in which {strip.name} lies, is reversed or strobes"
     return retiming_of(scene, meta)
+
+
+def span_of(strip: Any) -> tuple[int, int]:
+    """First frame of a strip and the frame after its last."""
+    if hasattr(strip, "left_handle"):  # 5.2; there the older names warn
+        return int(strip.left_handle), int(strip.right_handle)
+    return int(strip.frame_final_start), int(strip.frame_final_end)

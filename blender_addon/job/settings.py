@@ -31,6 +31,35 @@ PARTS = {
     "motion": wire.Motion,
     "coherence": wire.Coherence,
 }
+# (name, what the artist reads, what it does), for Blender's menus and the command line
+MODES = (
+    (TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
+    ("depth", "Depth", "The scene's depth gives the shapes"),
+    ("normal", "Normals", "The scene's surface directions give the shapes"),
+    ("pose", "Pose", "The scene's armatures give the poses"),
+    ("edges", "Edges", "The edges of the rendered frames give the shapes"),
+    ("outline", "Outline", "Silhouettes and creases of the scene's geometry give the shapes"),
+    ("segments", "Segments", "One flat colour for every object gives the shapes"),
+    (
+        INSTRUCT,
+        "Instruct",
+        "The rendered frames, changed as the prompt says; needs an InstructPix2Pix model",
+    ),
+)
+SOURCES = (
+    ("camera", "Camera", "The movement of the whole picture"),
+    ("object", "Object", "The movement of one object or bone on screen"),
+    ("own", "Object Alone", "The movement of one object or bone, as if the camera stood still"),
+    ("both", "Camera + Object", "The movement of the picture and that of the object, added"),
+    ("geometry", "Geometry", "Where each point of each surface was in the first frame"),
+    (
+        "vectors",
+        "Vector Pass",
+        "The Vector pass of rendered EXR files, followed from frame to frame",
+    ),
+    ("strength", "By Hand", "So far per frame, as in the paper; it can be keyed"),
+    ("none", "None", "Hold still"),
+)
 
 
 def part_of(kind: type[T], group: Any) -> T:

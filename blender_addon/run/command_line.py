@@ -17,7 +17,7 @@ import bpy
 from t2vz_core.wire import presets
 
 from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
-from ..ui import properties
+from ..job.settings import MODES, SOURCES
 from . import scene_job, session, strips
 
 NAME = "t2vz"
@@ -134,7 +134,7 @@ class Meter:
         _say(f"\r\033[K{text}" if self._moves else text)
 
 
-def apply(asked: argparse.Namespace, settings: properties.T2VZ_Settings) -> None:
+def apply(asked: argparse.Namespace, settings: bpy.types.PropertyGroup) -> None:
     """Puts what the command line says into the scene's settings.
 
     Raises:
@@ -154,7 +154,7 @@ def apply(asked: argparse.Namespace, settings: properties.T2VZ_Settings) -> None
         _put(settings, path, value)
 
 
-def _put(settings: properties.T2VZ_Settings, path: str, value: object) -> None:
+def _put(settings: bpy.types.PropertyGroup, path: str, value: object) -> None:
     group, _, name = path.rpartition(".")
     try:
         owner = settings.path_resolve(group) if group else settings
@@ -193,13 +193,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--mode",
-        choices=[mode[0] for mode in properties.MODES],
+        choices=[mode[0] for mode in MODES],
         help="what the shapes in the picture follow",
     )
     add(
         "--motion",
         dest="motion_source",
-        choices=[source[0] for source in properties.SOURCES],
+        choices=[source[0] for source in SOURCES],
         help="what moves it",
     )
     add(

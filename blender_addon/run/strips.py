@@ -10,6 +10,7 @@ import bpy
 
 from t2vz_core.wire.job import JobSpec
 
+from ..capture.strip_pictures import span_of
 from ..job import folders
 
 NAME_LENGTH = 40
@@ -82,13 +83,6 @@ def strips_of(scene: bpy.types.Scene) -> Any:
     return (
         editor.strips if hasattr(editor, "strips") else editor.sequences
     )  # 4.4 renamed them, 5.0 dropped the old
-
-
-def span_of(strip: Any) -> tuple[int, int]:
-    """First frame of a strip and the frame after its last."""
-    if hasattr(strip, "left_handle"):  # 5.2; there the older names warn
-        return int(strip.left_handle), int(strip.right_handle)
-    return int(strip.frame_final_start), int(strip.frame_final_end)
 
 
 def _show(scene: bpy.types.Scene) -> None:

@@ -21,7 +21,7 @@ from t2vz_core.wire import job as wire
 
 from .. import preferences
 from ..capture import images
-from ..job.settings import INSTRUCT, PARTS, TEXT, frame_numbers
+from ..job.settings import MODES, PARTS, SOURCES, frame_numbers
 from ..preferences import MAY_BE_RELATIVE
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
@@ -33,34 +33,6 @@ SPELLED = {
     "anchor+hidden": "Anchor + Hidden",
 }
 FILES = {"base", "model", "path"}  # text fields that may name a file or folder
-MODES = (
-    (TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
-    ("depth", "Depth", "The scene's depth gives the shapes"),
-    ("normal", "Normals", "The scene's surface directions give the shapes"),
-    ("pose", "Pose", "The scene's armatures give the poses"),
-    ("edges", "Edges", "The edges of the rendered frames give the shapes"),
-    ("outline", "Outline", "Silhouettes and creases of the scene's geometry give the shapes"),
-    ("segments", "Segments", "One flat colour for every object gives the shapes"),
-    (
-        INSTRUCT,
-        "Instruct",
-        "The rendered frames, changed as the prompt says; needs an InstructPix2Pix model",
-    ),
-)
-SOURCES = (
-    ("camera", "Camera", "The movement of the whole picture"),
-    ("object", "Object", "The movement of one object or bone on screen"),
-    ("own", "Object Alone", "The movement of one object or bone, as if the camera stood still"),
-    ("both", "Camera + Object", "The movement of the picture and that of the object, added"),
-    ("geometry", "Geometry", "Where each point of each surface was in the first frame"),
-    (
-        "vectors",
-        "Vector Pass",
-        "The Vector pass of rendered EXR files, followed from frame to frame",
-    ),
-    ("strength", "By Hand", "So far per frame, as in the paper; it can be keyed"),
-    ("none", "None", "Hold still"),
-)
 
 
 def _own_fields(kind: type) -> dict[str, Any]:

@@ -4,15 +4,13 @@ most."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from ..geometry.pixel_maps import Array, warp
-
-if TYPE_CHECKING:
-    from .evaluate import Measures, Shot
+from .exact_motion import ExactMotion
+from .metrics import Measures
 
 PANELS = ("warp_short", "warp_long", "flicker", "motion_error_px", "structure", "sharpness")
 PANEL_PX = (240, 360)
@@ -22,13 +20,13 @@ COLOURS = {"frames": (214, 96, 36), "render": (60, 110, 190)}
 MARGIN_PX = (34, 30, 20, 52)  # above, right, below, left of a panel's curves
 
 
-def draw(rows: dict[str, list[Measures]], pictures: Sequence[Array], shot: Shot) -> Array:
+def draw(rows: dict[str, list[Measures]], pictures: Sequence[Array], motion: ExactMotion) -> Array:
     """The evaluation as a picture (H, W, 3) uint8: `rows` of measures per frame, and the worst
     pairs."""
-    numbers = [frame.number for frame in shot.frames]
+    numbers = [frame.number for frame in motion.frames]
     panels = [_panel(name, rows, numbers) for name in PANELS]
     curves = np.vstack([np.hstack(panels[:3]), np.hstack(panels[3:])])
-    pairs = [_pair(name, rows["frames"], pictures, shot) for name in ("warp_short", "warp_long")]
+    pairs = [_pair(name, rows["frames"], pictures, motion) for name in ("warp_short", "warp_long")]
     return np.vstack([curves, *(_fit(pair, curves.shape[1]) for pair in pairs if pair is not None)])
 
 
@@ -74,7 +72,7 @@ def _panel(name: str, rows: dict[str, list[Measures]], numbers: list[int]) -> Ar
 
 
 def _pair(
-    name: str, measured: list[Measures], pictures: Sequence[Array], shot: Shot
+    name: str, measured: list[Measures], pictures: Sequence[Array], motion: ExactMotion
 ) -> Array | None:
     """The frame with the worst `name`, the other frame as it should look here, and where they
     differ."""
@@ -82,12 +80,12 @@ def _pair(
     if not known:
         return None
     i = max(known, key=known.__getitem__)
-    j = i - 1 if name == "warp_short" else shot.anchors[i]
-    to = shot.link(i, j)
+    j = i - 1 if name == "warp_short" else motion.anchors[i]
+    to = motion.link(i, j)
     assert to is not None, "a frame that was measured has a link"
     moved = np.where(to.visible[..., None], warp(pictures[j], to.map), 0.5)
     apart = np.where(to.visible[..., None], np.abs(pictures[i] - moved).clip(0, 1), 0.0)
-    numbers = [shot.frames[k].number for k in (i, j)]
+    numbers = [motion.frames[k].number for k in (i, j)]
     titles = (
         f"worst {name}: frame {numbers[0]}",
         f"frame {numbers[1]} moved here (grey: not seen)",

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ..fault import Fault
-from ..geometry import pixel_maps
-from ..geometry.pixel_maps import Array, Link
+from ..geometry.pixel_maps import Array
 from ..job_folder.passes import Source
 from ..wire.job import Frame, frame_file, read_job
 from . import metrics
 from .chart import draw
-
-Measures = dict[str, float | None]
+from .exact_motion import ExactMotion, read_motion
+from .metrics import Measures
 
 MEANINGS = {
     "warp_short": (
@@ -44,34 +42,6 @@ MEANINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Shot:
-    """What a job's passes say of every frame: where its points were in its anchor, and what is
-    foreground."""
-
-    frames: tuple[Frame, ...]
-    anchors: tuple[int, ...]  # place of each frame's anchor in `frames`
-    to_anchor: tuple[Link, ...]
-    flow: tuple[
-        tuple[Link | None, Link | None], ...
-    ]  # to the frame before and to the next, where the job has it
-    foreground: tuple[Array | None, ...]
-    depth: tuple[Array | None, ...]
-
-    def link(self, i: int, j: int) -> Link | None:
-        """From frame i to frame j; None across a cut."""
-        if self.anchors[i] != self.anchors[j]:
-            return None
-        if abs(i - j) == 1 and (flow := self.flow[i][j > i]):
-            return flow
-        if j == self.anchors[i]:
-            return self.to_anchor[i]
-        travelled = i - self.anchors[i]
-        return pixel_maps.link(
-            self.to_anchor[i], self.to_anchor[j], (j - self.anchors[i]) / max(travelled, 1)
-        )
-
-
 def evaluate(folder: Path) -> dict[str, object]:
     """The measures of a job's finished frames, also written as JSON and as a picture beside them.
 
@@ -81,63 +51,26 @@ def evaluate(folder: Path) -> dict[str, object]:
     """
     folder, spec = Path(folder), read_job(Path(folder))
     source = Source(folder)
-    shot = read_shot(spec.frames, source)
+    motion = read_motion(spec.frames, source)
     pictures = [_finished(folder, frame) for frame in spec.frames]
-    rows = {"frames": measure(pictures, shot)}
+    rows = {"frames": measure(pictures, motion)}
     if all(frame.passes.image for frame in spec.frames):
         floor = [_unit(source.read(frame, "image")) for frame in spec.frames]
-        rows["render"] = measure(floor, shot)
+        rows["render"] = measure(floor, motion)
     result = {
         "mean": {name: mean(per_frame) for name, per_frame in rows.items()},
         "per_frame": {str(f.number): measured for f, measured in zip(spec.frames, rows["frames"])},
         "meaning": MEANINGS,
     }
     (folder / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    picture = draw(rows, pictures, shot)
+    picture = draw(rows, pictures, motion)
     cv2.imwrite(str(folder / "evaluation.png"), picture[..., ::-1])
     return result
 
 
-def read_shot(frames: Sequence[Frame], source: Source) -> Shot:
-    """The geometry of a job's frames.
-
-    Raises:
-        Fault: a frame has no map.
-    """
-    anchors, at = [], 0
-    for i, frame in enumerate(frames):
-        if frame.passes.map is None:
-            raise Fault(
-                f"Frame {frame.number} has no map pass, without which nothing can be measured: "
-                "capture the shot again with its motion taken from the geometry, or with fusion."
-            )
-        at = i if frame.is_anchor else at
-        anchors.append(at)
-    return Shot(
-        tuple(frames),
-        tuple(anchors),
-        tuple(_to_anchor(source, f) for f in frames),
-        tuple((_flow(source, f, "flow_back"), _flow(source, f, "flow_ahead")) for f in frames),
-        tuple(source.read(f, "mask") > 0 if f.passes.mask else None for f in frames),
-        tuple(source.read(f, "depth") if f.passes.depth else None for f in frames),
-    )
-
-
-def _to_anchor(source: Source, frame: Frame) -> Link:
-    ids = source.read(frame, "ids") if frame.passes.ids else None
-    return Link(source.read(frame, "map"), source.read(frame, "visible") > 0, ids)
-
-
-def _flow(source: Source, frame: Frame, name: str) -> Link | None:
-    if getattr(frame.passes, name) is None:
-        return None
-    flow = source.read(frame, name)
-    return Link(pixel_maps.grid(*flow.shape[:2]) + flow[..., :2], flow[..., 2] > 0)
-
-
-def measure(pictures: Sequence[Array], shot: Shot) -> list[Measures]:
+def measure(pictures: Sequence[Array], motion: ExactMotion) -> list[Measures]:
     """The measures of each frame; None where one does not apply to a frame."""
-    return [_measure_frame(pictures, shot, i) for i in range(len(pictures))]
+    return [_measure_frame(pictures, motion, i) for i in range(len(pictures))]
 
 
 def mean(per_frame: Sequence[Measures]) -> Measures:
@@ -145,12 +78,12 @@ def mean(per_frame: Sequence[Measures]) -> Measures:
     return {name: _mean_of([measured[name] for measured in per_frame]) for name in per_frame[0]}
 
 
-def _measure_frame(pictures: Sequence[Array], shot: Shot, i: int) -> Measures:
-    picture, anchor = pictures[i], shot.anchors[i]
-    back = shot.link(i, i - 1) if i > 0 else None
-    forth = shot.link(i, i + 1) if i + 1 < len(pictures) else None
-    long = shot.to_anchor[i] if i != anchor else None
-    front, depth = shot.foreground[i], shot.depth[i]
+def _measure_frame(pictures: Sequence[Array], motion: ExactMotion, i: int) -> Measures:
+    picture, anchor = pictures[i], motion.anchors[i]
+    back = motion.link(i, i - 1) if i > 0 else None
+    forth = motion.link(i, i + 1) if i + 1 < len(pictures) else None
+    long = motion.to_anchor[i] if i != anchor else None
+    front, depth = motion.foreground[i], motion.depth[i]
 
     def to_anchor(where: Array | None = None) -> float | None:
         return long and metrics.warp_error(picture, pictures[anchor], long, where)

@@ -12,6 +12,9 @@ import numpy as np
 
 from ..geometry.pixel_maps import Array, Link, grid, warp
 
+Measures = dict[str, float | None]
+"""The measures of a frame by name; None where one does not apply."""
+
 TEXTURE = 1e-3
 DEPTH_JUMP = 0.1
 EDGE_TOLERANCE_PX = 2

@@ -41,8 +41,8 @@ def submit(asked: argparse.Namespace, say: Callable[[str], None]) -> None:
 
 def note_models(job: Path, say: Callable[[str], None]) -> None:
     """Writes into the job which model files it is made with; says what is not here or only here."""
-    from ..models.hashes import is_path, write_hashes
     from ..models.weights import ModelError
+    from .hashes import is_path, write_hashes
 
     spec = read_job(job)
     for name in filter(is_path, _models(spec)):

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import torch
 
-from t2vz_core.evaluation import evaluate
+from t2vz_core.evaluation.exact_motion import read_motion
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.generate import generate
 from t2vz_core.models.networks import Networks, load
@@ -139,7 +139,7 @@ def run(
         for shot in scenes.SHOTS:
             folder = plan.out / "scenes" / shot
             frames = _frames(shot, folder, plan)
-            source, geometry = Source(folder), evaluate.read_shot(frames, Source(folder))
+            source, geometry = Source(folder), read_motion(frames, Source(folder))
             render = [source.read(frame, "image").astype(np.float32) / 255 for frame in frames]
             for mode in modes:
                 job = plan.spec(mode, shot, seed, frames)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from t2vz_core.evaluation import evaluate
+from t2vz_core.evaluation.exact_motion import ExactMotion
 from t2vz_core.geometry.pixel_maps import Array
 
 RENDER, INDEPENDENT = "the scene's own render", "independent frames"
@@ -34,7 +35,7 @@ def measured(
     seed: int,
     render: list[Array],
     strips: dict[str, list[Array]],
-    geometry: evaluate.Shot,
+    geometry: ExactMotion,
 ) -> list[Measured]:
     """The measures of all rows of one shot and seed; the render's only with the first seed."""
     found = []

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from t2vz_core.evaluation import evaluate
+from t2vz_core.evaluation.exact_motion import read_motion
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.generate import generate
 from t2vz_core.models.networks import load
@@ -42,7 +43,7 @@ def measured(folder: Path, count: int = 8) -> Iterator[dict[str, Any]]:
         for shot in scenes.SHOTS:
             frames = scenes.write_passes(shot, folder / shot, count, SIDE_PX)
             source, numbers = Source(folder / shot), [frame.number for frame in frames]
-            geometry, reference = evaluate.read_shot(frames, source), None
+            geometry, reference = read_motion(frames, source), None
             for preset, sampling in SAMPLINGS.items():
                 spec = JobSpec(
                     prompt=Prompt(scenes.prompt(shot)),

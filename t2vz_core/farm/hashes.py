@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ..job_folder.frames import write_whole
+from ..models.locate import find, hub_files
 from ..wire.job import JobSpec
-from .locate import find, hub_files
 
 FILE = "models.json"
 SHOWN = 12  # hexadecimal digits, as model sites show them
