@@ -1,8 +1,8 @@
 """Anchor and key frames of a job, kept in its folder, so that every run and machine has the same.
 
 `anchors/0001.safetensors` is a finished latent x_0 (1, 4, h, w), float32, and says which engine
-made it of which job; `anchors/0001.png` is its picture. The picture is written first: an anchor is there
-when its latent is.
+made it of which job; `anchors/0001.png` is its picture. The picture is written first: an anchor is
+there when its latent is.
 """
 
 from __future__ import annotations
