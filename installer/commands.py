@@ -13,7 +13,6 @@ from .console import Stop, say
 from .demo import run_demo
 from .engine import provide_engine
 from .extension import build_extension
-from .suites import run_suites
 from .wheel import ROOT
 
 _ABOUT = """\
@@ -126,6 +125,8 @@ def _demo(asked: argparse.Namespace) -> int:
 
 
 def _test(asked: argparse.Namespace) -> int:
+    from tests.suites.plan import run_suites  # who only installs needs no tests
+
     return 1 if run_suites(asked.env, asked.blender, asked.torch_backend) else 0
 
 

@@ -53,11 +53,12 @@ def _device() -> Iterator[str]:
     except ImportError as error:
         yield _row("device", f"unknown, torch cannot be imported ({error}): {REINSTALL}")
         return
-    if torch.cuda.is_available():
-        free, total = torch.cuda.mem_get_info()
+    if torch.cuda.is_available() or torch.xpu.is_available():
+        card = torch.cuda if torch.cuda.is_available() else torch.xpu
+        free, total = card.mem_get_info()
         yield _row(
             "device",
-            f"{torch.cuda.get_device_name()}, {free / GIB:.1f} of {total / GIB:.1f} GiB free",
+            f"{card.get_device_name()}, {free / GIB:.1f} of {total / GIB:.1f} GiB free",
         )
     elif torch.backends.mps.is_available():
         yield _row("device", "Apple GPU (MPS), memory shared with the system")
@@ -66,8 +67,15 @@ def _device() -> Iterator[str]:
             "device",
             f"processor only, {torch.get_num_threads()} threads; Stable Diffusion wants a GPU",
         )
-        if shutil.which("nvidia-smi"):
-            yield _row("", f"an NVIDIA card is there, but this torch cannot use it: {REINSTALL}")
+        for tool, maker in (
+            ("nvidia-smi", "NVIDIA"),
+            ("rocm_agent_enumerator", "AMD"),
+            ("xpu-smi", "Intel"),
+        ):
+            if shutil.which(tool):
+                yield _row(
+                    "", f"{maker}'s {tool} is there, but this torch sees no card: {REINSTALL}"
+                )
     if hasattr(os, "sysconf"):
         yield _row(
             "memory", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / GIB:.1f} GiB"

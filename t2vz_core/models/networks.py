@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from ..runtime.devices import chosen_device, chosen_dtype, vae_dtype
+from ..runtime.devices import OWN_MEMORY, chosen_device, chosen_dtype, vae_dtype
 from ..runtime.memory_budget import free_bytes, is_out_of_memory, tidy
 from ..runtime.offload import lend
 from ..wire.job import Control, Model
@@ -128,7 +128,8 @@ class Networks:
         CPU instead."""
         resting = (*self.text.encoders, self.vae)
         size = sum(weight.nbytes for module in resting for weight in module.parameters())
-        self.is_offloading = self.device.type == "cuda" and size > SHARE * free_bytes(self.device)
+        has_own = self.device.type in OWN_MEMORY
+        self.is_offloading = has_own and size > SHARE * free_bytes(self.device)
         if not self.is_offloading:
             _move(resting, self.device)
 

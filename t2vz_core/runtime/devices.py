@@ -6,14 +6,18 @@ from typing import Any
 
 import torch
 
+OWN_MEMORY = ("cuda", "xpu")  # kinds of devices with memory that is not the computer's
+
 
 def chosen_device(name: str = "auto") -> torch.device:
-    """The device of a name; "auto": an NVIDIA or AMD card, else Apple's GPU, else the processor."""
+    """The device of a name; "auto": the GPU that this torch can use, else the processor.
+
+    Each build of torch knows one kind: `cuda` is NVIDIA's, and AMD's in the ROCm build; `xpu`
+    Intel's; `mps` Apple's.
+    """
     if name != "auto":
         return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dtype:
@@ -29,8 +33,13 @@ def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dty
         return torch.float32  # those cards compute float16 to black pictures
     if family != "sd2":
         return torch.float16
-    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.bfloat16 if has_bfloat16 else torch.float32
+    return torch.bfloat16 if _has_bfloat16(device) else torch.float32
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "xpu":
+        return torch.xpu.is_bf16_supported(including_emulation=False)
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def vae_dtype(config: dict[str, Any], family: str, dtype: torch.dtype) -> torch.dtype:

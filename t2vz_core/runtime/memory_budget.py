@@ -11,6 +11,7 @@ import psutil
 import torch
 
 from ..fault import Fault
+from .devices import OWN_MEMORY
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -24,9 +25,10 @@ SHARE = 0.7  # of the free memory that a chunk may take
 
 def free_bytes(device: torch.device) -> int:
     """Memory of the device that can still be taken."""
-    if device.type == "cuda":
-        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + idle
+    if device.type in OWN_MEMORY:
+        memory = torch.accelerator
+        idle = memory.memory_reserved(device) - memory.memory_allocated(device)
+        return memory.get_memory_info(device)[0] + idle
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     return free_host_bytes()
@@ -62,13 +64,13 @@ class MemoryBudget:
     def measured(self, work: Callable[[], T]) -> T:
         """Does one frame's work and remembers how much memory it took beyond what it leaves
         behind."""
-        if self._device.type != "cuda":
+        if self._device.type not in OWN_MEMORY:
             return self.attempt(work)
-        torch.cuda.reset_peak_memory_stats(self._device)
+        memory = torch.accelerator
+        memory.reset_peak_memory_stats(self._device)
         made = self.attempt(work)
-        self._frame_bytes = torch.cuda.max_memory_allocated(
-            self._device
-        ) - torch.cuda.memory_allocated(self._device)
+        left = memory.memory_allocated(self._device)
+        self._frame_bytes = memory.max_memory_allocated(self._device) - left
         return made
 
     def chunked(
@@ -150,5 +152,5 @@ def is_out_of_memory(error: BaseException) -> bool:
 def tidy() -> None:
     """Gives back what is no longer used."""
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if torch.accelerator.is_available():
+        torch.accelerator.empty_cache()

@@ -1,5 +1,7 @@
 """Device and number format, and what moves where when memory is short."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -52,11 +54,21 @@ def test_the_processor_computes_in_float32_and_apples_gpu_in_half():
     assert chosen_dtype("auto", torch.device("mps"), "sdxl") == torch.float16
 
 
+@pytest.mark.parametrize(
+    ("has_bfloat16", "dtype"), [(True, torch.bfloat16), (False, torch.float32)]
+)
+def test_intels_cards_compute_sd2_in_bfloat16_where_they_have_it(monkeypatch, has_bfloat16, dtype):
+    monkeypatch.setattr(torch.xpu, "is_bf16_supported", lambda **_: has_bfloat16)
+    assert chosen_dtype("auto", torch.device("xpu"), "sd2") == dtype
+    assert chosen_dtype("auto", torch.device("xpu"), "sd1") == torch.float16
+
+
 def test_the_best_device_there_is_is_chosen(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert chosen_device().type == "mps"
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for found in ("cuda", "xpu", "mps"):
+        gpu = partial(torch.device, found)
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda gpu=gpu, **_: gpu())
+        assert chosen_device().type == found
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: None)
     assert chosen_device().type == "cpu"
     assert chosen_device("cuda").type == "cuda"
 

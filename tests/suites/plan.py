@@ -7,15 +7,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .blenders import BPY_VERSIONS, Blender, bpy_maker, bpy_wheel, installed_blender
-from .console import Stop, say
-from .engine import provide_engine
-from .environment import Environment
-from .extension import OWN, build_extension, install_extension
-from .lock import requirements
-from .process import child
-from .runner import Result, Suite, run_all
-from .wheel import BUILD, ROOT
+from installer.blenders import BPY_VERSIONS, Blender, bpy_maker, bpy_wheel, installed_blender
+from installer.console import Stop, say
+from installer.engine import provide_engine
+from installer.environment import Environment
+from installer.extension import OWN, build_extension, install_extension
+from installer.lock import requirements
+from installer.process import child
+from installer.wheel import BUILD, ROOT
+from tests.suites.runner import Result, Suite, run_all
 
 _IN_BLENDER = ROOT / "tests/blender"
 _RUN = _IN_BLENDER / "run.py"

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .console import say
-from .process import child, clean_environment
+from installer.console import say
+from installer.process import child, clean_environment
 
 LIMIT_S = 3600.0
 # No single test takes a tenth of this on an idle machine: what does hangs, and is named.

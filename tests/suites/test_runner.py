@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from installer import runner
 from installer.process import child
+from tests.suites import runner
 
 
 def test_a_suite_without_a_report_counts_as_failed(tmp_path):
@@ -46,7 +46,7 @@ def test_a_suite_that_takes_too_long_has_failed_and_leaves_no_process(monkeypatc
 
 def pytest_suite(folder, body):
     """A suite of one file, which keeps its diary as this project's tests do."""
-    (folder / "conftest.py").write_text(Path(__file__).with_name("conftest.py").read_text())
+    (folder / "conftest.py").write_text((Path(__file__).parents[1] / "conftest.py").read_text())
     (folder / "test_one.py").write_text(body)
     return runner.Suite("small", (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", folder))
 
