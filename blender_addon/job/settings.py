@@ -109,7 +109,9 @@ def base_for(name: str, mode: str) -> str:
 
 def _found(model: wire.Model, mode: str, find: Callable[[str], str]) -> wire.Model:
     loras = tuple(dataclasses.replace(lora, path=find(lora.path)) for lora in model.loras)
-    return dataclasses.replace(model, base=find(base_for(model.base, mode)), loras=loras)
+    inversions = tuple(dataclasses.replace(one, path=find(one.path)) for one in model.inversions)
+    base = find(base_for(model.base, mode))
+    return dataclasses.replace(model, base=base, loras=loras, inversions=inversions)
 
 
 def facts_for(settings: Any, path_of: Callable[[str], Path | None] = model_path) -> ModelFacts:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .parse import WireError, flag, from_json, numeric, one_of, to_json, words
+from .prompt_syntax import PLAIN, SYNTAXES, loras_named, read
 
 VERSION = 1
 DEMO_MODEL = "demo"
@@ -49,6 +50,13 @@ class Prompt:
     negative: str = words("", "what the frames must not show")
     keys: tuple[PromptKey, ...] = ()
     clip_skip: int = numeric(0, 0, 11, "layers left out at the end of the text encoder")
+    syntax: str = one_of(PLAIN, SYNTAXES, "how brackets are read: as words, or as WebUI's weights")
+
+    def loras(self) -> tuple[Lora, ...]:
+        """The LoRAs that the prompt and its keys name."""
+        keys = ((f"prompt.keys[{i}].text", key.text) for i, key in enumerate(self.keys))
+        named = loras_named([("prompt.text", self.text), *keys], self.syntax)
+        return tuple(Lora(name, weight) for name, weight in named)
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,20 @@ class Lora:
 
 
 @dataclass(frozen=True)
+class TextualInversion:
+    """A word that the text encoder is taught by a file (arXiv 2208.01618)."""
+
+    path: str = words("", "a .safetensors file")
+    word: str = words("", "what prompts call it; empty: the file's name")
+
+
+@dataclass(frozen=True)
 class Model:
     """The image diffusion model."""
 
     base: str = words(DEMO_MODEL, "'demo', a diffusers folder, a .safetensors file or a hub name")
     loras: tuple[Lora, ...] = ()
+    inversions: tuple[TextualInversion, ...] = ()
     precision: str = one_of("auto", PRECISIONS, "number format of the networks")
     allow_network: bool = flag(False, "fetch a hub name when it is not on this machine")
     allow_pickle: bool = flag(
@@ -249,6 +266,7 @@ class JobSpec:
                 f"version: this engine reads version {VERSION}, the job has {value['version']!r}"
             )
         spec = from_json(JobSpec, value)
+        _check_prompt(spec.prompt)
         _check_frames(spec)
         _check_sizes(spec)
         return spec
@@ -289,6 +307,12 @@ def write_job(folder: Path, spec: JobSpec) -> None:
 def frame_file(number: int) -> str:
     """The path of a finished frame, relative to the job folder: `frames/0001.png`."""
     return f"frames/{number:04d}.png"
+
+
+def _check_prompt(prompt: Prompt) -> None:
+    prompt.loras()
+    if read(prompt.negative, prompt.syntax, "prompt.negative").loras:
+        raise WireError("prompt.negative: names a LoRA, which belongs into the prompt itself")
 
 
 def _check_frames(spec: JobSpec) -> None:
