@@ -60,6 +60,37 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class StrengthKey:
+    """At frame `number` the strength is `value`; between keys it changes in a straight line."""
+
+    number: int = numeric(1, -1_000_000, 1_000_000, "scene frame")
+    value: float = numeric(1.0, 0.0, 1.0, "how much it counts")
+
+
+@dataclass(frozen=True)
+class Region:
+    """What some objects look like, in words of their own; needs ids passes."""
+
+    ids: tuple[int, ...] = numeric((), 1, 2**31 - 1, "the objects' numbers in the ids passes")
+    text: str = words("", "what these objects show")
+    negative: str = words("", "what they must not show; empty: as everywhere")
+    strength: float = numeric(1.0, 0.0, 1.0, "how much its words count beside the prompt's")
+    keys: tuple[StrengthKey, ...] = ()
+
+    def strength_at(self, number: int) -> float:
+        """How much the words count in a frame."""
+        if not self.keys:
+            return self.strength
+        before = [key for key in self.keys if key.number <= number]
+        after = [key for key in self.keys if key.number > number]
+        if not before or not after:
+            return (before[-1] if before else after[0]).value
+        one, two = before[-1], after[0]
+        part = (number - one.number) / (two.number - one.number)
+        return one.value + part * (two.value - one.value)
+
+
+@dataclass(frozen=True)
 class Lora:
     """A low-rank adaptation file added to the model."""
 
@@ -252,6 +283,7 @@ class JobSpec:
     coherence: Coherence = Coherence()
     controls: tuple[Control, ...] = ()
     colours: tuple[Colour, ...] = ()
+    regions: tuple[Region, ...] = ()
     frames: tuple[Frame, ...] = ()
 
     @staticmethod
@@ -267,6 +299,7 @@ class JobSpec:
             )
         spec = from_json(JobSpec, value)
         _check_prompt(spec.prompt)
+        _check_regions(spec)
         _check_frames(spec)
         _check_sizes(spec)
         return spec
@@ -313,6 +346,21 @@ def _check_prompt(prompt: Prompt) -> None:
     prompt.loras()
     if read(prompt.negative, prompt.syntax, "prompt.negative").loras:
         raise WireError("prompt.negative: names a LoRA, which belongs into the prompt itself")
+
+
+def _check_regions(spec: JobSpec) -> None:
+    for i, region in enumerate(spec.regions):
+        here = f"regions[{i}]"
+        if not region.ids:
+            raise WireError(f"{here}.ids: must name at least one object of the ids passes")
+        if not region.text.strip():
+            raise WireError(f"{here}.text: must say what the objects show, or leave the region out")
+        for name in ("text", "negative"):
+            if read(getattr(region, name), spec.prompt.syntax, f"{here}.{name}").loras:
+                raise WireError(f"{here}.{name}: names a LoRA, which belongs into the prompt")
+        for one, two in itertools.pairwise(region.keys):
+            if two.number <= one.number:
+                raise WireError(f"{here}.keys: must be in the order of their frames")
 
 
 def _check_frames(spec: JobSpec) -> None:
