@@ -85,6 +85,7 @@ def passes_needed(spec: JobSpec, mode: str) -> set[str]:
     """Names of the passes that this job reads from the scene."""
     needed = {name for control in spec.controls for name in CONTROLS[control.kind]}
     needed |= {"image"} if mode == INSTRUCT else set()
+    needed |= {"ids"} if spec.regions else set()
     tied, has_scene_shapes = spec.coherence, spec.controls or mode == INSTRUCT
     needed |= {"mask"} if tied.smoothing else set()
     needed |= (

@@ -99,7 +99,8 @@ class Regions:
         if not self._regions:
             return None
         cover = [self._cover(source.read(frame, "ids")) for frame in frames]
-        strength = [[one.strength_at(frame.number) for one in self._regions] for frame in frames]
+        own = [one.strength for one in self._regions]
+        strength = [list(frame.region_strengths) or own for frame in frames]
         return Areas(
             torch.stack(cover).to(self._device), torch.tensor(strength, device=self._device)
         )

@@ -60,14 +60,6 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class StrengthKey:
-    """At frame `number` the strength is `value`; between keys it changes in a straight line."""
-
-    number: int = numeric(1, -1_000_000, 1_000_000, "scene frame")
-    value: float = numeric(1.0, 0.0, 1.0, "how much it counts")
-
-
-@dataclass(frozen=True)
 class Region:
     """What some objects look like, in words of their own; needs ids passes."""
 
@@ -75,19 +67,6 @@ class Region:
     text: str = words("", "what these objects show")
     negative: str = words("", "what they must not show; empty: as everywhere")
     strength: float = numeric(1.0, 0.0, 1.0, "how much its words count beside the prompt's")
-    keys: tuple[StrengthKey, ...] = ()
-
-    def strength_at(self, number: int) -> float:
-        """How much the words count in a frame."""
-        if not self.keys:
-            return self.strength
-        before = [key for key in self.keys if key.number <= number]
-        after = [key for key in self.keys if key.number > number]
-        if not before or not after:
-            return (before[-1] if before else after[0]).value
-        one, two = before[-1], after[0]
-        part = (number - one.number) / (two.number - one.number)
-        return one.value + part * (two.value - one.value)
 
 
 @dataclass(frozen=True)
@@ -260,6 +239,9 @@ class Frame:
         (0.0, 0.0), -1e6, 1e6, "movement of the content since the anchor, x y"
     )
     passes: Passes = Passes()
+    region_strengths: tuple[float, ...] = numeric(
+        (), 0.0, 1.0, "of each region in this frame; empty: the regions' own"
+    )
 
 
 @dataclass(frozen=True)
@@ -358,9 +340,12 @@ def _check_regions(spec: JobSpec) -> None:
         for name in ("text", "negative"):
             if read(getattr(region, name), spec.prompt.syntax, f"{here}.{name}").loras:
                 raise WireError(f"{here}.{name}: names a LoRA, which belongs into the prompt")
-        for one, two in itertools.pairwise(region.keys):
-            if two.number <= one.number:
-                raise WireError(f"{here}.keys: must be in the order of their frames")
+    for i, frame in enumerate(spec.frames):
+        if frame.region_strengths and len(frame.region_strengths) != len(spec.regions):
+            raise WireError(
+                f"frames[{i}].region_strengths: must have one number for each of the "
+                f"{len(spec.regions)} regions, not {len(frame.region_strengths)}"
+            )
 
 
 def _check_frames(spec: JobSpec) -> None:

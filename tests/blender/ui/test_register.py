@@ -36,10 +36,10 @@ def _room(name):
     return __import__("importlib").import_module(f"{blender_addon.__name__}.{name}")
 
 
-def test_fresh_settings_ask_for_the_wires_defaults(scene):
+def test_fresh_settings_ask_for_the_wires_defaults_and_read_prompts_as_webui_does(scene):
     scene.t2vz.follows_render = False
     spec = spec_of(scene.t2vz, 1.0, lambda name: name)
-    assert spec == JobSpec()
+    assert spec == JobSpec(prompt=Prompt(syntax="webui"))
 
 
 @pytest.mark.parametrize("kind", properties.GROUPS)

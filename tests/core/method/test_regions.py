@@ -13,7 +13,7 @@ from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.attention import cross_frame
 from t2vz_core.method.regions import Areas, RegionalText, Regions
 from t2vz_core.runtime.token_cache import Memory
-from t2vz_core.wire.job import Control, JobSpec, Prompt, PromptKey, Region, StrengthKey
+from t2vz_core.wire.job import Control, JobSpec, Prompt, PromptKey, Region
 from t2vz_core.wire.parse import WireError
 from tests.core.small_jobs import SIDE, job, make, networks
 
@@ -117,15 +117,25 @@ def test_two_regions_that_name_an_object_leave_it_to_the_first(tmp_path):
     assert cover[0, :, 0].tolist() == [[1, 1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1, 1]]
 
 
-def test_the_strength_changes_in_a_straight_line_between_keys():
-    region = Region((1,), "a", keys=(StrengthKey(1, 0.0), StrengthKey(5, 1.0)))
-    assert [region.strength_at(number) for number in (0, 1, 2, 5, 9)] == [0, 0, 0.25, 1, 1]
+def test_a_frame_may_have_strengths_of_its_own(tmp_path):
+    spec = with_ids(tmp_path, job(tmp_path, count=2))
+    first = replace(spec.frames[0], region_strengths=(0.25,))
+    frames = (first, *spec.frames[1:])
+    spec = replace(spec, regions=(Region((7,), "a", strength=0.5),), frames=frames)
+    strength = Regions(spec, networks()).areas(Source(tmp_path), frames).strength
+    assert strength.tolist() == [[0.25], [0.5]]
 
 
 def test_frames_without_ids_get_a_sentence(tmp_path):
     spec = replace(job(tmp_path), regions=(Region((7,), "blue cube"),))
     with pytest.raises(Fault, match="no ids pass"):
         make(tmp_path, spec, networks())
+
+
+def test_strengths_of_other_regions_than_the_jobs_get_a_sentence():
+    spec = {"regions": [{"ids": [1], "text": "a"}], "frames": [{"region_strengths": [1, 1]}]}
+    with pytest.raises(WireError, match=r"^frames\[0\]\.region_strengths: must have one number"):
+        JobSpec.from_json(spec)
 
 
 @pytest.mark.parametrize(
