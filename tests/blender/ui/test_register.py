@@ -13,7 +13,7 @@ from blender_addon import preferences
 from blender_addon.job.settings import passes_needed, spec_of
 from blender_addon.ui import properties
 from t2vz_core.wire import homes
-from t2vz_core.wire.job import Control, JobSpec
+from t2vz_core.wire.job import Control, JobSpec, Prompt
 
 HERE = Path(blender_addon.__file__).parent
 
