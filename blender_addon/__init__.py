@@ -5,6 +5,7 @@ from importlib import import_module
 ROOMS = (
     "preferences",
     "ui.properties",
+    "ui.object_words",
     "run.session",
     "ui.operators",
     "run.engine_report",

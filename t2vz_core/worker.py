@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import queue
 import signal
@@ -138,13 +139,15 @@ class Worker:
             self._say(events.FrameDone(event.job, number, frames.path(number)))
 
     def _load(self, spec: JobSpec, watch: Watch) -> Any:
-        key = (spec.model, tuple((control.kind, control.model) for control in spec.controls))
+        loras = (*spec.model.loras, *spec.prompt.loras())
+        model = dataclasses.replace(spec.model, loras=loras)
+        key = (model, tuple((control.kind, control.model) for control in spec.controls))
         if self._networks is None or self._networks[0] != key:
             watch.progress("loading the model", 0, 1)
             from .models.networks import load
 
             self._networks = None
-            self._networks = (key, load(spec.model, spec.controls))
+            self._networks = (key, load(model, spec.controls))
             watch.progress("loading the model", 1, 1)
         _tell(f"{spec.model.base} on {self._networks[1].device} as {self._networks[1].dtype}")
         for note in self._networks[1].notes:

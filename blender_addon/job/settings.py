@@ -114,6 +114,7 @@ def passes_needed(spec: JobSpec, mode: str) -> set[str]:
     """Names of the passes that this job reads from the scene."""
     needed = {name for control in spec.controls for name in CONTROLS[control.kind]}
     needed |= {"image"} if mode == INSTRUCT else set()
+    needed |= {"ids"} if spec.regions else set()
     tied, has_scene_shapes = spec.coherence, spec.controls or mode == INSTRUCT
     needed |= {"mask"} if tied.smoothing else set()
     needed |= (
@@ -138,7 +139,9 @@ def base_for(name: str, mode: str) -> str:
 
 def _found(model: wire.Model, mode: str, find: Callable[[str], str]) -> wire.Model:
     loras = tuple(dataclasses.replace(lora, path=find(lora.path)) for lora in model.loras)
-    return dataclasses.replace(model, base=find(base_for(model.base, mode)), loras=loras)
+    inversions = tuple(dataclasses.replace(one, path=find(one.path)) for one in model.inversions)
+    base = find(base_for(model.base, mode))
+    return dataclasses.replace(model, base=base, loras=loras, inversions=inversions)
 
 
 def facts_for(settings: Any, path_of: Callable[[str], Path | None] = model_path) -> ModelFacts:

@@ -13,7 +13,7 @@ from mathutils import Color
 from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
 
 from .. import preferences
-from ..capture import beauty, images, rendered_passes
+from ..capture import beauty, images, object_words, rendered_passes
 from ..capture.animated_values import is_animated
 from ..capture.capture import Wanted, capture, object_numbers
 from ..capture.meshes import MESHED
@@ -107,6 +107,7 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
         render.resolution_y * render.pixel_aspect_y,
     )
     spec = spec_of(scene.t2vz, across / down, preferences.stored_model, preferences.path_of_model)
+    spec = dataclasses.replace(spec, regions=object_words.regions(scene))
     if _is_keyed(scene):
         return dataclasses.replace(
             spec, motion=dataclasses.replace(spec.motion, mode="translation")
@@ -157,6 +158,8 @@ def _begun(
     wanted = _wanted(scene, spec)
     from_files = _passes_of_files(scene, view_layer, wanted.passes, numbers)
     spec = _coloured(spec, from_files)
+    if spec.regions and "ids" in from_files:
+        spec = dataclasses.replace(spec, regions=object_words.regions(scene, has_files=True))
     caution = ""
     if settings.rendered and "image" in wanted.passes - from_files:
         caution = images.check(scene, settings.rendered, numbers)
@@ -226,6 +229,8 @@ def _arrays(
     arrays = capture(scene, view_layer, captured, numbers, note)
     if _is_keyed(scene):
         arrays = _moved_by_hand(arrays, scene, min(wanted.width_px, wanted.height_px))
+    if object_words.are_animated(scene):
+        arrays = object_words.with_strengths(arrays, scene, view_layer)
     where = (scene, view_layer, (wanted.width_px, wanted.height_px))
     if "image" in captured.passes:
         arrays = beauty.with_pictures(arrays, *where, "" if has_files else settings.rendered)

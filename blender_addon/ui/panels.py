@@ -12,7 +12,7 @@ from .. import preferences
 from ..job.generation import CANCELLED, capital, count
 from ..job.settings import INSTRUCT, TEXT
 from ..run import session
-from . import rig_editor
+from . import object_words, rig_editor
 
 TAB = "T2VZ"
 SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")
@@ -143,6 +143,16 @@ class Shapes(_Section):
         _draw_list(layout, settings, "controls", "Further Control", ("kind", *STEERING))
 
 
+class ObjectWords(_Section):
+    """Words of their own for objects and collections."""
+
+    bl_label = "Words for Objects"
+
+    def draw_fields(self, layout: Any, _settings: Any) -> None:
+        """The active object's, and all others that have some."""
+        object_words.draw_list(layout, bpy.context)
+
+
 class Joints(_Section):
     """Which bone of the active armature is which joint."""
 
@@ -231,7 +241,8 @@ class Advanced(_Section):
         _draw_list(layout, settings, "prompt.keys", "Prompt Key", ("number", "text"))
         _draw_list(layout, settings, "model.loras", "LoRA", ("path", "weight"))
         _draw_all(layout, settings.model, "precision", "allow_network", "allow_pickle")
-        _draw_all(layout, settings.prompt, "clip_skip")
+        _draw_list(layout, settings, "model.inversions", "Textual Inversion", ("path", "word"))
+        _draw_all(layout, settings.prompt, "syntax", "clip_skip")
         _draw_all(layout, settings.sampling, "guidance_from", "guidance_to", "deep_every")
         _draw_all(layout, settings.motion, "level_from", "level_to", "is_faithful")
         row = layout.row(align=True)
@@ -262,6 +273,6 @@ def _in_space(section: type, space: str) -> type:
     return type(name, (section, bpy.types.Panel), {"bl_idname": name, **place, **parent})
 
 
-SECTIONS = (Main, Shapes, Joints, Motion, Picture, Coherence, Advanced)
+SECTIONS = (Main, Shapes, ObjectWords, Joints, Motion, Picture, Coherence, Advanced)
 CLASSES = tuple(_in_space(section, space) for space in SPACES for section in SECTIONS)
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

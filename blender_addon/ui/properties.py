@@ -30,8 +30,10 @@ SPELLED = {
     "dpm++2m": "DPM++ 2M",
     "unipc": "UniPC",
     "lcm": "LCM",
+    "webui": "WebUI",
     "anchor+hidden": "Anchor + Hidden",
 }
+OTHER_DEFAULTS = {"syntax": "webui"}  # than the wire's, which keeps old jobs' pictures
 FILES = {"base", "model", "path"}  # text fields that may name a file or folder
 
 
@@ -48,7 +50,7 @@ def _property(hint: Any, field: dataclasses.Field[Any]) -> Any:
     if "options" in meta:
         return EnumProperty(
             items=[(o, _option_title(o), "") for o in meta["options"]],
-            default=field.default,
+            default=OTHER_DEFAULTS.get(field.name, field.default),
             **said,
         )
     if typing.get_origin(hint) is tuple:
@@ -117,6 +119,7 @@ GROUPS: dict[type, type] = {}
 for _kind in (
     wire.PromptKey,
     wire.Lora,
+    wire.TextualInversion,
     wire.Control,
     *PARTS.values(),
 ):  # what a group holds comes before it

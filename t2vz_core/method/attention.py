@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..runtime.token_cache import TokenCache
+from .regions import RegionalText
 
 # entries that weigh key frames; a head's size stays a multiple of 8, as fast kernels want it
 WEIGHING = 8
@@ -112,6 +113,7 @@ class _ToAnchor:
         hidden_states: Tensor,
         *_: Any,
         targets: AttentionTargets,
+        regions: RegionalText | None = None,
         **__: Any,
     ) -> Tensor:
         keys, values = self._keys_values(attn, hidden_states, targets)
@@ -136,11 +138,13 @@ class _ToAnchor:
 
 
 class _ToText:
-    """Text attention of one layer; K and V are kept for as long as the same embeddings come."""
+    """Text attention of one layer, to the shared prompt and to the regions' own (regions.py).
+
+    K and V are kept for as long as the same embeddings come.
+    """
 
     def __init__(self) -> None:
-        self._text: Tensor | None = None
-        self._pair: tuple[Tensor, Tensor]
+        self._pairs: dict[str, tuple[Tensor, tuple[Tensor, Tensor]]] = {}
 
     def __call__(
         self,
@@ -149,14 +153,29 @@ class _ToText:
         encoder_hidden_states: Tensor,
         *_: Any,
         targets: AttentionTargets | None = None,
+        regions: RegionalText | None = None,
         **__: Any,
     ) -> Tensor:
-        if self._text is not encoder_hidden_states:
-            self._text = encoder_hidden_states
-            keys = attn.to_k(encoder_hidden_states)
-            values = attn.to_v(encoder_hidden_states)
-            self._pair = _heads(keys, attn), _heads(values, attn)
-        return _attend(attn, hidden_states, *self._pair)
+        shared = _attend(attn, hidden_states, *self._projected("shared", encoder_hidden_states, attn))
+        if regions is None:
+            return shared
+        masks = regions.masks(hidden_states.shape[1]).to(shared)  # -> (f, r, n)
+        groups = len(regions.tokens) // masks.shape[1]
+        keys, values = self._projected("regions", regions.tokens, attn)
+        heard = (1 - masks.sum(1)).repeat(groups, 1)[..., None] * shared
+        for r in masks.any(2).any(0).nonzero()[:, 0].tolist():
+            own = slice(r * groups, (r + 1) * groups)
+            part = _attend(attn, hidden_states, keys[own], values[own])
+            heard = heard + masks[:, r].repeat(groups, 1)[..., None] * part
+        return heard
+
+    def _projected(self, name: str, text: Tensor, attn: Any) -> tuple[Tensor, Tensor]:
+        """K and V (batch, heads, L, d) of the embeddings (batch, L, d)."""
+        kept = self._pairs.get(name)
+        if kept is None or kept[0] is not text:
+            pair = _heads(attn.to_k(text), attn), _heads(attn.to_v(text), attn)
+            kept = self._pairs[name] = (text, pair)
+        return kept[1]
 
 
 def _attend(

@@ -20,6 +20,7 @@ from .attention import AttentionTargets, CrossFrame, cross_frame
 from .deep_cache import DeepCache, Features, deep_layers
 from .guidance import NOTHING, PROMPT, among_groups, group_weights, of_groups
 from .prompts import Prompts
+from .regions import Areas, Regions
 from .solvers import Solver
 
 
@@ -30,12 +31,14 @@ class Conditions:
     Attributes:
         controls: one (f, 3, H, W) within 0..1 per ControlNet.
         source: (f, c, h, w) latents of the source pictures, InstructPix2Pix.
+        areas: where words of objects' own count.
         features: what the networks' deep layers last said of them.
     """
 
     frames: list[Frame]
     controls: list[Tensor]
     source: Tensor | None
+    areas: Areas | None = None
     features: Features = field(default_factory=dict)
 
 
@@ -59,6 +62,7 @@ class Predictor:
         self._solver = solver
         self._deep = deep
         self._prompts = Prompts(spec, networks)
+        self._regions = Regions(spec, networks)
 
     def __call__(self, x: Tensor, i: int, steered: Conditions, targets: AttentionTargets) -> Tensor:
         """x̂_0 (f, c, h, w) of the latents x (f, c, h, w) at level i.
@@ -85,7 +89,8 @@ class Predictor:
         """What steers these frames, read from the job's passes."""
         pictures = [conditions(self._spec, self._source, frame) for frame in frames]
         controls = [self._as_networks(pictures_to_tensor(list(one))) for one in zip(*pictures)]
-        return Conditions(frames, controls, self._source_latents(frames))
+        areas = self._regions.areas(self._source, frames)
+        return Conditions(frames, controls, self._source_latents(frames), areas)
 
     def _source_latents(self, frames: list[Frame]) -> Tensor | None:
         if not self._networks.is_instruct:
@@ -107,23 +112,31 @@ class Predictor:
     ) -> Tensor:
         """What the UNet says of each guidance group, (groups·f, c, h, w) float32."""
         time = torch.tensor(self._solver.times[i], device=x.device)
-        look = {"cross_attention_kwargs": {"targets": targets}}
         z = self._as_networks(x).repeat(len(groups), 1, 1, 1)  # -> (groups·f, c, h, w)
-        text = self._prompts.condition(groups, steered.frames)
-        more = self._residuals(steered, z, time, i, groups, look)
+        text = self._text(steered, targets, groups)
+        more = self._residuals(steered, z, time, targets, groups)
         if steered.source is not None:
             shown = [steered.source * (group != NOTHING) for group in groups]
             z = torch.cat([z, torch.cat(shown)], 1)  # -> (groups·f, 2c, h, w)
-        return self._networks.unet(z, time, **text, **more, **look, return_dict=False)[0].float()
+        return self._networks.unet(z, time, **text, **more, return_dict=False)[0].float()
+
+    def _text(
+        self, steered: Conditions, targets: AttentionTargets, groups: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """What UNet and ControlNets read and look at for these groups."""
+        steps = len(self._solver)
+        regions = self._regions.text(groups, steered.areas, targets.step, steps)
+        look = {"targets": targets, "regions": regions}
+        text = self._prompts.condition(groups, steered.frames)
+        return text | {"cross_attention_kwargs": look}
 
     def _residuals(
         self,
         steered: Conditions,
         z: Tensor,
         time: Tensor,
-        i: int,
+        targets: AttentionTargets,
         groups: tuple[str, ...],
-        look: dict[str, Any],
     ) -> dict[str, Any]:
         """What the ControlNets add to the UNet at this step."""
         down: list[Tensor] = []
@@ -132,7 +145,7 @@ class Predictor:
         for control, network, picture in zip(
             self._spec.controls, self._networks.controlnets, steered.controls
         ):
-            if not is_active(control, i, steps):
+            if not is_active(control, targets.step, steps):
                 continue
             led = tuple(group for group in groups if group == PROMPT or not control.is_guess)
             one, mid = network(
@@ -141,8 +154,7 @@ class Predictor:
                 controlnet_cond=picture.repeat(len(led), 1, 1, 1),  # -> (led·f, 3, H, W)
                 conditioning_scale=control.scale,
                 guess_mode=control.is_guess,
-                **self._prompts.condition(led, steered.frames),
-                **look,
+                **self._text(steered, targets, led),
                 return_dict=False,
             )
             one = [among_groups(part, led, groups) for part in one]

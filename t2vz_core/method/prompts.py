@@ -22,7 +22,9 @@ class Prompts:
         self._numbers = [number for number, _ in keys]
         self._negative = len(keys)
         embedded = networks.embed(
-            [*(text for _, text in keys), spec.prompt.negative], spec.prompt.clip_skip
+            [*(text for _, text in keys), spec.prompt.negative],
+            spec.prompt.clip_skip,
+            spec.prompt.syntax,
         )
         self._tokens, self._pooled = embedded.tokens, embedded.pooled
         self._size_ids = networks.size_ids(spec.shot.height_px, spec.shot.width_px)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Iterable
@@ -33,7 +34,7 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
         raise ModelError(
             f"{name}: the demo model has no {rest or demo}; choose a model of your own."
         )
-    if found := model_path(name):
+    if found := model_path(name) or _by_stem(name):
         return found
     if not HUB_NAME.fullmatch(name):
         raise ModelError(
@@ -44,6 +45,20 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
     return (
         _fetched(name, prefers_half, model.allow_pickle) if model.allow_network else _cached(name)
     )
+
+
+def _by_stem(name: str) -> Path | None:
+    """The .safetensors file of the models folder that a name without its ending means, as prompts
+    name LoRAs."""
+    if not name or Path(name).is_absolute():
+        return None
+    try:
+        found = sorted(models_folder().rglob(f"{glob.escape(name)}.safetensors"))
+    except OSError:  # no name that a file can have
+        return None
+    if len(found) > 1:
+        raise ModelError(f"{name}: may be {found[0]} or {found[1]}; name it by its path.")
+    return found[0] if found else None
 
 
 def _cached(name: str) -> Path:

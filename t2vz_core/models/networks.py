@@ -17,11 +17,13 @@ from ..runtime.memory_budget import free_bytes, is_out_of_memory, tidy
 from ..runtime.offload import lend
 from ..wire.job import Control, Model
 from ..wire.model_facts import ModelFacts, facts_of, facts_together
+from ..wire.prompt_syntax import PLAIN
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
 from .locate import find, models_found
 from .loras import merge
 from .single_file import open_controlnet_file, open_file
 from .text_encoders import Embedding, Text
+from .textual_inversion import teach
 from .weights import ModelError
 
 __all__ = ["ModelError", "Networks", "load", "models_found"]
@@ -69,14 +71,14 @@ class Networks:
         return self.vae.config.scaling_factor
 
     @torch.no_grad()
-    def embed(self, texts: Sequence[str], clip_skip: int = 0) -> Embedding:
+    def embed(self, texts: Sequence[str], clip_skip: int = 0, syntax: str = PLAIN) -> Embedding:
         """Texts as the UNet reads them, on the device.
 
         Raises:
             ModelError: the text encoder has not that many layers to skip.
         """
         with self._at_work(*self.text.encoders):
-            return self.text.embed(texts, clip_skip)
+            return self.text.embed(texts, clip_skip, syntax)
 
     def size_ids(self, height_px: int, width_px: int) -> Tensor:
         """SDXL's size conditioning (6,): original size, crop at the top-left, target size; each y,
@@ -220,12 +222,16 @@ def _loaded(
     begins_at_noise = any(each.begins_at_noise for each in facts)
     spacing = {"timestep_spacing": "trailing"} if begins_at_noise else {}
     zeroes_empty = checkpoint.configs["model_index"].get("force_zeros_for_empty_prompt", False)
+    text = Text(checkpoint.tokenizers(), [*encoders.values()], zeroes_empty)
+    for inversion in model.inversions:
+        path_of = find(inversion.path, "inversion", model)
+        teach(text, path_of, inversion.word, model.allow_pickle)
     networks = Networks(
         checkpoint.family,
         unet,
         vae,
         tuple(controlnets),
-        Text(checkpoint.tokenizers(), [*encoders.values()], zeroes_empty),
+        text,
         checkpoint.configs["scheduler"] | spacing,
         place,
         dtype,

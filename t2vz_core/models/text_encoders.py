@@ -3,12 +3,17 @@ vector."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from ..wire.prompt_syntax import PLAIN, WEBUI, Reading, read
+from .prompt_chunks import Chunk, Word, chunks
 from .weights import ModelError
 
 if TYPE_CHECKING:
@@ -38,24 +43,38 @@ class Text:
     ) -> None:
         self.tokenizers, self.encoders = tokenizers, encoders
         self._zeroes_empty = zeroes_empty
+        self._taught: list[dict[str, Word]] = [{} for _ in tokenizers]
 
-    def embed(self, texts: Sequence[str], clip_skip: int = 0) -> Embedding:
+    @property
+    def room(self) -> int:
+        """Tokens of a prompt that are read at once."""
+        return min(encoder.config.max_position_embeddings for encoder in self.encoders) - MARKS
+
+    def teach(self, word: str, vectors: Sequence[Tensor]) -> None:
+        """Lets prompts say `word`, whatever its case, for some vectors (n, d) in place of tokens;
+        one entry of `vectors` for each encoder."""
+        for i, own in enumerate(vectors):
+            self._taught[i][word.lower()] = _add_tokens(self.tokenizers[i], self.encoders[i], own)
+
+    def embed(self, texts: Sequence[str], clip_skip: int = 0, syntax: str = PLAIN) -> Embedding:
         """Embeds texts in chunks of what an encoder reads (CLIP: 77), laid end to end, as many as
         the longest needs.
 
         `clip_skip` layers are left out at the end of each encoder; SDXL always leaves out the last
-        one.
+        one. `syntax` says how brackets are read (wire/prompt_syntax.py); weights multiply the
+        token states, whose mean is then restored, as WebUI does.
 
         Raises:
             ModelError: the encoder has not that many layers.
         """
-        room = min(encoder.config.max_position_embeddings for encoder in self.encoders) - MARKS
-        by_encoder = [self._chunks(tokenizer, texts, room) for tokenizer in self.tokenizers]
+        readings = [read(text, syntax) for text in texts]
         has_norm = len(self.encoders) == 1  # SDXL was trained without the encoders' last norm
-        outputs = [
-            _encode(encoder, ids, self._skip(encoder, clip_skip), has_norm)
-            for encoder, ids in zip(self.encoders, by_encoder)
-        ]
+        outputs = []
+        for i, encoder in enumerate(self.encoders):
+            ids, weights = self._chunks(i, readings, syntax)
+            skip = self._skip(encoder, clip_skip)
+            states, pooled = _encode(encoder, ids, skip, has_norm)
+            outputs.append((weighed(states, weights), pooled))
         tokens = torch.cat([tokens for tokens, _ in outputs], dim=-1)  # -> (n, chunks, room + 2, d)
         tokens = tokens.flatten(1, 2)  # -> (n, L, d)
         if len(self.encoders) == 1:
@@ -77,18 +96,55 @@ class Text:
             )
         return skip
 
-    @staticmethod
-    def _chunks(tokenizer: CLIPTokenizer, texts: Sequence[str], room: int) -> Tensor:
-        """Token numbers (n, chunks, room + 2): begin, up to `room` tokens, end, padding."""
-        ids = [tokenizer(text, add_special_tokens=False, verbose=False).input_ids for text in texts]
-        count = max(1, *(-(-len(one) // room) for one in ids))
+    def _chunks(self, i: int, readings: Sequence[Reading], syntax: str) -> tuple[Tensor, Tensor]:
+        """Token numbers and weights (n, chunks, room + 2) of the texts, for the i-th encoder."""
+        tokenizer, room = self.tokenizers[i], self.room
+        comma = tokenizer.get_vocab().get(",</w>") if syntax == WEBUI else None
+        words = partial(_words, tokenizer, self._taught[i])
+        rows = [chunks(reading, words, room, comma) for reading in readings]
+        count = max(len(row) for row in rows)
         begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-        rows = [
-            [begin, *chunk, end, *[pad] * (room - len(chunk))]
-            for one in ids
-            for chunk in (one[i * room : (i + 1) * room] for i in range(count))
+        padded = [
+            chunk.padded(room, begin, end, pad)
+            for row in rows
+            for chunk in (*row, *[Chunk()] * (count - len(row)))
         ]
-        return torch.tensor(rows).view(len(texts), count, room + MARKS)
+        shape = (len(rows), count, room + MARKS)
+        ids, weights = ([both[k] for both in padded] for k in (0, 1))
+        return torch.tensor(ids).view(shape), torch.tensor(weights).view(shape)
+
+
+def weighed(states: Tensor, weights: Tensor) -> Tensor:
+    """Token states (n, chunks, tokens, d) times the tokens' weights (n, chunks, tokens), the mean
+    of each chunk as it was."""
+    if (weights == 1).all():
+        return states
+    heavy = states * weights[..., None].to(states)
+    before, after = (each.float().mean((2, 3), keepdim=True) for each in (states, heavy))
+    return heavy * (before / after).to(states)
+
+
+def _words(tokenizer: CLIPTokenizer, taught: dict[str, Word], text: str) -> Iterator[Word]:
+    """The tokens of a text one by one, those of a taught word together."""
+    pattern = "|".join(re.escape(word) for word in sorted(taught, key=len, reverse=True))
+    pieces = re.split(rf"(?<!\w)({pattern})(?!\w)", text, flags=re.IGNORECASE) if taught else [text]
+    for i, piece in enumerate(pieces):
+        if i % 2:
+            yield taught[piece.lower()]
+        else:
+            ids = tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
+            yield from ([id] for id in ids)
+
+
+def _add_tokens(tokenizer: CLIPTokenizer, encoder: CLIPTextModel, vectors: Tensor) -> Word:
+    """Numbers of new tokens with these vectors (n, d)."""
+    first = encoder.get_input_embeddings().num_embeddings
+    encoder.resize_token_embeddings(first + len(vectors), mean_resizing=False)
+    table = encoder.get_input_embeddings().weight
+    table.data[first:] = vectors.to(table)
+    # Published configurations name a wrong end, which transformers takes for the highest number
+    getattr(encoder, "text_model", encoder).eos_token_id = tokenizer.eos_token_id
+    return list(range(first, first + len(vectors)))
 
 
 def _encode(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .parse import WireError, flag, from_json, numeric, one_of, to_json, words
+from .prompt_syntax import PLAIN, SYNTAXES, loras_named, read
 
 VERSION = 1
 DEMO_MODEL = "demo"
@@ -49,6 +50,23 @@ class Prompt:
     negative: str = words("", "what the frames must not show")
     keys: tuple[PromptKey, ...] = ()
     clip_skip: int = numeric(0, 0, 11, "layers left out at the end of the text encoder")
+    syntax: str = one_of(PLAIN, SYNTAXES, "how brackets are read: as words, or as WebUI's weights")
+
+    def loras(self) -> tuple[Lora, ...]:
+        """The LoRAs that the prompt and its keys name."""
+        keys = ((f"prompt.keys[{i}].text", key.text) for i, key in enumerate(self.keys))
+        named = loras_named([("prompt.text", self.text), *keys], self.syntax)
+        return tuple(Lora(name, weight) for name, weight in named)
+
+
+@dataclass(frozen=True)
+class Region:
+    """What some objects look like, in words of their own; needs ids passes."""
+
+    ids: tuple[int, ...] = numeric((), 1, 2**31 - 1, "the objects' numbers in the ids passes")
+    text: str = words("", "what these objects show")
+    negative: str = words("", "what they must not show; empty: as everywhere")
+    strength: float = numeric(1.0, 0.0, 1.0, "how much its words count beside the prompt's")
 
 
 @dataclass(frozen=True)
@@ -60,11 +78,20 @@ class Lora:
 
 
 @dataclass(frozen=True)
+class TextualInversion:
+    """A word that the text encoder is taught by a file (arXiv 2208.01618)."""
+
+    path: str = words("", "a .safetensors file")
+    word: str = words("", "what prompts call it; empty: the file's name")
+
+
+@dataclass(frozen=True)
 class Model:
     """The image diffusion model."""
 
     base: str = words(DEMO_MODEL, "'demo', a diffusers folder, a .safetensors file or a hub name")
     loras: tuple[Lora, ...] = ()
+    inversions: tuple[TextualInversion, ...] = ()
     precision: str = one_of("auto", PRECISIONS, "number format of the networks")
     allow_network: bool = flag(False, "fetch a hub name when it is not on this machine")
     allow_pickle: bool = flag(
@@ -212,6 +239,9 @@ class Frame:
         (0.0, 0.0), -1e6, 1e6, "movement of the content since the anchor, x y"
     )
     passes: Passes = Passes()
+    region_strengths: tuple[float, ...] = numeric(
+        (), 0.0, 1.0, "of each region in this frame; empty: the regions' own"
+    )
 
 
 @dataclass(frozen=True)
@@ -235,6 +265,7 @@ class JobSpec:
     coherence: Coherence = Coherence()
     controls: tuple[Control, ...] = ()
     colours: tuple[Colour, ...] = ()
+    regions: tuple[Region, ...] = ()
     frames: tuple[Frame, ...] = ()
 
     @staticmethod
@@ -249,6 +280,8 @@ class JobSpec:
                 f"version: this engine reads version {VERSION}, the job has {value['version']!r}"
             )
         spec = from_json(JobSpec, value)
+        _check_prompt(spec.prompt)
+        _check_regions(spec)
         _check_frames(spec)
         _check_sizes(spec)
         return spec
@@ -289,6 +322,30 @@ def write_job(folder: Path, spec: JobSpec) -> None:
 def frame_file(number: int) -> str:
     """The path of a finished frame, relative to the job folder: `frames/0001.png`."""
     return f"frames/{number:04d}.png"
+
+
+def _check_prompt(prompt: Prompt) -> None:
+    prompt.loras()
+    if read(prompt.negative, prompt.syntax, "prompt.negative").loras:
+        raise WireError("prompt.negative: names a LoRA, which belongs into the prompt itself")
+
+
+def _check_regions(spec: JobSpec) -> None:
+    for i, region in enumerate(spec.regions):
+        here = f"regions[{i}]"
+        if not region.ids:
+            raise WireError(f"{here}.ids: must name at least one object of the ids passes")
+        if not region.text.strip():
+            raise WireError(f"{here}.text: must say what the objects show, or leave the region out")
+        for name in ("text", "negative"):
+            if read(getattr(region, name), spec.prompt.syntax, f"{here}.{name}").loras:
+                raise WireError(f"{here}.{name}: names a LoRA, which belongs into the prompt")
+    for i, frame in enumerate(spec.frames):
+        if frame.region_strengths and len(frame.region_strengths) != len(spec.regions):
+            raise WireError(
+                f"frames[{i}].region_strengths: must have one number for each of the "
+                f"{len(spec.regions)} regions, not {len(frame.region_strengths)}"
+            )
 
 
 def _check_frames(spec: JobSpec) -> None:

@@ -13,7 +13,7 @@ from blender_addon import preferences
 from blender_addon.job.settings import passes_needed, spec_of
 from blender_addon.ui import properties
 from t2vz_core.wire import homes
-from t2vz_core.wire.job import Control, JobSpec
+from t2vz_core.wire.job import Control, JobSpec, Prompt
 
 HERE = Path(blender_addon.__file__).parent
 
@@ -36,10 +36,10 @@ def _room(name):
     return __import__("importlib").import_module(f"{blender_addon.__name__}.{name}")
 
 
-def test_fresh_settings_ask_for_the_wires_defaults(scene):
+def test_fresh_settings_ask_for_the_wires_defaults_and_read_prompts_as_webui_does(scene):
     scene.t2vz.follows_render = False
     spec = spec_of(scene.t2vz, 1.0, lambda name: name)
-    assert spec == JobSpec()
+    assert spec == JobSpec(prompt=Prompt(syntax="webui"))
 
 
 @pytest.mark.parametrize("kind", properties.GROUPS)

@@ -13,7 +13,7 @@ from t2vz_core.wire.job import Frame, JobSpec, Prompt, PromptKey
 class Words:
     """Networks whose embedding of a text is the number that it says, and −1 of no text."""
 
-    def embed(self, texts: list[str], clip_skip: int) -> Embedding:
+    def embed(self, texts: list[str], clip_skip: int, syntax: str) -> Embedding:
         return Embedding(torch.tensor([float(text or -1) for text in texts]).view(-1, 1, 1))
 
     def size_ids(self, height_px: int, width_px: int) -> None:

@@ -192,3 +192,18 @@ def test_a_folder_that_may_not_be_entered_is_passed_over(folder, monkeypatch):
 
     monkeypatch.setattr(os, "stat", guarded)
     assert models_found(folder.parent)[-1].startswith(str(folder))
+
+
+def test_a_file_of_the_models_folder_is_found_without_its_ending_as_prompts_name_loras(folder):
+    file = folder.parent / "loras" / "ink [v2].safetensors"
+    file.parent.mkdir()
+    save_file({"a": torch.ones(1)}, file)
+    assert locate.find("ink [v2]", "style", Model()) == file
+
+
+def test_a_name_that_two_files_have_gets_a_sentence(folder):
+    for place in ("loras", "more"):
+        (folder.parent / place).mkdir()
+        save_file({"a": torch.ones(1)}, folder.parent / place / "ink.safetensors")
+    with pytest.raises(ModelError, match="may be .* or .*; name it by its path"):
+        locate.find("ink", "style", Model())
