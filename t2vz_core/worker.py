@@ -124,13 +124,15 @@ class Worker:
         watch: Watch,
     ) -> None:
         with self._may_be_silent():
+            from .conditions.controlnet import notes
             from .job_folder.passes import Source
             from .method.generate import generate
 
             networks = self._load(spec, watch)
-        for number, picture in generate(
-            spec, Source(folder), networks, missing, watch, event.chunk
-        ):
+        source = Source(folder)
+        for note in notes(spec, source):
+            watch.note(note)
+        for number, picture in generate(spec, source, networks, missing, watch, event.chunk):
             frames.write(number, picture)
             self._say(events.FrameDone(event.job, number, frames.path(number)))
 
@@ -161,11 +163,13 @@ class Worker:
             self.beat()
 
     def _preview(self, spec: JobSpec, folder: Path, watch: Watch) -> int:
-        from .conditions.controlnet import conditions
+        from .conditions.controlnet import conditions, notes
         from .job_folder.frames import write_png
         from .job_folder.passes import Source
 
         source = Source(folder)
+        for note in notes(spec, source):
+            watch.note(note)
         for done, frame in enumerate(spec.frames):
             watch.progress("drawing conditions", done, len(spec.frames))
             for control, picture in zip(spec.controls, conditions(spec, source, frame)):
