@@ -125,16 +125,16 @@ class Worker:
         watch: Watch,
     ) -> None:
         with self._may_be_silent():
+            from .conditions.controlnet import notes
             from .job_folder.passes import Source
             from .method.generate import generate
             from .models.advice import advice
 
             networks = self._load(spec, watch)
-        for sentence in advice(spec, networks.facts):
+        source = Source(folder)
+        for sentence in (*advice(spec, networks.facts), *notes(spec, source)):
             watch.note(sentence)
-        for number, picture in generate(
-            spec, Source(folder), networks, missing, watch, event.chunk
-        ):
+        for number, picture in generate(spec, source, networks, missing, watch, event.chunk):
             frames.write(number, picture)
             self._say(events.FrameDone(event.job, number, frames.path(number)))
 
@@ -167,11 +167,13 @@ class Worker:
             self.beat()
 
     def _preview(self, spec: JobSpec, folder: Path, watch: Watch) -> int:
-        from .conditions.controlnet import conditions
+        from .conditions.controlnet import conditions, notes
         from .job_folder.frames import write_png
         from .job_folder.passes import Source
 
         source = Source(folder)
+        for note in notes(spec, source):
+            watch.note(note)
         for done, frame in enumerate(spec.frames):
             watch.progress("drawing conditions", done, len(spec.frames))
             for control, picture in zip(spec.controls, conditions(spec, source, frame)):

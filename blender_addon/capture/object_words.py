@@ -76,7 +76,8 @@ def _region(scene: bpy.types.Scene, owner: Owner, has_files: bool) -> Region:
     shown = [item for item in _parts(scene, owner) if item.type in MESHED]
     if not shown:
         raise ValueError(
-            f"{owner.name} has words of its own but no surface to show them: give them to an object "
+            f"{owner.name} has words of its own but no surface to show them: give them to an "
+            "object "
             "that has one, or clear them."
         )
     numbers = object_numbers()

@@ -8,6 +8,7 @@ trained with.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -20,6 +21,10 @@ from .openpose import draw_people
 
 CANNY_LOW, CANNY_HIGH = 100, 200
 JUMP = 0.03  # inverse depth leaps by this part of itself at a silhouette
+FEW = 0.02  # of a shot's pixels: far nearer than all else, they do not decide what is white
+FEW_OF_SURFACES = 0.1  # the same of those pixels that show a surface
+LEAP = 2.0  # so many times nearer is far nearer
+SAMPLED = 128  # so many pixels along a picture's longer side tell which depths are few
 CREASE_COS = 0.9  # normals of neighbouring pixels more than 26° apart are a crease
 
 
@@ -51,21 +56,69 @@ def depth(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     return _grey(255.0 * np.clip(grey, 0.0, 1.0))
 
 
-@lru_cache(maxsize=1)  # every frame of a job asks, and the answer takes all of its depth passes
 def depth_range(spec: JobSpec, source: Source) -> tuple[float, float]:
-    """Depths shown white and black, scene units: the artist's, or else the shot's nearest and
-    farthest."""
+    """Depths shown white and black, scene units, in all of the shot.
+
+    The artist's, or else the shot's nearest and its farthest: infinity where the background is in
+    sight, which alone is black then, as MiDaS has it (inverse depth, 0 for the sky). A nearest far
+    before all the rest, a leaf at the lens, does not count: see `_Depths`.
+    """
     near, far = spec.shot.near, spec.shot.far
     if not (near and far):
-        lows, highs = [np.inf], [0.0]
-        for frame in spec.frames:
-            known = source.read(frame, "depth")
-            known = known[np.isfinite(known) & (known > 0)]
-            lows.append(known.min(initial=np.inf))
-            highs.append(known.max(initial=0.0))
-        near, far = near or float(min(lows)), far or float(max(highs))
+        found = _depths(spec, source)
+        near, far = near or found.near, far or found.far
     near = near if np.isfinite(near) else 1.0  # a shot of nothing but background
     return near, max(far, near)
+
+
+def notes(spec: JobSpec, source: Source) -> list[str]:
+    """What the artist should know about the job's conditions.
+
+    Raises:
+        Fault: a frame lacks its depth.
+    """
+    if spec.shot.near or not any(control.kind == "depth" for control in spec.controls):
+        return []
+    found = _depths(spec, source)
+    if found.near == found.nearest:
+        return []
+    return [
+        f"Depth: what is nearer than {found.near:.3g}, down to {found.nearest:.3g}, is drawn as "
+        f"white as that, so that all else keeps its depth; Near decides otherwise."
+    ]
+
+
+@dataclass(frozen=True)
+class _Depths:
+    """Planar depths of a shot, scene units.
+
+    nearest: of all its surfaces; near: the same without the FEW of the picture, and of its
+    surfaces, that lie more than LEAP times nearer than all else; far: its farthest, or infinity
+    """
+
+    nearest: float
+    near: float
+    far: float
+
+
+@lru_cache(maxsize=1)  # every frame of a job asks, and the answer takes all of its depth passes
+def _depths(spec: JobSpec, source: Source) -> _Depths:
+    nearest, farthest, pixels = np.inf, 0.0, 0
+    samples = []
+    for frame in spec.frames:
+        depth = source.read(frame, "depth")
+        known = depth[depth > 0]
+        nearest = min(nearest, float(known.min(initial=np.inf)))
+        farthest = max(farthest, float(known.max(initial=0.0)))
+        step = -(-max(depth.shape) // SAMPLED)
+        sample = depth[::step, ::step]
+        pixels += sample.size
+        samples.append(sample[np.isfinite(sample) & (sample > 0)])
+    ranked = np.sort(np.concatenate(samples))
+    few = int(min(FEW * pixels, FEW_OF_SURFACES * len(ranked)))
+    if not len(ranked) or ranked[few] <= LEAP * nearest:
+        return _Depths(nearest, nearest, farthest)
+    return _Depths(nearest, float(ranked[ranked >= ranked[few] / LEAP][0]), farthest)
 
 
 def normal(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:

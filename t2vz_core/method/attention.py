@@ -156,7 +156,9 @@ class _ToText:
         regions: RegionalText | None = None,
         **__: Any,
     ) -> Tensor:
-        shared = _attend(attn, hidden_states, *self._projected("shared", encoder_hidden_states, attn))
+        shared = _attend(
+            attn, hidden_states, *self._projected("shared", encoder_hidden_states, attn)
+        )
         if regions is None:
             return shared
         masks = regions.masks(hidden_states.shape[1]).to(shared)  # -> (f, r, n)

@@ -75,7 +75,8 @@ def loras_named(prompts: Iterable[tuple[str, str]], syntax: str) -> tuple[tuple[
         for name, weight in read(text, syntax, path).loras:
             if found.setdefault(name, weight) != weight:
                 raise WireError(
-                    f"{path}: the LoRA {name} has the weights {found[name]:g} and {weight:g}, but it "
+                    f"{path}: the LoRA {name} has the weights {found[name]:g} and {weight:g}, "
+                    "but it "
                     "is merged once for the whole job; give it one weight."
                 )
     return tuple(found.items())

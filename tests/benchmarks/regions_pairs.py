@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from t2vz_core.demo import stage, world
 from t2vz_core.demo.captions import COLOURS, Description, Thing, plain_caption
 from t2vz_core.demo.evaluate.judge import colour_of
 from t2vz_core.job_folder.passes import Source
@@ -81,7 +80,8 @@ def right(picture: np.ndarray, ids: np.ndarray, description: Description) -> lis
 
 
 def measure(networks: Networks, folder: Path, seed: int, frames: int, has_control: bool) -> Any:
-    """Right or not, by way, frame and object; of the renders too, which says how good the judge is."""
+    """Right or not, by way, frame and object; of the renders too, which says how good the judge
+    is."""
     spec, description, source = job(folder, seed, frames, has_control), pair(seed), Source(folder)
     truth = [
         right(source.read(f, "image"), source.read(f, "ids"), description) for f in spec.frames

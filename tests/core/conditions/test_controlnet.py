@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from t2vz_core.conditions.controlnet import CONDITIONS, conditions, depth_range, id_colours
+from t2vz_core.conditions.controlnet import (
+    CONDITIONS,
+    conditions,
+    depth_range,
+    id_colours,
+    notes,
+)
 from t2vz_core.conditions.openpose import COLOURS, draw_people
 from t2vz_core.fault import Fault
 from t2vz_core.job_folder.passes import Source
@@ -84,6 +90,69 @@ def test_depth_is_searched_through_once_per_job():
     for frame in spec.frames:
         conditions(spec, source, frame)
     assert sorted(reads) == [1, 1, 2, 2, 3, 3]
+
+
+def test_before_an_open_background_the_farthest_surface_is_not_black():
+    """A wall that fills half of the picture 6 away, a ball 5 away: as inverse depth has them."""
+    depth = flat(np.inf)
+    depth[:, :32], depth[20:40, 10:20] = 6.0, 5.0
+    picture = draw("depth", depth=depth)[..., 0]
+    assert picture[0, 0] == 213 and picture[30, 15] == 255 and picture[0, 60] == 0
+
+
+def test_without_a_background_the_farthest_surface_is_black():
+    depth = flat(6.0)
+    depth[20:40, 10:20] = 5.0
+    assert draw("depth", depth=depth)[0, 0, 0] == 0
+
+
+def leaf(depth, share=0.014):
+    """The picture with something at 0.12 in a part of it."""
+    with_leaf = depth.copy()
+    with_leaf.ravel()[: round(share * depth.size)] = 0.12
+    return with_leaf
+
+
+@pytest.mark.parametrize("background", [8.0, np.inf])
+@pytest.mark.parametrize("length", [1, 5])
+def test_one_near_thing_does_not_blacken_the_shot(background, length):
+    depth = flat(background)
+    depth[16:48, 16:48] = np.linspace(4.0, 5.0, 32, dtype=np.float32)
+    spec, source = shot({"depth": leaf(depth)}, *[{"depth": depth}] * (length - 1))
+    assert depth_range(spec, source) == (4.0, background)
+    grey = [conditions(spec, source, frame)[0][30, 16, 0] for frame in spec.frames]
+    assert grey == [255] * length and conditions(spec, source, spec.frames[0])[0][0, 0, 0] == 255
+    (note,) = notes(spec, source)
+    assert note.startswith("Depth: what is nearer than 4, down to 0.12, is drawn as white as that")
+
+
+def test_what_is_near_and_large_is_the_shots_nearest():
+    spec, source = shot({"depth": leaf(flat(8.0), share=0.2)})
+    assert depth_range(spec, source)[0] == pytest.approx(0.12) and notes(spec, source) == []
+
+
+def test_a_small_thing_alone_before_the_background_keeps_its_range():
+    depth = flat(np.inf)
+    depth[30:36, 30:36] = np.linspace(4.0, 7.0, 36, dtype=np.float32).reshape(6, 6)
+    spec, source = shot({"depth": depth})
+    assert depth_range(spec, source)[0] == 4.0 and notes(spec, source) == []
+
+
+def test_the_artists_near_needs_no_note():
+    spec, source = shot({"depth": leaf(flat(8.0))}, near=0.1)
+    assert notes(spec, source) == []
+
+
+def test_depth_that_is_written_anew_between_two_jobs_has_a_range_of_its_own(tmp_path):
+    spec, _ = shot({"depth": flat(2.0)}, {"depth": flat(4.0)})
+    frames = tuple(
+        replace(frame, passes=Passes(depth=f"{frame.number}.npy")) for frame in spec.frames
+    )
+    spec = replace(spec, frames=frames)
+    for nearest in (2.0, 1.0):
+        np.save(tmp_path / "1.npy", flat(nearest))
+        np.save(tmp_path / "2.npy", flat(4.0))
+        assert depth_range(spec, Source(tmp_path)) == (nearest, 4.0)
 
 
 @pytest.mark.parametrize(("value", "grey"), [(np.inf, 0), (3.0, 255)])

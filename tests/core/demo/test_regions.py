@@ -1,4 +1,5 @@
-"""Words for each object, shown on the demo model; all 100 pairs: tests/benchmarks/regions_pairs.py."""
+"""Words for each object, shown on the demo model; all 100 pairs:
+tests/benchmarks/regions_pairs.py."""
 
 import numpy as np
 import pytest

@@ -205,5 +205,5 @@ def test_a_name_that_two_files_have_gets_a_sentence(folder):
     for place in ("loras", "more"):
         (folder.parent / place).mkdir()
         save_file({"a": torch.ones(1)}, folder.parent / place / "ink.safetensors")
-    with pytest.raises(ModelError, match="may be .* or .*; name it by its path"):
+    with pytest.raises(ModelError, match=r"may be .* or .*; name it by its path"):
         locate.find("ink", "style", Model())
