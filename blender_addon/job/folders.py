@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from t2vz_core.wire.job import Frame, JobSpec, Passes, frame_file, write_job
+from t2vz_core.wire.passes import PASSES
 from t2vz_core.wire.rendered import SUFFIX, Rendered, write_rendered
-
-PASSES = tuple(field.name for field in dataclasses.fields(Passes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +35,8 @@ class RenderedFile:
 
 @dataclasses.dataclass(frozen=True)
 class FrameArrays:
-    """What the scene tells of one frame; arrays as `t2vz_core.wire.job.Passes` describes them, None
-    if unread."""
+    """What the scene tells of one frame; arrays as `t2vz_core.wire.passes.PASSES` describes them,
+    None if unread."""
 
     number: int
     is_anchor: bool = False
@@ -140,7 +139,7 @@ def with_flow_ahead(folder: Path, frame: Frame, flow: np.ndarray) -> Frame:
 def _saved(folder: Path, name: str, number: int, array: np.ndarray) -> str:
     path = f"passes/{name}/{number:04d}.npy"
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_bytes(_npy(array))
+    (folder / path).write_bytes(_npy(np.asarray(array, PASSES[name].dtype)))
     return path
 
 

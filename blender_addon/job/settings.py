@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from t2vz_core.wire import job as wire
 from t2vz_core.wire.homes import hub_snapshot, model_path
-from t2vz_core.wire.job import CONTROLS, Control, JobSpec
+from t2vz_core.wire.job import Control, JobSpec
 from t2vz_core.wire.model_facts import ModelFacts, Suggestion, facts_of, facts_together
 
 T = TypeVar("T")
@@ -108,27 +108,6 @@ def spec_of(
             ),
         }
     )
-
-
-def passes_needed(spec: JobSpec, mode: str) -> set[str]:
-    """Names of the passes that this job reads from the scene."""
-    needed = {name for control in spec.controls for name in CONTROLS[control.kind]}
-    needed |= {"image"} if mode == INSTRUCT else set()
-    needed |= {"ids"} if spec.regions else set()
-    tied, has_scene_shapes = spec.coherence, spec.controls or mode == INSTRUCT
-    needed |= {"mask"} if tied.smoothing else set()
-    needed |= (
-        {"ids"} if tied.fusion and tied.anchor_every and has_scene_shapes else set()
-    )  # who hides whom
-    is_mapped = has_scene_shapes or spec.motion.mode == "map"
-    needed |= {"disturbed"} if tied.fusion > tied.fusion_disturbed and is_mapped else set()
-    is_tied_by_map = (
-        tied.fusion
-        or tied.anchor_weight
-        or tied.smoothing_until
-        or tied.attention == "anchor+hidden"
-    )
-    return needed | ({"map", "visible"} if is_tied_by_map or spec.motion.mode == "map" else set())
 
 
 def base_for(name: str, mode: str) -> str:

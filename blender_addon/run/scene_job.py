@@ -11,6 +11,7 @@ import bpy
 from mathutils import Color
 
 from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
+from t2vz_core.wire.rules import passes_needed
 
 from .. import preferences
 from ..capture import beauty, images, object_words, rendered_passes
@@ -20,7 +21,7 @@ from ..capture.meshes import MESHED
 from ..job import folders, resume
 from ..job.engine import Engine
 from ..job.generation import Generation
-from ..job.settings import passes_needed, spec_of, suited_sentence
+from ..job.settings import INSTRUCT, spec_of, suited_sentence
 
 FEW_DEPTHS = (
     "Grey shows the depths of these frames alone; "
@@ -194,7 +195,7 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         raise ValueError(
             "Choose the object whose movement is followed, or take the motion from the camera."
         )
-    needed = passes_needed(spec, settings.mode)
+    needed = passes_needed(spec, settings.mode == INSTRUCT)
     if settings.has_hands and "pose" in needed:
         needed.add("hands")
     return Wanted(

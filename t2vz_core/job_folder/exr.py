@@ -20,7 +20,7 @@ NOTHING = 1e9  # depths from here on are where Blender saw no surface: it writes
 
 
 def read_exr(path: Path, name: str) -> np.ndarray:
-    """The pass `name` of a rendered file at picture size, as `wire.job.Passes` describes it; not
+    """The pass `name` of a rendered file at picture size, as `wire.passes.PASSES` describes it; not
     map and visible.
 
     Raises:

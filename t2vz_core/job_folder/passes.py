@@ -11,23 +11,8 @@ from torch import Tensor
 
 from ..fault import Fault
 from ..wire.job import Frame
+from ..wire.passes import PASSES
 from ..wire.rendered import SUFFIX as RENDERED
-
-# name: (dimensions of any length, dimensions after them, dtype)
-_KINDS: dict[str, tuple[int, tuple[int, ...], str]] = {
-    "image": (2, (3,), "uint8"),
-    "depth": (2, (), "float32"),
-    "normal": (2, (3,), "float32"),
-    "ids": (2, (), "int32"),
-    "pose": (1, (18, 3), "float32"),
-    "hands": (1, (2, 21, 3), "float32"),
-    "mask": (2, (), "uint8"),
-    "map": (2, (2,), "float32"),
-    "visible": (2, (), "uint8"),
-    "disturbed": (2, (), "uint8"),
-    "flow_back": (2, (3,), "float32"),
-    "flow_ahead": (2, (3,), "float32"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +23,7 @@ class Source:
     folder: Path
 
     def read(self, frame: Frame, name: str) -> np.ndarray:
-        """The pass `name` of a frame, as `wire.job.Passes` describes it.
+        """The pass `name` of a frame, as `wire.passes.PASSES` describes it.
 
         Raises:
             Fault: the frame has no such pass, or its file cannot be read or holds something else.
@@ -51,17 +36,18 @@ class Source:
             )
         file = self.folder / path
         array = _load(file, name)
-        free, tail, dtype = _KINDS[name]
-        if array.ndim != free + len(tail) or array.shape[free:] != tail:
+        wanted = PASSES[name]
+        if not wanted.fits(array.shape):
             raise Fault(
                 f"{file} has the shape {array.shape}, which no {name} pass has: "
                 "capture the shot again."
             )
-        if array.dtype.kind != np.dtype(dtype).kind:
+        if array.dtype.kind != np.dtype(wanted.dtype).kind:
             raise Fault(
-                f"{file} holds {array.dtype}, a {name} pass holds {dtype}: capture the shot again."
+                f"{file} holds {array.dtype}, a {name} pass holds {wanted.dtype}: "
+                "capture the shot again."
             )
-        return array.astype(dtype, copy=False)
+        return array.astype(wanted.dtype, copy=False)
 
 
 def pictures_to_tensor(pictures: list[np.ndarray]) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..geometry.latent_maps import identity_map, map_to_cells
 from ..job_folder.passes import Source
 from ..wire.job import GRID, Frame, JobSpec
+from ..wire.rules import has_scene_shapes
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,6 @@ class Correspondence:
     visible: Tensor
     ids: np.ndarray | None = None
     disturbed: np.ndarray | None = None
-
-
-def has_scene_shapes(spec: JobSpec, is_instruct: bool) -> bool:
-    """Whether the pictures show the scene's own shapes, so that its map fits them; a prompt alone
-    invents others."""
-    return bool(spec.controls) or is_instruct
 
 
 def correspond(

@@ -23,19 +23,7 @@ from torch import Tensor
 from ..geometry.latent_maps import map_to_cells, mask_to_cells, sample
 from ..geometry.pixel_maps import Array, Link, link, warp
 from ..models.networks import Networks
-from ..wire.job import JobSpec
 from .correspondence import Correspondence
-
-
-def fused_part(spec: JobSpec, has_scene_shapes: bool) -> float:
-    """The first part (0..1) of the steps that are fused.
-
-    None in the faithful mode, and none where nothing is known of the motion: every frame would
-    become the anchor.
-    """
-    is_mapped = has_scene_shapes and all(frame.passes.map for frame in spec.frames)
-    is_moving = spec.motion.mode != "none" or is_mapped
-    return spec.coherence.fusion if is_moving and not spec.motion.is_faithful else 0.0
 
 
 @dataclass(frozen=True)

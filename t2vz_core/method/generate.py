@@ -20,12 +20,12 @@ from ..models.networks import Networks
 from ..runtime.memory_budget import MemoryBudget
 from ..runtime.token_cache import TokenCache
 from ..wire.job import Frame, JobSpec
+from ..wire.rules import attends_to_keyframes, fused_part, keyframe_every
 from .attention import AttentionTargets
 from .background import demand_masks, smooth, smooth_level
-from .correspondence import has_scene_shapes
 from .frame_maps import FrameMaps, ShotMaps
-from .fusion import Gallery, carried, fuse, fused_part, is_fused, shown
-from .keyframes import Attended, Way, are_attended
+from .fusion import Gallery, carried, fuse, is_fused, shown
+from .keyframes import Attended, Way
 from .motion import warp
 from .noise import keyed_noise
 from .predict import Predictor, predictor
@@ -97,7 +97,7 @@ class Sampler:
         self.solver, self.predict, self.tick = solver, predict, tick
         self.T, self.T_ = levels
         self.size = spec.shot.height_px // CELL_PX, spec.shot.width_px // CELL_PX
-        self.fused = fused_part(spec, has_scene_shapes(spec, networks.is_instruct))
+        self.fused = fused_part(spec, networks.is_instruct)
         self.smoothed = spec.coherence.smoothing_until if spec.coherence.smoothing else 0.0
         is_carried = self.fused > 0 or self.smoothed > 0
         self.maps = ShotMaps(
@@ -127,7 +127,7 @@ class Sampler:
     def keyframe(self, frame: Frame) -> Tensor:
         """x_0 (1, c, h, w) of a frame that the frames to come are made of."""
         maps = self.maps.of(frame)
-        x = self.frames([maps], self.tokens.another() if are_attended(self.spec) else None)
+        x = self.frames([maps], self.tokens.another() if attends_to_keyframes(self.spec) else None)
         self.show(maps, x)
         return x
 
@@ -235,12 +235,6 @@ class Sampler:
     def shrink(self) -> bool:
         """Keeps tokens of one step only from now on; False where that is so already."""
         return self.attended.shrink() if self.attended else self.tokens.shrink()
-
-
-def keyframe_every(spec: JobSpec, is_instruct: bool) -> int:
-    """Every so many frames of a shot is a key frame; 0: none, since nobody looks at it."""
-    is_fusing = fused_part(spec, has_scene_shapes(spec, is_instruct)) > 0
-    return spec.coherence.anchor_every if is_fusing or are_attended(spec) else 0
 
 
 def noise_levels(spec: JobSpec, solver: Solver, note: Callable[[str], None]) -> tuple[int, int]:

@@ -15,18 +15,13 @@ from torch import Tensor
 from ..geometry.latent_maps import identity_map
 from ..runtime.token_cache import TokenCache
 from ..wire.job import JobSpec
+from ..wire.rules import attends_to_keyframes
 from .attention import AttentionTargets
 from .correspondence import Correspondence
 from .predict import Conditions, Predictor
 
 NEAREST = 0.1  # cells; what is nearer is as near
 REMEMBERED = 2  # key frames that are attended to: the one before and the one after
-
-
-def are_attended(spec: JobSpec) -> bool:
-    """Whether frames attend to key frames."""
-    tied = spec.coherence
-    return tied.anchor_weight > 0 and tied.attention != "self" and not spec.motion.is_faithful
 
 
 @dataclass
@@ -78,7 +73,7 @@ class Attended:
         if self._spec.coherence.attention == "self":
             return AttentionTargets
         ways = [self.anchor]
-        is_among = are_attended(self._spec) and keeps is None
+        is_among = attends_to_keyframes(self._spec) and keeps is None
         if is_among:
             ways += self._keyframes
         hidden = None

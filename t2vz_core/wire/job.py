@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .parse import WireError, flag, from_json, numeric, one_of, to_json, words
+from .passes import Passes as Passes
 from .prompt_syntax import PLAIN, SYNTAXES, loras_named, read
 
 VERSION = 1
@@ -190,43 +191,7 @@ class Control:
     )
 
 
-@dataclass(frozen=True)
-class Passes:
-    """Arrays of one frame, as paths relative to the job folder; null where there is none.
-
-    Each is a .npy file, or a rendered multilayer .exr (wire/rendered.py), which may stand for
-    several; not for pose.
-
-    image:   (H, W, 3) uint8, .png or .npy, sRGB
-    depth:   (H, W) float32, planar, scene units, background inf
-    normal:  (H, W, 3) float32, camera space: x right, y up, z towards the viewer; background 0
-    ids:     (H, W) int32, one number per object, background 0
-    pose:    (people, 18, 3) float32, COCO-18: x_px, y_px, 1 seen or 0 not
-    hands:   (people, 2, 21, 3) float32, the same of OpenPose's points of left and right hand, wrist
-        first
-    mask:    (H, W) uint8, 255 foreground, 0 background
-    map:     (H, W, 2) float32, x_px y_px at which the point seen here was seen in the anchor frame
-    visible: (H, W) uint8, 255 where that point was visible there, 0 where hidden or outside
-    disturbed: (H, W) uint8, 255 where what is seen has stood still since the anchor, but something
-                near to it has not, whose shadow may have left it or come to it
-    flow_back:  (H, W, 3) float32, dx_px dy_px by which the point seen here was elsewhere in the
-                job's frame before, 1 seen there or 0 not; none at an anchor
-    flow_ahead: (H, W, 3) float32, the same to the job's next frame; none before an anchor and at
-        the end
-    """
-
-    image: str | None = None
-    depth: str | None = None
-    normal: str | None = None
-    ids: str | None = None
-    pose: str | None = None
-    hands: str | None = None
-    mask: str | None = None
-    map: str | None = None
-    visible: str | None = None
-    disturbed: str | None = None
-    flow_back: str | None = None
-    flow_ahead: str | None = None
+NO_PASSES = Passes()
 
 
 @dataclass(frozen=True)
@@ -238,7 +203,7 @@ class Frame:
     shift_px: tuple[float, float] = numeric(
         (0.0, 0.0), -1e6, 1e6, "movement of the content since the anchor, x y"
     )
-    passes: Passes = Passes()
+    passes: Passes = NO_PASSES
     region_strengths: tuple[float, ...] = numeric(
         (), 0.0, 1.0, "of each region in this frame; empty: the regions' own"
     )

@@ -10,10 +10,11 @@ import pytest
 
 import blender_addon
 from blender_addon import preferences
-from blender_addon.job.settings import passes_needed, spec_of
+from blender_addon.job.settings import INSTRUCT, spec_of
 from blender_addon.ui import properties
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, JobSpec, Prompt
+from t2vz_core.wire.rules import passes_needed
 
 HERE = Path(blender_addon.__file__).parent
 
@@ -70,15 +71,15 @@ def test_a_mode_becomes_a_control_and_further_ones_follow(scene):
     settings.controls.add().kind = "pose"
     spec = spec_of(settings, 1.0, str)
     assert spec.controls == (Control("depth", scale=0.5), Control("pose"))
-    assert {"depth", "pose"} <= passes_needed(spec, settings.mode)
+    assert {"depth", "pose"} <= passes_needed(spec, settings.mode == INSTRUCT)
 
 
 def test_only_what_steers_is_captured(scene):
     settings = scene.t2vz
     settings.motion_source, settings.coherence.fusion = "camera", 0
-    assert passes_needed(spec_of(settings, 1.0, str), settings.mode) == set()
+    assert passes_needed(spec_of(settings, 1.0, str), settings.mode == INSTRUCT) == set()
     settings.mode, settings.coherence.smoothing, settings.coherence.fusion = "instruct", 0.6, 0.5
-    wanted = passes_needed(spec_of(settings, 1.0, str), settings.mode)
+    wanted = passes_needed(spec_of(settings, 1.0, str), settings.mode == INSTRUCT)
     assert wanted == {"image", "mask", "map", "visible", "ids", "disturbed"}
 
 

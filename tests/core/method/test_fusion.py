@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from t2vz_core.geometry.pixel_maps import Link, grid
-from t2vz_core.method.fusion import carry, carry_lost, fuse, fused_part, is_fused
+from t2vz_core.method.fusion import carry, carry_lost, fuse, is_fused
 from t2vz_core.wire.job import Coherence, Control, Frame, JobSpec, Motion, Passes
+from t2vz_core.wire.rules import fused_part
 
 from ..small_jobs import job, make, networks
 

@@ -1,11 +1,14 @@
 """The nearer a key frame by the map, the more it counts."""
 
+from dataclasses import replace
+
 import torch
 
 from t2vz_core.geometry.latent_maps import identity_map
 from t2vz_core.method.correspondence import Correspondence
-from t2vz_core.method.keyframes import are_attended, nearness
+from t2vz_core.method.keyframes import nearness
 from t2vz_core.wire.job import Coherence, Frame, JobSpec, Motion
+from t2vz_core.wire.rules import attends_to_keyframes
 
 
 def _at(x: float) -> Correspondence:
@@ -24,9 +27,8 @@ def test_a_key_frame_seen_from_its_own_place_counts_nearly_alone():
 
 
 def test_only_a_weight_makes_frames_attend_to_key_frames():
-    spec = JobSpec(coherence=Coherence(anchor_weight=0.5))
-    assert are_attended(spec) and not are_attended(JobSpec(coherence=Coherence(anchor_weight=0.0)))
-    assert not are_attended(JobSpec(coherence=Coherence(anchor_weight=0.5, attention="self")))
-    assert not are_attended(
-        JobSpec(coherence=Coherence(anchor_weight=0.5), motion=Motion(is_faithful=True))
-    )
+    tied = Coherence(anchor_weight=0.5)
+    assert attends_to_keyframes(JobSpec(coherence=tied))
+    assert not attends_to_keyframes(JobSpec(coherence=replace(tied, anchor_weight=0.0)))
+    assert not attends_to_keyframes(JobSpec(coherence=replace(tied, attention="self")))
+    assert not attends_to_keyframes(JobSpec(coherence=tied, motion=Motion(is_faithful=True)))
