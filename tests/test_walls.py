@@ -143,7 +143,8 @@ def is_foreign(edge: Edge) -> bool:
         is_plain = is_one_of(module, PLAIN)
         return library in ENGINE_LIBRARIES or (is_plain and library in BLENDER)
     if half == INSTALLER or is_one_of(module, (WIRE,)):
-        is_ours = library in (CORE, ADDON, INSTALLER) or module in IN_BLENDER
+        # install.py runs the tests, of which the suites are a part
+        is_ours = library in (CORE, ADDON, INSTALLER, "tests") or module in IN_BLENDER
         return not is_ours and library not in sys.stdlib_module_names
     return library in BLENDER
 
