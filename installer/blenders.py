@@ -138,5 +138,5 @@ def missing_libraries(environment: Environment) -> list[str]:
     find."""
     modules = sorted(environment.folder.glob("lib/python3*/site-packages/bpy/__init__*.so"))
     said = (output_of(["ldd", modules[0]]) if modules and shutil.which("ldd") else None) or ""
-    lacking = re.findall(r"^\s*(\S+) => not found", said, re.MULTILINE)
+    lacking: list[str] = re.findall(r"^\s*(\S+) => not found", said, re.MULTILINE)
     return sorted({_PACKAGES.get(library, library) for library in lacking})

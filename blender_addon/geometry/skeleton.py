@@ -59,7 +59,7 @@ def skeleton_of(mapping: Mapping[str, str], bones: Mapping[str, Bone]) -> Skelet
                 places[outer] = (bone, np.array([0, bones[bone].length, 0, 1.0]))
     places |= _fingertips(places, bones)
     head, axes = mapping.get(HEAD), _axes(places, bones)
-    if head not in bones or axes is None:
+    if head is None or head not in bones or axes is None:
         return Skeleton(places, None, {})
     to_head = np.linalg.inv(bones[head].rest)
     height = _head_height(head, axes, places, bones)
@@ -135,6 +135,7 @@ def posed(skeleton: Skeleton, matrices: Mapping[str, np.ndarray]) -> tuple[np.nd
         joints[JOINTS.index(joint)] = _placed(skeleton, joint, matrices)
     joints[1] = (joints[2] + joints[5]) / 2
     for joint, direction in skeleton.looks.items():
+        assert skeleton.head is not None  # or it looked nowhere
         look = (matrices[skeleton.head] @ direction)[:3]
         looks[JOINTS.index(joint)] = look / max(np.linalg.norm(look), 1e-12)
     return joints, looks

@@ -149,6 +149,7 @@ def camera_normals(snapshot: Snapshot, surface: Surface) -> np.ndarray:
     normals = np.zeros((len(surface.body), 3))
     for index, where in surface.groups():
         shape = snapshot.bodies[index].shape
+        assert shape.normals is not None  # what is drawn has them
         to_camera = snapshot.view.to_camera @ snapshot.bodies[index].matrix
         triangle, weight = surface.triangle[where], surface.weight[where]
         corners = transformed(
@@ -186,10 +187,15 @@ def _batches(snapshot: Snapshot) -> Iterator[tuple[int, np.ndarray, np.ndarray]]
         held.append(_placed(snapshot.view, body))
         count += len(body.shape.triangles)
         if count >= BATCH:
-            yield first, *(np.concatenate(parts) for parts in zip(*held))
+            yield first, *_joined(held)
             first, count, held = first + count, 0, []
     if held:
-        yield first, *(np.concatenate(parts) for parts in zip(*held))
+        yield first, *_joined(held)
+
+
+def _joined(held: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    corners, depths = zip(*held)
+    return np.concatenate(corners), np.concatenate(depths)
 
 
 def _placed(view: View, body: Body) -> tuple[np.ndarray, np.ndarray]:

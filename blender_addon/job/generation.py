@@ -70,8 +70,10 @@ class Generation:
         try:
             if self._arrays is not None:
                 self._capture_one(self._arrays)
+            elif self.end is None and self._engine is None:
+                self.end = FINISHED
             elif self.end is None and not self._is_sent:
-                self._send()
+                self._send(self._engine)
             elif self.end is None:
                 for event in self._engine.poll():
                     self._hear(event)
@@ -80,7 +82,7 @@ class Generation:
 
     def cancel(self) -> None:
         """Stops: capturing at once, generating within one denoising step."""
-        if self._is_sent:
+        if self._engine is not None and self._is_sent:
             self._engine.cancel()
             self.stage, self.left_s = CANCELLING, None
         elif self.end is None:
@@ -119,8 +121,8 @@ class Generation:
             arrays.close()
             folders.discard(self.folder)
 
-    def _send(self) -> None:
-        (self._engine.preview if self.is_preview else self._engine.run)(self.folder)
+    def _send(self, engine: Engine) -> None:
+        (engine.preview if self.is_preview else engine.run)(self.folder)
         self._is_sent = True
 
     def _hear(self, event: Any) -> None:

@@ -125,8 +125,8 @@ def normal(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     """Camera-space normals as normalbae paints them: red is left, green is up, blue is front."""
     n = source.read(frame, "normal")
     # normalbae gives every pixel a unit normal, so the background faces the viewer.
-    n = np.where(_is_surface(n)[..., None], n, np.float32([0, 0, 1]))
-    return np.round(127.5 * (1.0 + n * np.float32([-1, 1, 1]))).astype(np.uint8)
+    n = np.where(_is_surface(n)[..., None], n, np.array([0, 0, 1], np.float32))
+    return np.round(127.5 * (1.0 + n * np.array([-1, 1, 1], np.float32))).astype(np.uint8)
 
 
 def pose(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:

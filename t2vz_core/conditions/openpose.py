@@ -63,7 +63,9 @@ def _draw(canvas: np.ndarray, xy: np.ndarray, seen: np.ndarray, stroke_px: int) 
             size = (int(math.hypot(dx, dy) / 2), stroke_px)
             angle = int(math.degrees(math.atan2(dy, dx)))
             polygon = cv2.ellipse2Poly((int(middle[0]), int(middle[1])), size, angle, 0, 360, 1)
-            cv2.fillConvexPoly(canvas, polygon, [int(LIMB_BRIGHTNESS * c) for c in colour])
+            cv2.fillConvexPoly(
+                canvas, np.asarray(polygon), [int(LIMB_BRIGHTNESS * c) for c in colour]
+            )
     for (x, y), is_seen, colour in zip(xy, seen, COLOURS):
         if is_seen:
             cv2.circle(canvas, (int(x), int(y)), stroke_px, colour, thickness=-1)

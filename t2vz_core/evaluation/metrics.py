@@ -44,8 +44,9 @@ def motion_error_px(picture: Array, before: Array, back: Link) -> float | None:
     error of flat areas.
     """
     one, two = _grey(picture), _grey(before)
+    nothing_known = np.zeros((*one.shape, 2), np.float32)
     flow = cv2.calcOpticalFlowFarneback(
-        one, two, None, 0.5, 4, 13, 5, 5, 1.1, cv2.OPTFLOW_FARNEBACK_GAUSSIAN
+        one, two, nothing_known, 0.5, 4, 13, 5, 5, 1.1, cv2.OPTFLOW_FARNEBACK_GAUSSIAN
     )
     exact = back.map - grid(*back.visible.shape)
     textured = cv2.cornerMinEigenVal(one.astype(np.float32) / 255, 7) > TEXTURE
@@ -86,10 +87,8 @@ def sharpness_kept(picture: Array, anchor: Array, to: Link) -> float | None:
     now, before = (np.square(_laplacian(one)) for one in (picture, anchor))
     frame = np.pad(np.ones((picture.shape[0] - 2, picture.shape[1] - 2), np.float32), 1)
     seen = (to.visible & (warp(frame, to.map) == 1)).astype(np.uint8)
-    around = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
-    inside = (
-        cv2.erode(seen, np.ones((5, 5), np.uint8), **around) > 0
-    )  # a Laplacian needs its neighbours
+    needed = np.ones((5, 5), np.uint8)  # a Laplacian needs its neighbours
+    inside = cv2.erode(seen, needed, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     one, two = _mean(now, inside), _mean(warp(before, to.map), inside)
     return one / two if one is not None and two else None
 

@@ -112,7 +112,9 @@ def _write_openjd(
     _check(template, say)
     _write(out / "template.json", template)
     _write(out / "paths.json", paths)
-    values = [{"name": name, "value": value} for name, value in paths.items()]
+    values: list[dict[str, str | int]] = [
+        {"name": name, "value": value} for name, value in paths.items()
+    ]
     values.append({"name": "deadline:maxRetriesPerTask", "value": RETRIES})
     _write(out / "parameter_values.json", {"parameterValues": values})
     _write(out / "asset_references.json", {"assetReferences": _assets(paths)})

@@ -33,15 +33,17 @@ def map_to_cells(map_px: Tensor, visible: Tensor, cell_px: int = 8) -> tuple[Ten
         cells (h, w, 2) in cells and the visible part (h, w) of each cell's area, 0..1.
     """
     seen = _blocks((visible > 0).float()[..., None], cell_px)  # -> (h, w, cell², 1)
-    moves = _blocks(
-        map_px - identity_map(*map_px.shape[:2], map_px.device), cell_px
-    )  # -> (h, w, cell², 2)
+    rows_px, columns_px, _ = map_px.shape
+    moved_px = map_px - identity_map(rows_px, columns_px, map_px.device)
+    moves = _blocks(moved_px, cell_px)  # -> (h, w, cell², 2)
     part = seen.mean(2)  # -> (h, w, 1)
     usable = (seen > 0) | (part == 0)[:, :, None]
     ordered = torch.where(usable, moves, torch.inf).sort(dim=2).values
     count = usable.sum(2, keepdim=True).expand(-1, -1, 1, 2)  # -> (h, w, 1, 2)
     middle = (ordered.gather(2, (count - 1) // 2) + ordered.gather(2, count // 2)) / 2
-    return identity_map(*middle.shape[:2], map_px.device) + middle[:, :, 0] / cell_px, part[..., 0]
+    rows, columns = part.shape[:2]
+    cells = identity_map(rows, columns, map_px.device) + middle[:, :, 0] / cell_px
+    return cells, part[..., 0]
 
 
 def mask_to_cells(mask: Tensor, cell_px: int = 8) -> Tensor:

@@ -175,7 +175,8 @@ def _pixels(said: Rendered) -> np.ndarray:
 
 
 def _is_inside(place: np.ndarray, said: Rendered) -> np.ndarray:
-    return ((place >= 0) & (place < (said.width_px, said.height_px))).all(-1)
+    size_px = np.array([said.width_px, said.height_px])
+    return np.all((place >= 0) & (place < size_px), axis=-1)
 
 
 def _nearest(place: np.ndarray, said: Rendered) -> tuple[np.ndarray, np.ndarray]:

@@ -37,11 +37,11 @@ def demand_masks(spec: JobSpec) -> None:
 def background(source: Source, here: Correspondence, anchor: Frame) -> Tensor:
     """The part (h, w) of each cell of a frame that is background there and in the anchor, and was
     visible."""
-    foregrounds = (
+    foreground, anchor_foreground = (
         mask_to_cells(torch.from_numpy(source.read(frame, "mask")))
         for frame in (here.frame, anchor)
     )
-    return shared_background(*foregrounds, here.positions, here.visible)
+    return shared_background(foreground, anchor_foreground, here.positions, here.visible)
 
 
 def shared_background(

@@ -107,7 +107,8 @@ def nearness(here: Correspondence, others: Sequence[Correspondence]) -> Tensor:
 
     By the inverse of how far the cells moved in the mean.
     """
-    anchor = identity_map(*here.visible.shape)
+    rows, columns = here.visible.shape
+    anchor = identity_map(rows, columns)
     positions = torch.stack([anchor, *(one.positions for one in others)])
     away = (here.positions - positions).norm(dim=-1)  # -> (1 + n, h, w)
     near = 1 / away.mean((1, 2)).clamp_min(NEAREST)  # -> (1 + n,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,8 @@ class Predictor:
         keeping = targets.keeps.keeping(i) if targets.keeps else nullcontext()
         with keeping, self._deep.at(i, groups, steered.features):
             output = self._output(x, i, steered, targets, groups)
-        parts = zip(groups, output.chunk(len(groups)))
-        guided = sum(weights[group] * part for group, part in parts)
+        parts = output.chunk(len(groups))
+        guided = reduce(torch.add, (weights[group] * part for group, part in zip(groups, parts)))
         if not torch.isfinite(guided).all():
             raise Fault(
                 f"The networks lost themselves at step {i + 1} (not a number) while making frame "

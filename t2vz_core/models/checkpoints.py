@@ -244,9 +244,10 @@ def _filled(network: Module, weights: dict[str, Tensor], what: str) -> Module:
             f"{what} does not fit its configuration ({str(error).splitlines()[-1].strip()})."
         ) from error
     for module in network.modules():
-        if getattr(module, "position_ids", None) is not None:  # a buffer that files no longer carry
+        positions = getattr(module, "position_ids", None)  # a buffer that files no longer carry
+        if positions is not None:
             device = next(iter(weights.values())).device
-            module.position_ids = torch.arange(module.position_ids.shape[-1], device=device)[None]
+            module.position_ids = torch.arange(positions.shape[-1], device=device)[None]
     return network.eval().requires_grad_(False)
 
 

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 from torch.nn import Conv2d, Linear, Module
@@ -163,11 +163,12 @@ def _layers(parts: dict[str, Module]) -> dict[str, Layer]:
 
 
 def _named(part: str, network: Module) -> Iterator[tuple[str, Layer]]:
+    config = cast(dict[str, Any], network.config)
     for name, layer in network.named_modules():
         if isinstance(layer, Layer):
             yield name.replace(".", "_").removeprefix("text_model_"), layer
             if part == "unet":
-                old = original("unet", f"{name}.weight", network.config).removesuffix(".weight")
+                old = original("unet", f"{name}.weight", config).removesuffix(".weight")
                 yield old.replace(".", "_"), layer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -205,9 +205,8 @@ def _loaded(
     vae = checkpoint.build(
         "vae", CPU, vae_dtype(checkpoint.configs["vae"], checkpoint.family, dtype)
     )
-    vae.to(
-        memory_format=torch.channels_last
-    )  # its large pictures are convolved faster, on a CPU by a quarter
+    # Its large pictures are convolved faster, on a CPU by a quarter. torch's types lack this.
+    vae.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     names = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
     encoders = {part: checkpoint.build(part, CPU, dtype) for part in names}
     bendable = {"unet": unet, **encoders}
@@ -222,7 +221,7 @@ def _loaded(
     begins_at_noise = any(each.begins_at_noise for each in facts)
     spacing = {"timestep_spacing": "trailing"} if begins_at_noise else {}
     zeroes_empty = checkpoint.configs["model_index"].get("force_zeros_for_empty_prompt", False)
-    text = Text(checkpoint.tokenizers(), [*encoders.values()], zeroes_empty)
+    text = Text(checkpoint.tokenizers(), cast(list[Any], [*encoders.values()]), zeroes_empty)
     for inversion in model.inversions:
         path_of = find(inversion.path, "inversion", model)
         teach(text, path_of, inversion.word, model.allow_pickle)

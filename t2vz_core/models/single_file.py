@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from ..wire.model_facts import family_of, prediction_of
 from .checkpoints import KNOWN, Checkpoint, Config, check
@@ -168,7 +168,8 @@ def tokenizer(pads_with_end: bool) -> CLIPTokenizer:
     tokens = sorted(ByteLevel.alphabet())
     tokens += [token + "</w>" for token in tokens] + ["".join(pair) for pair in merges]
     vocabulary = {token: i for i, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
-    return CLIPTokenizer(vocabulary, merges, pad_token="<|endoftext|>" if pads_with_end else "!")
+    pairs = cast(Any, merges)  # transformers' types lack pairs, which are what it keeps
+    return CLIPTokenizer(vocabulary, pairs, pad_token="<|endoftext|>" if pads_with_end else "!")
 
 
 @cache

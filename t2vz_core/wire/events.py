@@ -7,7 +7,7 @@ it follows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from .parse import WireError, from_json, to_json
 
@@ -144,8 +144,9 @@ def event_from_json(value: Any) -> Any:
     """
     if not isinstance(value, dict):
         raise WireError("event: must be an object")
-    rest = {key: item for key, item in value.items() if key != "event"}
-    kind = _KINDS.get(str(value.get("event")))
+    said = cast(dict[Any, Any], value)
+    rest = {key: item for key, item in said.items() if key != "event"}
+    kind = _KINDS.get(str(said.get("event")))
     if kind is None:
-        raise WireError(f"event: unknown event {value.get('event')!r}")
+        raise WireError(f"event: unknown event {said.get('event')!r}")
     return from_json(kind, rest, kind.__name__)

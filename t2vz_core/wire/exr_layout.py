@@ -114,7 +114,7 @@ def _head(file: BinaryIO) -> list[str] | None:
 
 def _names(body: bytes) -> list[str]:
     """Of a list of channels: each a name, a zero and 16 bytes; and a zero."""
-    names = []
+    names: list[str] = []
     while body[:1] not in (b"", b"\0"):
         name, _, rest = body.partition(b"\0")
         names.append(name.decode("utf-8"))

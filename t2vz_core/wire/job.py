@@ -11,6 +11,7 @@ import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 from .parse import WireError, flag, from_json, numeric, one_of, to_json, words
 from .passes import Passes as Passes
@@ -240,9 +241,11 @@ class JobSpec:
         Raises:
             WireError: one sentence that begins with the field's path.
         """
-        if isinstance(value, dict) and value.get("version", VERSION) != VERSION:
+        said = cast(dict[str, Any], value) if isinstance(value, dict) else {}
+        version = said.get("version", VERSION)
+        if version != VERSION:
             raise WireError(
-                f"version: this engine reads version {VERSION}, the job has {value['version']!r}"
+                f"version: this engine reads version {VERSION}, the job has {version!r}"
             )
         spec = from_json(JobSpec, value)
         _check_prompt(spec.prompt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any, Protocol
 
 from .events import event_from_json, event_to_json
 from .parse import WireError
@@ -13,10 +13,24 @@ from .parse import WireError
 LONGEST_LINE_BYTES = 1 << 20
 
 
+class Reader(Protocol):
+    """A stream of bytes to read lines from: a pipe's or a socket's end."""
+
+    def readline(self, limit: int, /) -> bytes: ...
+
+
+class Writer(Protocol):
+    """A stream to write bytes to."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
 class Lines:
     """Events in, events out; `send` may be called from several threads."""
 
-    def __init__(self, reader: IO[bytes], writer: IO[bytes]) -> None:
+    def __init__(self, reader: Reader, writer: Writer) -> None:
         self._reader, self._writer = reader, writer
         self._lock = threading.Lock()
 

@@ -218,10 +218,10 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _file(path: Path) -> tuple[str, int, str, dict[str, str]]:
     if path.suffix.lower() != ".safetensors":
-        names, metadata, numbers = _names_in_pickle(path), {}, lambda _: ()
+        names, metadata, numbers = _names_in_pickle(path), dict[str, str](), _no_numbers
     else:
         table = read_table(path)
-        metadata = table.pop("__metadata__", None) or {}
+        metadata: dict[str, str] = table.pop("__metadata__", None) or {}
         names, numbers = list(table), partial(_numbers, path, table)
     family = family_of(names)
     prediction = prediction_of(path, names, metadata, numbers) or "epsilon"
@@ -229,6 +229,10 @@ def _file(path: Path) -> tuple[str, int, str, dict[str, str]]:
     if family == "sd2" and prediction == "v_prediction":
         side_px = VELOCITY_SIDE_PX
     return family, _side_said(metadata) or side_px, prediction, metadata
+
+
+def _no_numbers(_: str) -> list[float]:
+    return []
 
 
 def _side_said(metadata: Mapping[str, str]) -> int:

@@ -58,14 +58,15 @@ def from_json(kind: type[T], value: Any, path: str = "") -> T:
         raise WireError(f"{path or kind.__name__}: must be an object, not {_name(value)}")
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key in value:
+    items = typing.cast(dict[Any, Any], value)
+    for key in items:
         if key not in fields:
             raise WireError(f"{_join(path, key)}: unknown key (known: {', '.join(fields)})")
-    made = {}
+    made: dict[str, Any] = {}
     for name, field in fields.items():
         here = _join(path, name)
-        if name in value:
-            made[name] = _checked(_converted(hints[name], value[name], here), field, here)
+        if name in items:
+            made[name] = _checked(_converted(hints[name], items[name], here), field, here)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise WireError(f"{here}: missing")
     return kind(**made)
@@ -76,13 +77,14 @@ def _join(path: str, key: object) -> str:
 
 
 def _name(value: Any) -> str:
-    return {
+    names: dict[type, str] = {
         dict: "an object",
         list: "a list",
         str: "text",
         bool: "true/false",
         type(None): "null",
-    }.get(type(value), "a number")
+    }
+    return names.get(type(value), "a number")
 
 
 def _converted(hint: Any, value: Any, path: str) -> Any:
@@ -93,19 +95,20 @@ def _converted(hint: Any, value: Any, path: str) -> Any:
     if origin is tuple:
         return _tuple(args, value, path)
     if dataclasses.is_dataclass(hint):
-        return from_json(typing.cast(type, hint), value, path)
+        return from_json(typing.cast(type[Any], hint), value, path)
     return _scalar(hint, value, path)
 
 
 def _tuple(args: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise WireError(f"{path}: must be a list, not {_name(value)}")
+    items = typing.cast(list[Any], value)
     if args[-1] is Ellipsis:
-        args = (args[0],) * len(value)
-    if len(args) != len(value):
-        raise WireError(f"{path}: must have {len(args)} items, not {len(value)}")
+        args = (args[0],) * len(items)
+    if len(args) != len(items):
+        raise WireError(f"{path}: must have {len(args)} items, not {len(items)}")
     return tuple(
-        _converted(arg, item, f"{path}[{i}]") for i, (arg, item) in enumerate(zip(args, value))
+        _converted(arg, item, f"{path}[{i}]") for i, (arg, item) in enumerate(zip(args, items))
     )
 
 
@@ -131,7 +134,8 @@ def _checked(value: Any, field: dataclasses.Field[Any], path: str) -> Any:
     if "options" in meta and value not in meta["options"]:
         raise WireError(f"{path}: must be one of {', '.join(meta['options'])}, not {value!r}")
     if "low" in meta and value is not None:
-        for item in value if isinstance(value, tuple) else (value,):
+        numbers = typing.cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
+        for item in numbers:
             if not meta["low"] <= item <= meta["high"]:
                 raise WireError(
                     f"{path}: must lie within {meta['low']}..{meta['high']}, not {item}"

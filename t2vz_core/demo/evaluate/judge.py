@@ -84,4 +84,5 @@ def _gap(pixels: Tensor, tones: list[Tensor]) -> Tensor:
 def _middle(
     a: tuple[float, float, float], b: tuple[float, float, float]
 ) -> tuple[float, float, float]:
-    return tuple((x + y) / 2 for x, y in zip(a, b, strict=True))
+    red, green, blue = ((x + y) / 2 for x, y in zip(a, b, strict=True))
+    return red, green, blue
