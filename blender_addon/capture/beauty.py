@@ -24,6 +24,7 @@ def with_pictures(
     view_layer: bpy.types.ViewLayer,
     size_px: tuple[int, int],
     files: str = "",
+    pixel_aspect: float = 0.0,
 ) -> Iterator[FrameArrays]:
     """The captured frames with their image pass.
 
@@ -31,6 +32,7 @@ def with_pictures(
         arrays: a running capture, which has set the scene to the frame that it yields.
         size_px: width and height of the pictures.
         files: where the pictures are, see `images.place_of`; empty: the scene is rendered.
+        pixel_aspect: width:height of a pixel of a rendered picture; 0: the scene's.
 
     Raises:
         CaptureError: a picture is missing or cannot be rendered; one sentence.
@@ -40,14 +42,17 @@ def with_pictures(
             if files:
                 image = images.read(images.place_of(scene, files, each.number), size_px)
             else:
-                image = rendered(scene, view_layer, size_px)
+                image = rendered(scene, view_layer, size_px, pixel_aspect)
             yield dataclasses.replace(each, image=image)
     finally:
         arrays.close()
 
 
 def rendered(
-    scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, size_px: tuple[int, int]
+    scene: bpy.types.Scene,
+    view_layer: bpy.types.ViewLayer,
+    size_px: tuple[int, int],
+    pixel_aspect: float = 0.0,
 ) -> np.ndarray:
     """The scene's current frame (H, W, 3) uint8 as its own engine and view transform show it,
     without compositor.
@@ -56,7 +61,7 @@ def rendered(
         CaptureError: Blender cannot render it.
     """
     had_result = RESULT in bpy.data.images
-    with tempfile.TemporaryDirectory() as folder, _settings(scene, size_px, folder):
+    with tempfile.TemporaryDirectory() as folder, _settings(scene, size_px, pixel_aspect, folder):
         try:
             bpy.ops.render.render(scene=scene.name, layer=view_layer.name, write_still=True)
         except RuntimeError as error:
@@ -72,7 +77,9 @@ def rendered(
 
 
 @contextmanager
-def _settings(scene: bpy.types.Scene, size_px: tuple[int, int], folder: str) -> Iterator[None]:
+def _settings(
+    scene: bpy.types.Scene, size_px: tuple[int, int], pixel_aspect: float, folder: str
+) -> Iterator[None]:
     """The scene set to write one PNG of this size into the folder; put back afterwards."""
     render, form = scene.render, scene.render.image_settings
     width, height = _whole_frame(render, size_px)
@@ -96,6 +103,9 @@ def _settings(scene: bpy.types.Scene, size_px: tuple[int, int], folder: str) -> 
         (render, "use_overwrite", True),
     ]
     wanted += [(render, "use_multiview", False), (render, "use_stamp", False)]
+    if pixel_aspect:  # Blender's own numbers begin at 1
+        wanted += [(render, "pixel_aspect_x", max(pixel_aspect, 1.0))]
+        wanted += [(render, "pixel_aspect_y", max(1 / pixel_aspect, 1.0))]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in wanted]
     try:
         for owner, name, value in wanted:

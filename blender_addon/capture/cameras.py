@@ -15,12 +15,17 @@ class CaptureError(ValueError):
 
 
 def camera_view(
-    scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, width_px: int, height_px: int
+    scene: bpy.types.Scene,
+    depsgraph: bpy.types.Depsgraph,
+    width_px: int,
+    height_px: int,
+    pixel_aspect: float = 0.0,
 ) -> View:
     """The view of what Blender renders with its resolution set to `width_px` × `height_px`.
 
-    Lens, sensor fit, shift, pixel aspect and border are the scene's. With a border that crops, the
-    picture is the cropped part; otherwise what is outside of it is empty.
+    Lens, sensor fit, shift and border are the scene's, and so is the width:height of a pixel where
+    `pixel_aspect` is 0. With a border that crops, the picture is the cropped part; otherwise what is
+    outside of it is empty.
 
     Raises:
         CaptureError: no camera, one that is neither perspective nor orthographic, or one scaled to
@@ -43,8 +48,8 @@ def camera_view(
         depsgraph,
         x=round(frame[2] * FINE),
         y=round(frame[3] * FINE),
-        scale_x=scene.render.pixel_aspect_x,
-        scale_y=scene.render.pixel_aspect_y,
+        scale_x=pixel_aspect or scene.render.pixel_aspect_x,
+        scale_y=1.0 if pixel_aspect else scene.render.pixel_aspect_y,
     )
     placed = evaluated.matrix_world.normalized()
     if not placed.determinant():
@@ -61,6 +66,15 @@ def camera_view(
         frame,
         border,
     )
+
+
+def aspect_of(render: bpy.types.RenderSettings) -> float:
+    """The width:height at which the scene's renders are shown."""
+    across, down = render.resolution_x, render.resolution_y
+    if render.use_border and render.use_crop_to_border:
+        across *= max(render.border_max_x - render.border_min_x, 1e-3)
+        down *= max(render.border_max_y - render.border_min_y, 1e-3)
+    return across * render.pixel_aspect_x / (down * render.pixel_aspect_y)
 
 
 def _frame(render: bpy.types.RenderSettings, width_px: int, height_px: int) -> tuple[tuple, tuple]:

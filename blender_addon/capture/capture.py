@@ -28,6 +28,10 @@ PASSES = frozenset(
 SOURCES = ("camera", "object", "own", "sum")
 JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped,
 JUMP_RAD = 1.0  # or it has turned by more than this
+CUT = (
+    "Render Region is on without Crop to Render Region: outside of the region all is empty, in "
+    "every pass and in what is made of them."
+)
 COARSE = 8  # every so many pixels are asked whether it has
 
 
@@ -42,6 +46,7 @@ class Wanted:
     target:  object whose movement is meant; bone: name of a bone of it, if it is an armature
     subject: object (with all its children) or collection that the mask shows; None: every surface
     has_flow: also read the movement between each frame and the one before, both ways
+    pixel_aspect: width:height of a pixel; 0: the scene's
     """
 
     width_px: int
@@ -52,6 +57,7 @@ class Wanted:
     bone: str = ""
     subject: bpy.types.Object | bpy.types.Collection | None = None
     has_flow: bool = False
+    pixel_aspect: float = 0.0
 
 
 def object_numbers() -> dict[str, int]:
@@ -80,6 +86,8 @@ def capture(
     """
     frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
     run, values = _Run(scene, view_layer, wanted, note), AnimatedValues()
+    if scene.render.use_border and not scene.render.use_crop_to_border:
+        note(CUT)
     try:
         yield from run.frames(numbers)
     finally:
@@ -177,7 +185,10 @@ class _Run:
 
     def _moment(self) -> _Moment:
         depsgraph = self._depsgraph()
-        view = camera_view(self.scene, depsgraph, self.wanted.width_px, self.wanted.height_px)
+        wanted = self.wanted
+        view = camera_view(
+            self.scene, depsgraph, wanted.width_px, wanted.height_px, wanted.pixel_aspect
+        )
         snapshot = self.reader.snapshot(depsgraph, view)
         pose = hands = None
         if "pose" in self.wanted.passes:

@@ -74,6 +74,7 @@ def with_files(
     files: str,
     passes: frozenset[str],
     subject: Subject = None,
+    pixel_aspect: float = 0.0,
 ) -> Iterator[FrameArrays]:
     """The captured frames, each with its rendered file, whose `passes` the engine reads.
 
@@ -82,6 +83,7 @@ def with_files(
         size_px: width and height of the picture; the files may be of any size.
         files: where the EXR files are, see `images.place_of`.
         subject: what the mask shows; None: every surface.
+        pixel_aspect: width:height of a pixel of the picture; 0: the scene's.
 
     Raises:
         CaptureError: a file is missing; one sentence.
@@ -91,7 +93,8 @@ def with_files(
         for each in arrays:
             file = place_of(scene, files, each.number).path
             with bpy.context.temp_override(scene=scene, view_layer=view_layer):
-                view = camera_view(scene, bpy.context.evaluated_depsgraph_get(), *size_px)
+                depsgraph = bpy.context.evaluated_depsgraph_get()
+                view = camera_view(scene, depsgraph, *size_px, pixel_aspect)
             if passes & VECTORS and not each.is_anchor and each.number != previous + 1:
                 raise CaptureError(
                     "Vectors lead from one frame to the one before: make every frame, "

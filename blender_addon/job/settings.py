@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ from t2vz_core.wire.job import Control, JobSpec
 from t2vz_core.wire.model_facts import ModelFacts, Suggestion, facts_of, facts_together
 
 T = TypeVar("T")
+MOST_OFF = 0.1  # a picture's width:height may be off by so much, of itself
+SHAPE_COUNTS = 4.0  # times as much as the area
 TEXT, INSTRUCT = "text", "instruct"
 DEMO_INSTRUCT = f"{wire.DEMO_MODEL}/instruct-pix2pix"
 DEMO_FACTS = ModelFacts("sd1", wire.DEMO_SIDE_PX)
@@ -183,7 +187,27 @@ def picture_size(aspect: float, side_px: int) -> tuple[int, int]:
     """
     grain = 64 if side_px >= 512 else 32
     width = max(grain, round(side_px * aspect**0.5 / grain) * grain)
-    return width, max(grain, round(width / aspect / grain) * grain)
+    size = width, max(grain, round(width / aspect / grain) * grain)
+    return size if _off(size, aspect) <= MOST_OFF else _nearest_size(aspect, side_px, grain)
+
+
+def _nearest_size(aspect: float, side_px: int, grain: int) -> tuple[int, int]:
+    """Of the sizes around, the one that is off the least; a wrong shape counts more than a wrong
+    area."""
+    columns = round(side_px * aspect**0.5 / grain)
+    rows = round(side_px / aspect**0.5 / grain)
+    sizes = itertools.product(*(range(max(1, n - 2), n + 3) for n in (columns, rows)))
+    return min(
+        ((grain * width, grain * height) for width, height in sizes),
+        key=lambda size: (
+            SHAPE_COUNTS * _off(size, aspect) + abs(math.log(size[0] * size[1] / side_px**2))
+        ),
+    )
+
+
+def _off(size: tuple[int, int], aspect: float) -> float:
+    """How far a size is from a width:height, as the logarithm of their ratio."""
+    return abs(math.log(size[0] / size[1] / aspect))
 
 
 def frame_numbers(first: int, last: int, every: int = 1) -> list[int]:

@@ -40,13 +40,16 @@ def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
         )
         for frame, since in _numbered(generation.spec.frames)
     ]
-    strips.add_strip(scene, "Motion", motions, motions[-1][0])
+    aspect = generation.spec.shot.pixel_aspect
+    strips.add_strip(scene, "Motion", motions, motions[-1][0], pixel_aspect=aspect)
     for control in generation.spec.controls:
         folder = generation.folder / "conditions" / control.kind
         frames = [
             (frame.number, folder / f"{frame.number:04d}.png") for frame in generation.spec.frames
         ]
-        strips.add_strip(scene, f"Conditions: {control.kind}", frames, frames[-1][0])
+        strips.add_strip(
+            scene, f"Conditions: {control.kind}", frames, frames[-1][0], pixel_aspect=aspect
+        )
     bpy.ops.ed.undo_push(message="Preview Conditions")
 
 

@@ -16,6 +16,7 @@ from t2vz_core.wire.rules import passes_needed
 from .. import preferences
 from ..capture import beauty, images, object_words, rendered_passes
 from ..capture.animated_values import is_animated
+from ..capture.cameras import aspect_of
 from ..capture.capture import Wanted, capture, object_numbers
 from ..capture.meshes import MESHED
 from ..job import folders, resume
@@ -102,13 +103,14 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
 
 
 def _spec_of(scene: bpy.types.Scene) -> JobSpec:
-    render = scene.render
-    across, down = (
-        render.resolution_x * render.pixel_aspect_x,
-        render.resolution_y * render.pixel_aspect_y,
-    )
-    spec = spec_of(scene.t2vz, across / down, preferences.stored_model, preferences.path_of_model)
+    aspect = aspect_of(scene.render)
+    spec = spec_of(scene.t2vz, aspect, preferences.stored_model, preferences.path_of_model)
     spec = dataclasses.replace(spec, regions=object_words.regions(scene))
+    if scene.t2vz.rendered:  # their whole frame becomes the picture, whatever its shape
+        pixel_aspect = aspect * spec.shot.height_px / spec.shot.width_px
+        spec = dataclasses.replace(
+            spec, shot=dataclasses.replace(spec.shot, pixel_aspect=round(pixel_aspect, 6))
+        )
     if _is_keyed(scene):
         return dataclasses.replace(
             spec, motion=dataclasses.replace(spec.motion, mode="translation")
@@ -207,6 +209,7 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         settings.motion_bone,
         settings.foreground,
         settings.has_flow,
+        spec.shot.pixel_aspect,
     )
 
 
@@ -234,10 +237,17 @@ def _arrays(
         arrays = object_words.with_strengths(arrays, scene, view_layer)
     where = (scene, view_layer, (wanted.width_px, wanted.height_px))
     if "image" in captured.passes:
-        arrays = beauty.with_pictures(arrays, *where, "" if has_files else settings.rendered)
+        files = "" if has_files else settings.rendered
+        arrays = beauty.with_pictures(arrays, *where, files, wanted.pixel_aspect)
     if from_files:
-        files = settings.rendered
-        arrays = rendered_passes.with_files(arrays, *where, files, from_files, settings.foreground)
+        arrays = rendered_passes.with_files(
+            arrays,
+            *where,
+            settings.rendered,
+            from_files,
+            settings.foreground,
+            wanted.pixel_aspect,
+        )
     return arrays
 
 

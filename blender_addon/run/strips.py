@@ -26,12 +26,13 @@ def add_strip(
     frames: list[tuple[int, Path]],
     last: int,
     provenance: str = "",
+    pixel_aspect: float = 1.0,
 ) -> Any:
     """Adds one strip that shows each (frame number, picture) from its frame on until the next, the
     last until `last`.
 
     It lies in the lowest channel that is free above everything else there, and is scaled to the
-    render's size. `provenance`, JSON, is kept in the strip's property `t2vz`. Returns the strip.
+    render's size; `pixel_aspect` is the pictures' pixels' width:height. `provenance`, JSON, is kept in the strip's property `t2vz`. Returns the strip.
 
     Raises:
         ValueError: there is no frame, or no free channel.
@@ -43,7 +44,7 @@ def add_strip(
     strips = strips_of(scene)
     channel = _free_channel(strips, first, first + len(files))
     strip = strips.new_image(name, _path(frames[0][1]), channel, first)
-    _scale(strip, scene.render)
+    _scale(strip, scene.render, pixel_aspect)
     for file in files[1:]:
         strip.elements.append(file)
     strip[PROVENANCE] = provenance
@@ -62,7 +63,8 @@ def import_job(scene: bpy.types.Scene, folder: Path, spec: JobSpec) -> Any:
     every = min((two - one for one, two in pairwise(numbers)), default=1)
     frames = folders.finished_frames(folder, spec)
     last = frames[-1][0] + every - 1 if frames else 0
-    return add_strip(scene, name, frames, last, folders.provenance(folder, spec))
+    told, pixel_aspect = folders.provenance(folder, spec), spec.shot.pixel_aspect
+    return add_strip(scene, name, frames, last, told, pixel_aspect)
 
 
 def caution(scene: bpy.types.Scene) -> str:
@@ -93,17 +95,18 @@ def _show(scene: bpy.types.Scene) -> None:
             workspace.sequencer_scene = scene
 
 
-def _scale(strip: Any, render: bpy.types.RenderSettings) -> None:
+def _scale(strip: Any, render: bpy.types.RenderSettings, pixel_aspect: float) -> None:
     """Has the strip fill the render's picture, or, where too much of it were cut off, fit into
     it."""
     picture = strip.elements[0]
     if picture.orig_width:  # a file that cannot be read has no size
+        across = pixel_aspect / (render.pixel_aspect_x / render.pixel_aspect_y)  # pixels to a pixel
         scales = (
-            render.resolution_x / picture.orig_width,
+            render.resolution_x / (picture.orig_width * across),
             render.resolution_y / picture.orig_height,
         )
         scale = max(scales) if max(scales) < NEAR * min(scales) else min(scales)
-        strip.transform.scale_x = strip.transform.scale_y = scale
+        strip.transform.scale_x, strip.transform.scale_y = scale * across, scale
 
 
 def _file_per_frame(frames: list[tuple[int, Path]], last: int) -> list[str]:

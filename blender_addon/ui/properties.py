@@ -126,11 +126,6 @@ for _kind in (
     GROUPS[_kind] = _group(_kind)
 
 
-def _whole_scene(settings: Any) -> tuple[int, int]:
-    scene = settings.id_data
-    return scene.frame_start, scene.frame_end
-
-
 class T2VZ_Settings(bpy.types.PropertyGroup):
     """All that is asked of t2vz in this scene."""
 
@@ -215,13 +210,15 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     )
 
     def frame_numbers(self) -> list[int]:
-        """The frames asked for.
+        """The frames asked for; of the scene's range those that a render of it makes.
 
         Raises:
             ValueError: the range ends before it begins.
         """
-        first, last = _whole_scene(self) if self.uses_scene_range else (self.first, self.last)
-        return frame_numbers(first, last, self.every)
+        if not self.uses_scene_range:
+            return frame_numbers(self.first, self.last, self.every)
+        scene = self.id_data
+        return frame_numbers(scene.frame_start, scene.frame_end, scene.frame_step * self.every)
 
 
 CLASSES = (*GROUPS.values(), T2VZ_Settings)

@@ -107,6 +107,7 @@ class Shot:
 
     width_px: int = numeric(512, 64, 4096, "picture width, a multiple of 8")
     height_px: int = numeric(512, 64, 4096, "picture height, a multiple of 8")
+    pixel_aspect: float = numeric(1.0, 0.01, 100.0, "width:height at which a pixel is shown")
     near: float = numeric(
         0.0, 0.0, 1e9, "depth shown white, scene units; 0: the nearest of the shot"
     )

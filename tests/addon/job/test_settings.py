@@ -49,6 +49,9 @@ def test_lists_and_vectors_become_tuples():
         (16 / 9, 512, (704, 384)),
         (16 / 9, 256, (352, 192)),
         (0.5, 512, (384, 768)),
+        (2.4, 128, (224, 96)),  # rounded side by side it would be 192×64
+        (1 / 2.4, 128, (96, 224)),
+        (1.5, 64, (96, 64)),
     ],
 )
 def test_the_picture_has_the_asked_area_and_the_cameras_aspect(aspect, side, size):

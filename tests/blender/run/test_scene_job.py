@@ -1,5 +1,7 @@
 """What a scene's settings ask for is what the job folder says."""
 
+import math
+
 import bpy
 import numpy as np
 import pytest
@@ -155,3 +157,50 @@ def test_a_view_layer_can_be_named(scene, tmp_path):
     assert len(found["ViewLayer"]) == 3 and len(found["Bare"]) == 2  # with the background
     with pytest.raises(ValueError, match="has no view layer 'Props'; it has ViewLayer, Bare"):
         scene_job.generation_of(scene, None, tmp_path / "job", "Props")
+
+
+def ball_in(scene, folder, resolution, pixel_aspect):
+    """Across and down, px, how far the ball in the middle of a job's first picture reaches."""
+    scene.objects["Cube"].hide_render = True
+    bpy.ops.mesh.primitive_uv_sphere_add(radius=0.6, segments=64, ring_count=32)
+    camera = scene.camera
+    camera.location, camera.rotation_euler = (0, -6, 0), (math.pi / 2, 0, 0)
+    scene.render.resolution_x, scene.render.resolution_y = resolution
+    scene.render.pixel_aspect_x, scene.render.pixel_aspect_y = pixel_aspect
+    scene.t2vz.side_px, scene.t2vz.mode = 128, "depth"
+    spec = job_of(scene, folder)
+    depth = np.load(folder / spec.frames[0].passes.depth)
+    return depth.shape[::-1], [np.isfinite(depth).any(axis).sum() for axis in (0, 1)]
+
+
+@pytest.mark.parametrize("pixel_aspect", [(2, 1), (1, 2)])
+def test_a_picture_has_square_pixels_whatever_the_renders_have(scene, tmp_path, pixel_aspect):
+    size, (across, down) = ball_in(scene, tmp_path / "job", (200, 200), pixel_aspect)
+    assert size == ((192, 96) if pixel_aspect == (2, 1) else (96, 192))
+    assert across == pytest.approx(down, abs=1) and across > 15
+
+
+def test_a_border_that_crops_shapes_the_picture(scene, tmp_path):
+    render = scene.render
+    render.use_border = render.use_crop_to_border = True
+    render.border_min_x, render.border_max_x = 0.25, 0.75
+    render.border_min_y, render.border_max_y = 0.0, 1.0
+    size, (across, down) = ball_in(scene, tmp_path / "job", (200, 100), (1, 1))
+    assert size == (128, 128) and across == pytest.approx(down, abs=1)
+
+
+def test_a_render_region_that_does_not_crop_is_said_to_cut(scene, tmp_path):
+    scene.render.use_border, scene.render.border_max_x = True, 0.5
+    generation = scene_job.generation_of(scene, None, tmp_path / "job")
+    generation.step()
+    generation.cancel()
+    assert any(note.startswith("Render Region is on without Crop") for note in generation.notes)
+
+
+def test_of_the_scenes_range_those_frames_are_made_that_a_render_makes(scene):
+    scene.frame_end, scene.frame_step = 9, 3
+    assert scene.t2vz.frame_numbers() == [1, 4, 7]
+    scene.t2vz.every = 2
+    assert scene.t2vz.frame_numbers() == [1, 7]
+    scene.t2vz.uses_scene_range, scene.t2vz.first, scene.t2vz.last = False, 2, 6
+    assert scene.t2vz.frame_numbers() == [2, 4, 6]

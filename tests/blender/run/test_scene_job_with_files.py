@@ -1,6 +1,7 @@
 """Of files rendered before, a job takes what they hold, and the rest from the scene."""
 
 import bpy
+import numpy as np
 import pytest
 
 from blender_addon.run import scene_job
@@ -86,3 +87,27 @@ def test_what_is_no_exr_is_a_sentence_before_anything(scene, tmp_path):
     with pytest.raises(ValueError, match=r"shot_0001\.exr is no EXR file"):
         scene_job.generation_of(scene, None, tmp_path / "job")
     assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize(
+    ("resolution", "pixel_aspect"), [((100, 60), (1, 1)), ((60, 60), (2, 1)), ((130, 50), (1, 1))]
+)
+def test_passes_of_files_and_of_the_scene_lie_on_each_other(
+    scene, tmp_path, resolution, pixel_aspect
+):
+    """The files' whole frame becomes the picture, whose shape is seldom just theirs."""
+    exr = pytest.importorskip("t2vz_core.job_folder.exr")
+    scene.render.resolution_x, scene.render.resolution_y = resolution
+    scene.render.pixel_aspect_x, scene.render.pixel_aspect_y = pixel_aspect
+    scene.objects["Cube"].scale = (1.6, 1.6, 1.6)
+    rendered(scene, tmp_path)
+    scene.t2vz.mode, scene.t2vz.side_px = "outline", 128
+    spec = job_of(scene, tmp_path / "job")
+    passes = spec.frames[0].passes
+    depth = np.isfinite(exr.read_exr(tmp_path / "job" / passes.depth, "depth"))
+    surface = np.load(tmp_path / "job" / passes.normal).any(-1)
+    assert surface.mean() > 0.1 and (depth != surface).sum() < 2.5 * sum(depth.shape)
+    assert abs(depth.sum() / surface.sum() - 1) < 0.02
+    for axis in (0, 1):  # the outermost row and column of both
+        ends = [np.flatnonzero(each.any(axis))[[0, -1]] for each in (depth, surface)]
+        assert np.abs(ends[0] - ends[1]).max() <= 2

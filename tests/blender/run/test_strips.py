@@ -1,6 +1,7 @@
 """Finished frames become one strip that shows each picture at its frame."""
 
 import json
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -66,6 +67,26 @@ def test_a_strip_fills_the_render_or_fits_into_one_of_another_shape(scene, tmp_p
     scene.render.resolution_x, scene.render.resolution_y = render
     strip = strips.import_job(scene, tmp_path / "job", job_in(tmp_path / "job", [1, 2]))
     assert (strip.transform.scale_x, strip.transform.scale_y) == (scale, scale)
+
+
+@pytest.mark.parametrize(
+    ("render", "wide_px", "wide_picture", "scales"),
+    [
+        ((16, 32), 2, 1.0, (1, 2)),  # 32 by 32 as shown
+        ((32, 32), 2, 2.0, (2, 2)),  # rendered files' pixels are as wide as the scene's
+        ((33, 32), 1, 33 / 32, (2.0625, 2)),
+    ],
+)
+def test_a_strip_fills_a_render_whose_pixels_are_not_square(
+    scene, tmp_path, render, wide_px, wide_picture, scales
+):
+    """The pictures are 16 by 16."""
+    scene.render.resolution_x, scene.render.resolution_y = render
+    scene.render.pixel_aspect_x = wide_px
+    spec = job_in(tmp_path / "job", [1, 2])
+    spec = replace(spec, shot=replace(spec.shot, pixel_aspect=wide_picture))
+    strip = strips.import_job(scene, tmp_path / "job", spec)
+    assert (strip.transform.scale_x, strip.transform.scale_y) == pytest.approx(scales)
 
 
 @pytest.mark.skipif(bpy.app.version < (5, 0, 0), reason="every Sequencer shows its window's scene")
