@@ -21,6 +21,7 @@ from ..job import folders, resume
 from ..job.engine import Engine
 from ..job.generation import Generation
 from ..job.settings import passes_needed, spec_of, suited_sentence
+from .assignments import seed_of
 
 FEW_DEPTHS = (
     "Grey shows the depths of these frames alone; "
@@ -44,9 +45,10 @@ def generation_of(
     worker: Engine | None,
     folder: Path | None = None,
     view_layer: str = "",
+    numbers: list[int] | None = None,
 ) -> Generation:
-    """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made
-    for it.
+    """The frames that the settings ask for, or `numbers`; `folder`, new or empty, takes the job,
+    else one is made for it.
 
     A folder that holds this very job, interrupted, has it taken up. `view_layer` names the one that
     is captured, in place of the active one.
@@ -56,7 +58,8 @@ def generation_of(
         OSError: the folder cannot be made.
     """
     shown = view_layer_of(scene, view_layer)
-    return _begun(scene, shown, _spec_of(scene), scene.t2vz.frame_numbers(), worker, folder)
+    asked = numbers or scene.t2vz.frame_numbers()
+    return _begun(scene, shown, _spec_of(scene), asked, worker, folder)
 
 
 def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer:
@@ -107,7 +110,11 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
         render.resolution_y * render.pixel_aspect_y,
     )
     spec = spec_of(scene.t2vz, across / down, preferences.stored_model, preferences.path_of_model)
-    spec = dataclasses.replace(spec, regions=object_words.regions(scene))
+    spec = dataclasses.replace(
+        spec,
+        regions=object_words.regions(scene),
+        sampling=dataclasses.replace(spec.sampling, seed=seed_of(scene.t2vz)),
+    )
     if _is_keyed(scene):
         return dataclasses.replace(
             spec, motion=dataclasses.replace(spec.motion, mode="translation")
