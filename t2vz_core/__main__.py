@@ -17,13 +17,15 @@ from . import __version__
 from .farm.commands import CODES, add_parts, frames_asked, said
 from .farm.commands import add as add_farm_commands
 from .wire import events
+from .wire.ranges import with_negatives
 
 BAR_CELLS = 30
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; 0 done, 1 failed, 2 wrong usage, 130 cancelled."""
-    asked = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    asked = _parser().parse_args(with_negatives(words, "--frames"))
     return asked.act(asked)
 
 

@@ -131,7 +131,7 @@ class Worker:
             from .models.advice import advice
 
             networks = self._load(spec, watch)
-        source = Source(folder)
+        source = Source(folder, _size(spec))
         for sentence in (*advice(spec, networks.facts), *notes(spec, source)):
             watch.note(sentence)
         for number, picture in generate(spec, source, networks, missing, watch, event.chunk):
@@ -171,7 +171,7 @@ class Worker:
         from .job_folder.frames import write_png
         from .job_folder.passes import Source
 
-        source = Source(folder)
+        source = Source(folder, _size(spec))
         for note in notes(spec, source):
             watch.note(note)
         for done, frame in enumerate(spec.frames):
@@ -179,6 +179,10 @@ class Worker:
             for control, picture in zip(spec.controls, conditions(spec, source, frame)):
                 write_png(folder / "conditions" / control.kind / f"{frame.number:04d}.png", picture)
         return len(spec.frames)
+
+
+def _size(spec: JobSpec) -> tuple[int, int]:
+    return spec.shot.height_px, spec.shot.width_px
 
 
 def serve() -> None:
@@ -253,7 +257,10 @@ def _tell(*lines: object) -> None:
 
 
 def _record(error: Exception, log: Path) -> None:
-    with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as out:
+    with (
+        contextlib.suppress(OSError, ValueError),  # a path with a null byte is no value
+        log.open("a", encoding="utf-8") as out,
+    ):
         if isinstance(error, (Fault, WireError)):
             print(error, file=out)
         else:

@@ -24,8 +24,8 @@ def camera_view(
     """The view of what Blender renders with its resolution set to `width_px` × `height_px`.
 
     Lens, sensor fit, shift and border are the scene's, and so is the width:height of a pixel where
-    `pixel_aspect` is 0. With a border that crops, the picture is the cropped part; otherwise what is
-    outside of it is empty.
+    `pixel_aspect` is 0. With a border that crops, the picture is the cropped part; otherwise what
+    is outside of it is empty.
 
     Raises:
         CaptureError: no camera, one that is neither perspective nor orthographic, or one scaled to

@@ -158,7 +158,7 @@ def suited_sentence(settings: Any, spec: JobSpec) -> str:
     """What of a job was taken from its model in place of what the settings show; "" if nothing."""
     taken = spec.sampling
     shown = part_of(wire.Sampling, settings.sampling)
-    if taken == shown:
+    if taken == dataclasses.replace(shown, seed=taken.seed):
         return ""
     return (
         f"{spec.model.base}, or its LoRA, was made for a few steps by its name: "

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import math
-import re
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 from t2vz_core.wire import presets
+from t2vz_core.wire.ranges import numbers_in, with_negatives
 
 from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
 from ..job.settings import MODES, SOURCES
 from . import scene_job, session, strips
+from .assignments import Usage, assign
 
 NAME = "t2vz"
 DONE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -32,30 +33,33 @@ def main(arguments: list[str]) -> int:
     Returns 0 done, 1 failed with one sentence on stderr, 2 wrong usage, 130 cancelled by SIGINT.
     """
     try:
-        asked = _parser().parse_args(arguments)
+        asked = _parser().parse_args(with_negatives(arguments, "--frames"))
     except SystemExit as leaving:
         return int(leaving.code or DONE)
     try:
         return _perform(asked)
+    except Usage as error:
+        _say(str(error))
+        return USAGE
     except (OSError, ValueError, RuntimeError) as error:
         return _wrong(sentence(error))
 
 
 def _perform(asked: argparse.Namespace) -> int:
     if not bpy.data.filepath:
-        return _wrong(
+        raise Usage(
             "No .blend file is open: name one that exists before -c, "
             "as in blender -b scene.blend -c t2vz …"
         )
     scene = _scene_named(asked.scene) if asked.scene else bpy.context.scene
-    apply(asked, scene.t2vz)
+    numbers = apply(asked, scene.t2vz)
     if asked.save and not asked.save.absolute().parent.is_dir():
-        raise ValueError(
-            f"--save: there is no folder {asked.save.absolute().parent}; make it first."
-        )
+        raise Usage(f"--save: there is no folder {asked.save.absolute().parent}; make it first.")
     worker = None if asked.capture_only else session.engine()
     out = asked.out and asked.out.absolute()
-    generation = scene_job.generation_of(scene, worker, out, asked.view_layer)
+    if asked.view_layer:
+        _known(asked.view_layer, scene.view_layers, "view layer", f"The scene {scene.name}")
+    generation = scene_job.generation_of(scene, worker, out, asked.view_layer, numbers)
     code = carry_out(generation, scene)
     if code == DONE and asked.save:
         bpy.ops.wm.save_as_mainfile(filepath=str(asked.save.absolute()), check_existing=False)
@@ -90,10 +94,14 @@ def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
 
 
 def _scene_named(name: str) -> bpy.types.Scene:
-    scene = bpy.data.scenes.get(name)
-    if scene is None:
-        raise ValueError(f"There is no scene {name!r} in {bpy.data.filepath}.")
-    return scene
+    return _known(name, bpy.data.scenes, "scene", Path(bpy.data.filepath).name)
+
+
+def _known(name: str, things: Any, kind: str, where: str) -> Any:
+    if name not in things:
+        names = ", ".join(thing.name for thing in things)
+        raise Usage(f"{where} has no {kind} {name!r}; it has {names}.")
+    return things[name]
 
 
 def _follow(
@@ -134,45 +142,31 @@ class Meter:
         _say(f"\r\033[K{text}" if self._moves else text)
 
 
-def apply(asked: argparse.Namespace, settings: bpy.types.PropertyGroup) -> None:
-    """Puts what the command line says into the scene's settings.
+def apply(asked: argparse.Namespace, settings: bpy.types.PropertyGroup) -> list[int] | None:
+    """Puts what the command line says into the scene's settings; returns the frames to make where
+    they are no plain range.
 
     Raises:
-        ValueError: a setting of --set that is not there or cannot have that value.
+        Usage: a setting that is not there or cannot have that value.
     """
     if asked.fast:
         presets.follow(settings.sampling, presets.FAST)
     for path in SETTINGS:
         value = getattr(asked, path.rpartition(".")[2])
         if value is not None:
-            _put(settings, path, value)
-    if asked.frames:
-        settings.uses_scene_range = False
-        settings.first, settings.last = asked.frames
+            assign(settings, path, value)
     for text in asked.set:
-        path, _, value = text.partition("=")
-        _put(settings, path, value)
-
-
-def _put(settings: bpy.types.PropertyGroup, path: str, value: object) -> None:
-    group, _, name = path.rpartition(".")
-    try:
-        owner = settings.path_resolve(group) if group else settings
-        kind = type(getattr(owner, name))
-        if isinstance(value, str) and kind is not str:
-            value = (
-                value.lower() in ("1", "true", "yes", "on") if kind is bool else kind(float(value))
-            )
-        setattr(owner, name, value)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"--set {path}: cannot be {value!r} ({error})") from error
-    if isinstance(value, (int, float)) and not math.isclose(
-        value, getattr(owner, name), rel_tol=1e-6
-    ):
-        kind = owner.bl_rna.properties[
-            name
-        ]  # Blender has moved the value into the range without a word
-        raise ValueError(f"{path}: must lie within {kind.hard_min}..{kind.hard_max}, not {value}")
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise Usage(f"--set {text}: write it as NAME=VALUE")
+        assign(settings, path, value)
+    if not asked.frames:
+        return None
+    settings.uses_scene_range = False
+    settings.first, settings.last = asked.frames[0], asked.frames[-1]
+    if len(asked.frames) == settings.last - settings.first + 1:
+        return None
+    return list(asked.frames[:: settings.every])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -184,7 +178,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--prompt", dest="text", metavar="TEXT", help="what the frames show")
     add("--negative", metavar="TEXT", help="what the frames must not show")
-    add("--frames", type=_range, metavar="A-B", help="frame range (default: the scene's)")
+    add(
+        "--frames",
+        type=_frames,
+        metavar="A-B",
+        help="as in 1-16, -5--1 or 1,3,5 (default: the scene's range)",
+    )
     add(
         "--every",
         type=int,
@@ -235,7 +234,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any other, as coherence.smoothing=0.6",
+        help="any other: coherence.smoothing=0.6, motion.strength=4,-2, foreground=Cast, "
+        '\'model.loras=[{"path": "a.safetensors", "weight": 0.5}]\'',
     )
     add("--scene", metavar="NAME", help="the scene to take (default: the one that was active)")
     add(
@@ -271,11 +271,11 @@ SETTINGS = (
 )
 
 
-def _range(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no range such as 1-16")
-    return int(found[1]), int(found[2] or found[1])
+def _frames(text: str) -> tuple[int, ...]:
+    try:
+        return numbers_in(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _wrong(text: str) -> int:

@@ -23,6 +23,7 @@ from ..job import folders, resume
 from ..job.engine import Engine
 from ..job.generation import Generation
 from ..job.settings import INSTRUCT, spec_of, suited_sentence
+from .assignments import seed_of
 
 FEW_DEPTHS = (
     "Grey shows the depths of these frames alone; "
@@ -46,9 +47,10 @@ def generation_of(
     worker: Engine | None,
     folder: Path | None = None,
     view_layer: str = "",
+    numbers: list[int] | None = None,
 ) -> Generation:
-    """The frames that the settings ask for; `folder`, new or empty, takes the job, else one is made
-    for it.
+    """The frames that the settings ask for, or `numbers`; `folder`, new or empty, takes the job,
+    else one is made for it.
 
     A folder that holds this very job, interrupted, has it taken up. `view_layer` names the one that
     is captured, in place of the active one.
@@ -58,7 +60,8 @@ def generation_of(
         OSError: the folder cannot be made.
     """
     shown = view_layer_of(scene, view_layer)
-    return _begun(scene, shown, _spec_of(scene), scene.t2vz.frame_numbers(), worker, folder)
+    asked = numbers or scene.t2vz.frame_numbers()
+    return _begun(scene, shown, _spec_of(scene), asked, worker, folder)
 
 
 def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer:
@@ -105,7 +108,8 @@ def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Ge
 def _spec_of(scene: bpy.types.Scene) -> JobSpec:
     aspect = aspect_of(scene.render)
     spec = spec_of(scene.t2vz, aspect, preferences.stored_model, preferences.path_of_model)
-    spec = dataclasses.replace(spec, regions=object_words.regions(scene))
+    sampling = dataclasses.replace(spec.sampling, seed=seed_of(scene.t2vz))
+    spec = dataclasses.replace(spec, regions=object_words.regions(scene), sampling=sampling)
     if scene.t2vz.rendered:  # their whole frame becomes the picture, whatever its shape
         pixel_aspect = aspect * spec.shot.height_px / spec.shot.width_px
         spec = dataclasses.replace(

@@ -32,7 +32,8 @@ def add_strip(
     last until `last`.
 
     It lies in the lowest channel that is free above everything else there, and is scaled to the
-    render's size; `pixel_aspect` is the pictures' pixels' width:height. `provenance`, JSON, is kept in the strip's property `t2vz`. Returns the strip.
+    render's size; `pixel_aspect` is the pictures' pixels' width:height. `provenance`, JSON, is kept
+    in the strip's property `t2vz`. Returns the strip.
 
     Raises:
         ValueError: there is no frame, or no free channel.

@@ -37,6 +37,8 @@ class Main:
         column.prop(settings, "mode")
         column.prop(settings.model, "base", text="Model")
         column.prop(settings.sampling, "seed")
+        if settings.seed_high:
+            column.prop(settings, "seed_high")
         _draw_range(column, settings)
         _draw_action(layout, context)
 

@@ -176,6 +176,13 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         max=2048,
         subtype="PIXEL",
     )
+    seed_high: IntProperty(
+        name="Seed, High Part",
+        description="So many times 2^31 are added to the seed, which in Blender ends there",
+        default=0,
+        min=0,
+        max=2**22 - 1,
+    )
     follows_model: BoolProperty(
         name="Suit the Model",
         description="Steps, guidance and scheduler that are as at first become those that the "

@@ -131,8 +131,14 @@ def normal(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
 
 def pose(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:
     """OpenPose's drawing of everybody on screen, with hands where the frame has them."""
+    people = source.read(frame, "pose")
     hands = source.read(frame, "hands") if frame.passes.hands else None
-    return draw_people(source.read(frame, "pose"), spec.shot.height_px, spec.shot.width_px, hands)
+    if hands is not None and len(hands) != len(people):
+        raise Fault(
+            f"Frame {frame.number} has hands of {len(hands)} people and poses of {len(people)}: "
+            "capture the shot again."
+        )
+    return draw_people(people, spec.shot.height_px, spec.shot.width_px, hands)
 
 
 def edges(spec: JobSpec, source: Source, frame: Frame) -> np.ndarray:

@@ -30,6 +30,7 @@ FINGERS = tuple(
     (i if i % 4 else 0, i + 1) for i in range(20)
 )  # the bones of a hand, from the wrist to five tips
 KNUCKLE = (0, 0, 255)
+FARTHEST = 32000.0  # from the canvas' origin: cv2 draws within 2^15
 
 
 def draw_people(
@@ -45,9 +46,9 @@ def draw_people(
     canvas = np.zeros((height_px * finer, width_px * finer, 3), np.uint8)
     stroke_px = round(STROKE * min(canvas.shape[:2]))
     for number, joints in enumerate(people):
-        _draw(canvas, joints[:, :2] * finer, joints[:, 2] > 0, stroke_px)
+        _draw(canvas, _on_canvas(joints, finer), joints[:, 2] > 0, stroke_px)
         for points in () if hands is None else hands[number]:
-            _draw_hand(canvas, points[:, :2] * finer, points[:, 2] > 0, stroke_px)
+            _draw_hand(canvas, _on_canvas(points, finer), points[:, 2] > 0, stroke_px)
     return (
         canvas
         if finer == 1
@@ -55,11 +56,27 @@ def draw_people(
     )
 
 
+def _on_canvas(points: np.ndarray, finer: int) -> np.ndarray:
+    """Places (n, 2) of points (n, 3), those far outside no farther than cv2 can draw."""
+    return np.clip(points[:, :2] * finer, -FARTHEST, FARTHEST)
+
+
+def _shortened(one: np.ndarray, two: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of a limb without what lies far outside: its angle is drawn in whole degrees, which
+    a longer one would miss its other end by."""
+    length = math.hypot(*(one - two))
+    if length <= longest:
+        return one, two
+    near, far = sorted((one, two), key=lambda end: float(abs(end).max()))
+    return near, near + (far - near) * (longest / length)
+
+
 def _draw(canvas: np.ndarray, xy: np.ndarray, seen: np.ndarray, stroke_px: int) -> None:
     for (i, j), colour in zip(LIMBS, COLOURS):
         if seen[i] and seen[j]:
-            middle = (xy[i] + xy[j]) / 2
-            dx, dy = xy[i] - xy[j]
+            one, two = _shortened(xy[i], xy[j], 2 * max(canvas.shape))
+            middle = (one + two) / 2
+            dx, dy = one - two
             size = (int(math.hypot(dx, dy) / 2), stroke_px)
             angle = int(math.degrees(math.atan2(dy, dx)))
             polygon = cv2.ellipse2Poly((int(middle[0]), int(middle[1])), size, angle, 0, 360, 1)

@@ -50,7 +50,7 @@ def evaluate(folder: Path) -> dict[str, object]:
         WireError: the job cannot be read.
     """
     folder, spec = Path(folder), read_job(Path(folder))
-    source = Source(folder)
+    source = Source(folder, (spec.shot.height_px, spec.shot.width_px))
     motion = read_motion(spec.frames, source)
     pictures = [_finished(folder, frame) for frame in spec.frames]
     rows = {"frames": measure(pictures, motion)}

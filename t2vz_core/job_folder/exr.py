@@ -36,7 +36,7 @@ def depth(path: Path, said: Rendered) -> np.ndarray:
     end = (
         min(NOTHING, said.far * (1 - 1e-6)) if said.far else NOTHING
     )  # EEVEE up to 5.0 writes the clip end
-    return np.where(values >= end, np.float32(np.inf), values)
+    return np.where((values >= end) | np.isnan(values), np.float32(np.inf), values)
 
 
 def normal(path: Path, said: Rendered) -> np.ndarray:
@@ -72,7 +72,7 @@ def mask(path: Path, said: Rendered) -> np.ndarray:
 
 def image(path: Path, said: Rendered) -> np.ndarray:
     """(H, W, 3) uint8: the scene's light as plain sRGB, without the artist's view transform."""
-    light = np.clip(layer(path, said, "image").astype(np.float32), 0, 1)
+    light = np.clip(np.nan_to_num(layer(path, said, "image").astype(np.float32)), 0, 1)
     return np.round(
         255 * np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     ).astype(np.uint8)

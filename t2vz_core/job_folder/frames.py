@@ -24,7 +24,11 @@ class Frames:
     def __init__(self, folder: Path, spec: JobSpec) -> None:
         self._folder, self._spec = folder, spec
         stamp, ours = folder / "frames" / "made_from", fingerprint(folder, spec)
-        if stamp.exists() and stamp.read_text() != ours and any(stamp.parent.glob("*.png")):
+        if (
+            stamp.exists()
+            and stamp.read_bytes() != ours.encode()
+            and any(stamp.parent.glob("*.png"))
+        ):
             raise Fault(
                 f"{folder / 'frames'} holds frames of an earlier version of this job: "
                 "move or delete that folder, then run again."

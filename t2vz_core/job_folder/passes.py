@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +15,23 @@ from ..wire.job import Frame
 from ..wire.passes import PASSES
 from ..wire.rendered import SUFFIX as RENDERED
 
+AGAIN = "capture the shot again"
+_HEADERS = {  # by the version of the .npy format; a third is for fields, which no pass has
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The passes of one job folder, for one job: what is remembered of them is forgotten with it,
-    as the files may be written anew between two."""
+    """The passes of one job folder; where `size`, the picture's (height, width) in px, is known,
+    all must have it.
+
+    It is for one job: what is remembered of them is forgotten with it, as the files may be written
+    anew between two."""
 
     folder: Path
+    size: tuple[int, int] | None = None
 
     def read(self, frame: Frame, name: str) -> np.ndarray:
         """The pass `name` of a frame, as `wire.passes.PASSES` describes it.
@@ -31,23 +42,34 @@ class Source:
         path = getattr(frame.passes, name)
         if path is None:
             raise Fault(
-                f"Frame {frame.number} has no {name} pass: capture the shot again with it, "
-                "or switch off what needs it."
+                f"Frame {frame.number} has no {name} pass: {AGAIN} with it, or switch off what "
+                "needs "
+                "it."
             )
         file = self.folder / path
         array = _load(file, name)
         wanted = PASSES[name]
         if not wanted.fits(array.shape):
+            raise Fault(f"{file} has the shape {array.shape}, which no {name} pass has: {AGAIN}.")
+        if wanted.is_picture and self.size not in (None, array.shape[:2]):
+            high, wide = array.shape[:2]
             raise Fault(
-                f"{file} has the shape {array.shape}, which no {name} pass has: "
-                "capture the shot again."
+                f"{file} has {wide} × {high} px, the picture "
+                f"{self.size[1]} × {self.size[0]}: {AGAIN}."
             )
         if array.dtype.kind != np.dtype(wanted.dtype).kind:
-            raise Fault(
-                f"{file} holds {array.dtype}, a {name} pass holds {wanted.dtype}: "
-                "capture the shot again."
-            )
+            raise Fault(f"{file} holds {array.dtype}, a {name} pass holds {wanted.dtype}: {AGAIN}.")
+        if array.dtype.kind == "f" and not _is_sound(array, name):
+            raise Fault(f"{file} holds values that are no numbers or not finite: {AGAIN}.")
         return array.astype(wanted.dtype, copy=False)
+
+
+def _is_sound(array: np.ndarray, name: str) -> bool:
+    """All are finite numbers that a float32 holds; the background of depth is infinitely far."""
+    bound = np.finfo(np.float32).max
+    if name == "depth":
+        return bool(((array >= -bound) & ((array <= bound) | np.isposinf(array))).all())
+    return bool((abs(array) <= bound).all())
 
 
 def pictures_to_tensor(pictures: list[np.ndarray]) -> Tensor:
@@ -59,11 +81,32 @@ def _load(path: Path, name: str) -> np.ndarray:
     try:
         if path.suffix == RENDERED:
             return _load_rendered(path, name)
-        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else load_picture(path)
+        return _load_array(path) if path.suffix == ".npy" else load_picture(path)
     except FileNotFoundError:
-        raise Fault(f"{path} is missing: capture the shot again.") from None
+        raise Fault(f"{path} is missing: {AGAIN}.") from None
     except (OSError, ValueError, EOFError) as error:
-        raise Fault(f"{path} cannot be read ({error}): capture the shot again.") from error
+        raise Fault(f"{path} cannot be read ({error}): {AGAIN}.") from error
+
+
+def _load_array(path: Path) -> np.ndarray:
+    """The array of a .npy file.
+
+    Raises:
+        Fault: it is none, is cut short, or holds Python objects.
+    """
+    with path.open("rb") as file:
+        try:
+            shape, _, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+        except Exception:  # numpy's reader lets through what Python's tokenizer raises
+            raise Fault(
+                f"{path} is no array that numpy has saved, or is cut short: {AGAIN}."
+            ) from None
+        there = path.stat().st_size - file.tell()
+    if dtype.hasobject:
+        raise Fault(f"{path} holds Python objects, which could run code, and no numbers: {AGAIN}.")
+    if min(shape, default=0) < 0 or there != math.prod(shape) * dtype.itemsize:
+        raise Fault(f"{path} says that it holds {shape} {dtype}, but has {there:,} bytes: {AGAIN}.")
+    return np.load(path, allow_pickle=False)
 
 
 def _load_rendered(path: Path, name: str) -> np.ndarray:

@@ -29,7 +29,7 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
     first, _, rest = name.partition("/")
     if first == DEMO_MODEL:
         path = WEIGHTS / (rest or demo)
-        if path.exists():
+        if rest not in ("..", ".") and path.parent == WEIGHTS and path.exists():  # nothing outside
             return path
         raise ModelError(
             f"{name}: the demo model has no {rest or demo}; choose a model of your own."

@@ -124,7 +124,13 @@ def header(path: Path) -> dict[str, Any]:
         )
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ModelError(f"{path}: is no safetensors file; {_AGAIN}.") from error
     if size != (whole := 8 + length + end):
         what = "is cut off at" if size < whole else "has"
@@ -160,7 +166,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path}: cannot be read ({error.strerror}); copy or download the model again."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(
             f"{path}: is no JSON file ({error}); copy or download the model again."
         ) from error

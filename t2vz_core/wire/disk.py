@@ -13,6 +13,8 @@ def disk_sentence(error: OSError) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{where} cannot be written: choose another output folder or change its permissions."
+    if error.errno == errno.EISDIR:
+        return f"{where}: a folder lies where a file is needed; move it away."
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         return f"{where}: a file lies where a folder is needed; choose another output folder."
     return f"{where}: {error.strerror or error}."

@@ -18,7 +18,7 @@ def model_path(name: str, home: Path | None = None) -> Path | None:
     name = name.strip().strip('"')  # a path copied in Windows' Explorer comes in quotes
     if not name or "\0" in name:
         return None
-    for path in ((home or models_folder()) / name, Path(name).expanduser()):
+    for path in ((home or models_folder()) / name, Path(os.path.expanduser(name))):
         if os.path.exists(path):
             return snapshot(path)
     return None

@@ -266,13 +266,15 @@ def read_job(folder: Path) -> JobSpec:
         WireError: no such file, no JSON, or a field at fault.
     """
     path = folder / "job.json"
+    if "\0" in str(folder):
+        raise WireError(f"folder: {str(folder)!r} is no path")
     try:
-        return JobSpec.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return JobSpec.from_json(json.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise WireError(f"{path}: cannot be read ({error.strerror})") from error
     except WireError as error:
         raise WireError(f"{path}: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(f"{path}: is not JSON, or not whole ({error})") from error
 
 
@@ -336,7 +338,7 @@ def _check_frames(spec: JobSpec) -> None:
 
 def _leaves(path: str) -> bool:
     parts = PurePosixPath(path).parts
-    return not parts or path.startswith("/") or "\\" in path or ":" in path or ".." in parts
+    return not parts or path.startswith("/") or ".." in parts or bool(set("\\:\0") & set(path))
 
 
 def _check_sizes(spec: JobSpec) -> None:

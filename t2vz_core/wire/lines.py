@@ -63,6 +63,6 @@ def parse_line(line: bytes) -> Any:
     """
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(f"not a JSON line: {line[:80]!r}") from error
     return event_from_json(value)

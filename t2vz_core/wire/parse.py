@@ -10,6 +10,9 @@ import typing
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LONGEST_TEXT = (
+    1 << 15
+)  # characters; a path has 4,096 at most, and a prompt of more would take hours
 
 
 class WireError(ValueError):
@@ -122,11 +125,23 @@ def _scalar(hint: type, value: Any, path: str) -> Any:
     )
     if not fits:
         raise WireError(f"{path}: must be {names[hint]}, not {_name(value)}")
+    if isinstance(value, str):
+        return _text(value, path)
     if (
         is_number and not abs(value) <= sys.float_info.max
     ):  # nor a whole number that no float can hold
         raise WireError(f"{path}: must be finite, not {str(value)[:20]}")
     return float(value) if hint is float else value
+
+
+def _text(value: str, path: str) -> str:
+    if len(value) > LONGEST_TEXT:
+        raise WireError(f"{path}: must have {LONGEST_TEXT} characters at most, not {len(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise WireError(f"{path}: holds half a character ({value[error.start]!a})") from None
+    return value
 
 
 def _checked(value: Any, field: dataclasses.Field[Any], path: str) -> Any:

@@ -23,6 +23,11 @@ class Pass:
         return same and all(isinstance(a, str) or a == n for a, n in zip(self.axes, shape))
 
     @property
+    def is_picture(self) -> bool:
+        """Whether it has a value for every pixel."""
+        return self.axes[:2] == ("H", "W")
+
+    @property
     def array(self) -> str:
         """`(H, W, 3) uint8`, as the docs write it."""
         return f"({', '.join(map(str, self.axes))}) {self.dtype}"

@@ -30,6 +30,18 @@ def numbers_in(text: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def with_negatives(arguments: Sequence[str], *options: str) -> list[str]:
+    """A command line on which `--frames -5--1` is an option with its value, as argparse does not
+    see by itself."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in options and re.match(r"-\d", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def in_a_line(numbers: Sequence[int]) -> str:
     """The numbers, in order, as a range expression."""
     runs: list[list[int]] = []

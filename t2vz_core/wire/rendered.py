@@ -47,14 +47,20 @@ def read_rendered(exr: Path) -> Rendered:
     """
     path = exr.with_suffix(".json")
     try:
-        said = from_json(Rendered, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        said = from_json(Rendered, json.loads(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise WireError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
         raise WireError(f"{path}: {error}") from error
     if {len(said.to_pixel), len(said.to_camera)} != {12}:
         raise WireError(f"{path}: to_pixel and to_camera must have 12 numbers each")
-    if said.previous is not None and Path(said.previous).name != said.previous:
+    if said.previous is not None and not _is_beside(said.previous):
         raise WireError(f"{path}: previous must be a file beside it, not {said.previous!r}")
     return said
+
+
+def _is_beside(name: str) -> bool:
+    return Path(name).name == name and "\0" not in name
 
 
 def write_rendered(exr: Path, said: Rendered) -> None:

@@ -38,6 +38,12 @@ def test_a_terminal_gets_one_bar_that_is_drawn_over(monkeypatch):
     assert text.count("\r\033[K") == 12 and text.count("\n") == 1
 
 
+@pytest.mark.parametrize("frames", ["-5--1", "-5", "1,3,5"])
+def test_frames_may_be_negative_and_listed(tmp_path, frames):
+    """The job is not there: that is said, and not that the words are wrong."""
+    assert main(["run", str(tmp_path / "film"), "--frames", frames]) == 1
+
+
 @pytest.mark.parametrize(
     "words", [["--chunk", "-3"], ["--chunk", "x"], ["--frames", "9-1"], ["--frames", "x"]]
 )

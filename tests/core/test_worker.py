@@ -67,6 +67,13 @@ def test_a_job_that_cannot_be_read_fails_with_a_sentence_and_the_next_is_served(
     assert all("job.json: cannot be read" in end.reason for end in ends)
 
 
+def test_a_folder_that_can_be_no_path_ends_its_job_with_a_sentence():
+    heard = []
+    Worker(heard.append).perform(events.Run("job", "a\0b"))
+    assert [type(event) for event in heard] == [events.Failed]
+    assert heard[0].reason == "folder: 'a\\x00b' is no path"
+
+
 def performed(folder, monkeypatch, do):
     """The events of one job in which the making of frames is `do`."""
     heard = []

@@ -26,6 +26,10 @@ from t2vz_core.wire.disk import disk_sentence
             FileExistsError(errno.EEXIST, "File exists", "/dev/null"),
             "/dev/null: a file lies where a folder is needed",
         ),
+        (
+            IsADirectoryError(errno.EISDIR, "Is a directory", "a.npy"),
+            "a.npy: a folder lies where a file is needed",
+        ),
         (OSError(errno.ENAMETOOLONG, "File name too long"), "the job folder: File name too long."),
     ],
 )

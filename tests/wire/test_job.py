@@ -99,6 +99,11 @@ def test_an_unknown_key_is_named_at_every_level():
         ({"sampling": {"guidance": float("nan")}}, "sampling.guidance: must be finite, not nan"),
         ({"sampling": {"guidance": 10**400}}, "sampling.guidance: must be finite, not 1000"),
         ({"sampling": {"seed": 10**400}}, "sampling.seed: must be finite, not 1000"),
+        ({"prompt": {"text": "\ud800"}}, "prompt.text: holds half a character"),
+        (
+            {"prompt": {"text": "x" * 40000}},
+            "prompt.text: must have 32768 characters at most, not 40000",
+        ),
         ({"sampling": {"scheduler": "magic"}}, "sampling.scheduler: must be one of ddim"),
         ({"shot": {"width_px": 100}}, "shot.width_px: must be a multiple of 8, not 100"),
         ({"shot": {"near": 2.0, "far": 1.0}}, "shot.far: must be beyond near (2.0), not 1.0"),
@@ -119,6 +124,10 @@ def test_an_unknown_key_is_named_at_every_level():
             {"frames": [{"number": 1, "passes": {"map": "C:\\x"}}]},
             "frames[0].passes.map: must stay inside",
         ),
+        (
+            {"frames": [{"number": 1, "passes": {"map": "passes/a\0b.npy"}}]},
+            "frames[0].passes.map: must stay inside",
+        ),
     ],
 )
 def test_a_wrong_value_gets_its_sentence(change, sentence):
@@ -133,12 +142,22 @@ def test_a_missing_job_is_a_sentence(tmp_path):
 
 
 def test_a_broken_job_is_a_sentence_and_a_bad_one_is_never_written(tmp_path):
+    (tmp_path / "job.json").write_text("[" * 100_000)
+    with pytest.raises(WireError, match=r"job\.json: is not JSON"):
+        read_job(tmp_path)
     (tmp_path / "job.json").write_text("{")
     with pytest.raises(WireError, match=r"job\.json: "):
         read_job(tmp_path)
     with pytest.raises(WireError):
         write_job(tmp_path, dataclasses.replace(FULL, shot=Shot(width_px=65)))
     assert (tmp_path / "job.json").read_text() == "{"
+
+
+def test_a_job_that_an_editor_saved_with_a_byte_order_mark_is_read(tmp_path):
+    write_job(tmp_path, FULL)
+    body = (tmp_path / "job.json").read_text(encoding="utf-8")
+    (tmp_path / "job.json").write_text(body, encoding="utf-8-sig")
+    assert read_job(tmp_path) == FULL
 
 
 def test_every_default_lies_in_its_own_range():

@@ -3,7 +3,7 @@
 import pytest
 
 from t2vz_core.wire.parse import WireError
-from t2vz_core.wire.ranges import in_a_line, numbers_in
+from t2vz_core.wire.ranges import in_a_line, numbers_in, with_negatives
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ def test_a_range_is_its_numbers(text, numbers):
 def test_what_is_no_range_is_a_sentence(text):
     with pytest.raises(WireError, match=r"no range|ends before"):
         numbers_in(text)
+
+
+def test_a_negative_range_is_no_option():
+    words = ["--frames", "-5--1", "--chunk", "-1", "--frames=3", "--frames", "1-2", "--frames"]
+    assert with_negatives(words, "--frames") == [
+        "--frames=-5--1", "--chunk", "-1", "--frames=3", "--frames", "1-2", "--frames",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("numbers", [(1,), (-3, -2, 0, 5, 6, 7), (1, 9, 17), ()])

@@ -96,7 +96,14 @@ def test_any_setting_can_be_set_by_its_name(scene, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["--frames", "4-x"], ["--nonsense"], ["--mode", "magic"], ["--seed", "a"]]
+    "words",
+    [
+        ["--frames", "4-x"],
+        ["--frames", "5-1"],
+        ["--nonsense"],
+        ["--mode", "magic"],
+        ["--seed", "a"],
+    ],
 )
 def test_wrong_usage_is_2(scene, words):
     assert command_line.main(words) == command_line.USAGE
@@ -105,18 +112,104 @@ def test_wrong_usage_is_2(scene, words):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--frames", "5-1"], "ends (1) before it begins (5)"),
-        (["--set", "sampling.speed=9"], "--set sampling.speed"),
-        (["--scene", "Nowhere"], "no scene 'Nowhere'"),
-        (["--view-layer", "Nowhere"], "no view layer 'Nowhere'"),
-        (["--motion", "object"], "Choose the object"),
-        (["--seed", "-5"], "sampling.seed: must lie within 0..2147483647, not -5"),
+        (
+            ["--set", "sampling.speed=9"],
+            "--set sampling.speed: there is no such setting; known: see",
+        ),
+        (["--set", "sampling"], "--set sampling: write it as NAME=VALUE"),
+        (["--set", "sampling=9"], "--set sampling: is a group of settings"),
+        (
+            ["--set", "nothing.at.all=9"],
+            "--set nothing.at.all: there is no 'nothing'; known: prompt",
+        ),
+        (
+            ["--set", "controls[3].scale=1"],
+            "--set controls[3].scale: there is no '3'; it has 0 items",
+        ),
+        (["--set", "has_hands=maybe"], "has_hands: must be yes or no, not 'maybe'"),
+        (["--set", "prompt.clip_skip=2.7"], "prompt.clip_skip: must be a whole number, not 2.7"),
+        (["--set", "sampling.guidance=1e400"], "must lie within 0.0..50.0, not inf"),
+        (["--set", "sampling.guidance=much"], "sampling.guidance: must be a number, not 'much'"),
+        (["--set", "sampling.scheduler=magic"], "must be one of ddim, dpm++2m, unipc, euler, lcm"),
+        (["--set", "motion.strength=4"], "motion.strength: must be 2 numbers, as 1,2, not '4'"),
+        (["--set", "motion.strength=4,900"], "must lie within -512.0..512.0, not 900.0"),
+        (
+            ["--set", "motion_object=Nobody"],
+            "motion_object: there is no object 'Nobody' in this file",
+        ),
+        (["--set", "foreground=Cube"], "foreground: there is no collection 'Cube' in this file"),
+        (["--set", "model.loras=a"], "model.loras: must be JSON"),
+        (["--set", "model.loras=[1]"], "model.loras: must be a list"),
+        (["--set", 'model.loras=[{"weight": 9}]'], "model.loras[0].weight: must lie within -4"),
+        (["--set", 'controls=[{"kind": "x"}]'], "controls[0].kind: must be one of depth"),
+        (["--set", 'prompt.keys=[{"text": 7}]'], "prompt.keys[0].text: must be text, not 7"),
+        (["--scene", "Nowhere"], "has no scene 'Nowhere'; it has Scene"),
+        (["--view-layer", "Nowhere"], "has no view layer 'Nowhere'; it has ViewLayer"),
+        (["--seed", "-5"], "sampling.seed: must lie within 0..9007199254740991, not -5"),
+        (["--seed", "9007199254740992"], "sampling.seed: must lie within 0..9007199254740991"),
         (["--steps", "0"], "sampling.steps: must lie within 1..1000, not 0"),
         (["--guidance", "nan"], "sampling.guidance: must lie within 0.0..50.0, not nan"),
         (["--every", "0"], "every: must lie within 1..100, not 0"),
         (["--size", "9000"], "side_px: must lie within 0..2048, not 9000"),
-        (["--size", "16"], "shot.width_px: must lie within 64..4096, not 32"),
         (["--save", "/nowhere/film.blend"], "--save: there is no folder /nowhere"),
+    ],
+)
+def test_a_value_that_cannot_be_is_wrong_usage_and_one_sentence(
+    scene, capsys, tmp_path, words, said
+):
+    words = [*words, "--capture-only", "--out", str(tmp_path / "out")]
+    assert command_line.main(words) == command_line.USAGE
+    answer = capsys.readouterr().err
+    assert said in answer and answer.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_set_reaches_vectors_lists_and_what_the_file_holds(scene, tmp_path):
+    said = (
+        "motion_source=strength",
+        "motion.strength=4, -2.5",
+        'prompt.keys=[{"number": 2, "text": "night"}]',
+        'model.loras=[{"path": "demo/style", "weight": 0.5}, {"path": "b.safetensors"}]',
+        "model.loras[1].weight=-1",
+        'controls=[{"kind": "outline", "scale": 0.25}]',
+        "motion_object=Cube",
+        "foreground=Collection",
+        "sampling.seed=9007199254740991",
+    )
+    words = [word for text in said for word in ("--set", text)]
+    out = tmp_path / "out"
+    assert command_line.main([*words, *SMALL, "--capture-only", "--out", str(out)]) == 0
+    spec = read_job(out)
+    assert spec.motion.strength == (4.0, -2.5)
+    assert [(key.number, key.text) for key in spec.prompt.keys] == [(2, "night")]
+    loras = [(lora.path, lora.weight) for lora in spec.model.loras]
+    assert loras == [("demo/style", 0.5), ("b.safetensors", -1.0)]
+    assert [(c.kind, c.scale) for c in spec.controls] == [("depth", 1.0), ("outline", 0.25)]
+    assert scene.t2vz.motion_object.name == "Cube" and scene.t2vz.foreground.name == "Collection"
+    assert spec.sampling.seed == 2**53 - 1
+
+
+@pytest.mark.parametrize(
+    ("frames", "numbers"),
+    [
+        ("-2--1", [-2, -1]),
+        ("1,3,5", [1, 3, 5]),
+        ("1-6:2,20", [1, 3, 5, 20]),
+        ("-1", [-1]),
+        ("2", [2]),
+    ],
+)
+def test_frames_may_be_negative_and_listed(scene, tmp_path, frames, numbers):
+    words = ["--frames", frames, *SMALL, "--capture-only", "--out", str(tmp_path / "out")]
+    assert command_line.main(words) == command_line.DONE
+    assert [frame.number for frame in read_job(tmp_path / "out").frames] == numbers
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--motion", "object"], "Choose the object"),
+        (["--size", "16"], "shot.width_px: must lie within 64..4096, not 32"),
     ],
 )
 def test_what_cannot_be_made_is_1_and_a_sentence_and_leaves_nothing(
@@ -133,7 +226,7 @@ def test_what_cannot_be_made_is_1_and_a_sentence_and_leaves_nothing(
 
 def test_a_blend_that_is_not_there_is_an_error_though_blender_goes_on(capsys):
     bpy.ops.wm.read_homefile(use_factory_startup=True)
-    assert command_line.main(["--capture-only"]) == command_line.WRONG
+    assert command_line.main(["--capture-only"]) == command_line.USAGE
     assert "No .blend file is open" in capsys.readouterr().err
 
 
@@ -254,9 +347,9 @@ class TestOnTheCommandLine:
         other = self.answer(*words, tmp_path / "named", "--view-layer", "ViewLayer")
         assert "view layer ViewLayer is captured" in other.stderr
 
-    def test_a_missing_blend_is_1(self, tmp_path):
+    def test_a_missing_blend_is_wrong_usage(self, tmp_path):
         made = self.answer(tmp_path / "gone.blend", "-c", "t2vz", "--capture-only")
-        assert made.returncode == 1 and "No .blend file is open" in made.stderr
+        assert made.returncode == 2 and "No .blend file is open" in made.stderr
 
     def test_wrong_usage_is_2(self, scene):
         assert self.answer(bpy.data.filepath, "-c", "t2vz", "--frames", "x").returncode == 2

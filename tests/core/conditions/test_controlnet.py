@@ -259,6 +259,26 @@ def test_one_picture_per_control_in_the_jobs_order():
     assert conditions(replace(spec, controls=()), source, spec.frames[0]) == []
 
 
+def test_hands_of_others_than_the_people_are_a_sentence(tmp_path):
+    people, hands = np.zeros((2, 18, 3), "f4"), np.zeros((1, 2, 21, 3), "f4")
+    np.save(tmp_path / "pose.npy", people)
+    np.save(tmp_path / "hands.npy", hands)
+    frame = Frame(1, passes=Passes(pose="pose.npy", hands="hands.npy"))
+    spec = JobSpec(shot=Shot(64, 64), controls=(Control("pose"),), frames=(frame,))
+    with pytest.raises(Fault, match="hands of 1 people and poses of 2"):
+        conditions(spec, Source(tmp_path), frame)
+
+
+@pytest.mark.parametrize("far", [1e5, 1e30])
+def test_a_joint_far_outside_of_the_picture_leaves_the_others_as_they_are(far):
+    person = standing(512)
+    near = draw_people(person, 512, 512)
+    person[0, 4, :2] = (-far, far)  # the right wrist, and with it a forearm down to the left
+    drawn = draw_people(person, 512, 512)
+    assert np.array_equal(drawn[:, 200:], near[:, 200:])
+    assert drawn[300:, :60].any()
+
+
 def standing(size):
     at = [
         (.5, .1), (.5, .2), (.4, .2), (.35, .35), (.3, .5), (.6, .2), (.65, .35), (.7, .5),

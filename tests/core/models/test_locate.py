@@ -61,6 +61,12 @@ def test_the_demo_model_has_parts_of_its_own(tmp_path, monkeypatch):
         locate.find("demo", "controlnet-pose", Model())
 
 
+@pytest.mark.parametrize("name", ["demo/..", "demo/../..", "demo//etc", "demo/.", "demo/a\0b"])
+def test_a_part_of_the_demo_model_lies_inside_of_it(name):
+    with pytest.raises(ModelError, match="the demo model has no"):
+        locate.find(name, "stable-diffusion", Model())
+
+
 @pytest.mark.usefixtures("no_connection")
 def test_a_hub_name_opens_no_connection_unless_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
@@ -69,6 +75,7 @@ def test_a_hub_name_opens_no_connection_unless_allowed(tmp_path, monkeypatch):
         "../models",
         "film/a model's first--name.safetensors",
         "Ärger/mit-Namen",
+        "~nobody-of-this-name/model",
     ):
         with pytest.raises(ModelError, match="choose a"):
             load(Model(name), (), "cpu")
