@@ -23,6 +23,8 @@ from torch import Tensor
 from ..geometry.latent_maps import map_to_cells, mask_to_cells, sample
 from ..geometry.pixel_maps import Array, Link, link, warp
 from ..models.networks import Networks
+from ..wire.job import JobSpec
+from ..wire.rules import fused_part
 from .correspondence import Correspondence
 
 
@@ -103,6 +105,57 @@ def carried(
 
 def _without_disturbed(known: Array, here: Correspondence) -> Array:
     return known if here.disturbed is None else known & (here.disturbed == 0)
+
+
+@dataclass(frozen=True)
+class FusionSteps:
+    """Which steps fuse, and at which of these the networks are asked.
+
+    Where a step is fused whole, what the networks say of it is thrown away; they need not be asked.
+    In between they are asked at every n-th, and what they said last stands for the parts that
+    nobody has shown. It depends on the step alone, so that all frames agree.
+
+    Attributes:
+        start: the step at which the frames begin; steps: of how many.
+        part: the first part (0..1) of all steps that is fused; disturbed: the same near to what has
+            moved.
+        every: of so many fused steps the networks are asked at one.
+        may_skip: whether frames that are shown whole need no network at all.
+    """
+
+    start: int
+    steps: int
+    part: float
+    disturbed: float
+    every: int = 1
+    may_skip: bool = True
+
+    def mask(self, step: int, shows: Carried | None) -> Tensor | None:
+        """The part (f, 1, h, w) of each cell that is taken from what was shown; None: no fusion."""
+        if shows is None or not is_fused(step, self.steps, self.part):
+            return None
+        return shows.known if is_fused(step, self.steps, self.disturbed) else shows.steady
+
+    def asks(self, step: int, mask: Tensor | None) -> bool:
+        """Whether the networks are asked at a step."""
+        if mask is None:
+            return True
+        is_due = (step - self.start) % self.every == 0
+        return is_due and not (self.may_skip and bool((mask == 1).all()))
+
+
+def fusion_steps(spec: JobSpec, is_instruct: bool, start: int, steps: int) -> FusionSteps:
+    """The steps of a job that fuse; the first that frames take is `start`, of `steps`."""
+    tied = spec.coherence
+    return FusionSteps(
+        start,
+        steps,
+        fused_part(spec, is_instruct),
+        tied.fusion_disturbed,
+        tied.network_every,
+        # the deep layers sleep by the count of steps, and a frame must not depend on its neighbours
+        may_skip=spec.sampling.deep_every == 1,
+    )
 
 
 def is_fused(step: int, steps: int, part: float) -> bool:

@@ -20,11 +20,11 @@ from ..models.networks import Networks
 from ..runtime.memory_budget import MemoryBudget
 from ..runtime.token_cache import TokenCache
 from ..wire.job import Frame, JobSpec
-from ..wire.rules import attends_to_keyframes, fused_part, keyframe_every
+from ..wire.rules import attends_to_keyframes, keyframe_every
 from .attention import AttentionTargets
 from .background import demand_masks, smooth, smooth_level
 from .frame_maps import FrameMaps, ShotMaps
-from .fusion import Gallery, carried, fuse, is_fused, shown
+from .fusion import Gallery, carried, fuse, fusion_steps, is_fused, shown
 from .keyframes import Attended, Way
 from .motion import warp
 from .noise import keyed_noise
@@ -97,9 +97,9 @@ class Sampler:
         self.solver, self.predict, self.tick = solver, predict, tick
         self.T, self.T_ = levels
         self.size = spec.shot.height_px // CELL_PX, spec.shot.width_px // CELL_PX
-        self.fused = fused_part(spec, networks.is_instruct)
+        self.fusion = fusion_steps(spec, networks.is_instruct, self.T, len(solver))
         self.smoothed = spec.coherence.smoothing_until if spec.coherence.smoothing else 0.0
-        is_carried = self.fused > 0 or self.smoothed > 0
+        is_carried = self.fusion.part > 0 or self.smoothed > 0
         self.maps = ShotMaps(
             spec, source, plan.anchor, plan.since, self.size, networks.is_instruct, is_carried
         )
@@ -165,12 +165,12 @@ class Sampler:
         targets = self.attended.targets_of([one.surface for one in maps], keeps)
         shows = carried(self.networks, self.gallery, [one.pixels for one in maps if one.pixels])
         x = torch.cat([self.x_T(one) for one in maps])
-        path = {self.T: x}
+        path, said = {self.T: x}, shows.x0 if shows else x
         for i in range(self.T, steps):
-            x0 = self.predict(x, i, conditions, targets(i))
-            if shows and is_fused(i, steps, self.fused):
-                is_whole = is_fused(i, steps, self.spec.coherence.fusion_disturbed)
-                x0 = fuse(x0, shows.x0, shows.known if is_whole else shows.steady)
+            mask = self.fusion.mask(i, shows)
+            if self.fusion.asks(i, mask):
+                said = self.predict(x, i, conditions, targets(i))
+            x0 = said if shows is None or mask is None else fuse(said, shows.x0, mask)
             x = step(x, x0, i, self.fresh(frames, x0, i))
             if shows and is_fused(i, steps, self.smoothed):
                 x = self.smooth(maps, x, x0, i + 1, shows.x0)

@@ -174,6 +174,9 @@ class Coherence:
     fusion: float = numeric(
         0.7, 0.0, 1.0, "first part of the steps that fuse the anchor in along the map; 0: off"
     )
+    network_every: int = numeric(
+        1, 1, 100, "of so many fused steps the networks are asked at one; 1: at every one"
+    )
     fusion_disturbed: float = numeric(
         0.3, 0.0, 1.0, "first part of the steps that fuse near what moved and its shadow"
     )
