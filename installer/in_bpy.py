@@ -6,7 +6,7 @@ import runpy
 import sys
 import traceback
 
-import bpy
+import bpy  # pyright: ignore[reportMissingImports]  # inside Blender alone
 
 before = sys.argv[: sys.argv.index("--")]
 opened = before[2 : before.index("--python-exit-code")]

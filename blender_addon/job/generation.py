@@ -70,13 +70,8 @@ class Generation:
         try:
             if self._arrays is not None:
                 self._capture_one(self._arrays)
-            elif self.end is None and self._engine is None:
-                self.end = FINISHED
-            elif self.end is None and not self._is_sent:
-                self._send(self._engine)
-            elif self.end is None:
-                for event in self._engine.poll():
-                    self._hear(event)
+            elif self.end is None and self._engine is not None:
+                self._ask(self._engine)
         except (OSError, ValueError, RuntimeError) as error:
             self.fail(sentence(error))
 
@@ -121,9 +116,14 @@ class Generation:
             arrays.close()
             folders.discard(self.folder)
 
-    def _send(self, engine: Engine) -> None:
-        (engine.preview if self.is_preview else engine.run)(self.folder)
-        self._is_sent = True
+    def _ask(self, engine: Engine) -> None:
+        """Sends the job, or hears what has come of it since."""
+        if not self._is_sent:
+            (engine.preview if self.is_preview else engine.run)(self.folder)
+            self._is_sent = True
+            return
+        for event in engine.poll():
+            self._hear(event)
 
     def _hear(self, event: Any) -> None:
         match event:

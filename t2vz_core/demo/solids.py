@@ -136,6 +136,7 @@ def _torus(o: Tensor, d: Tensor, size: Tensor, steps: int = 48) -> Tensor:
         leave[rays],
     )
     radius, tube = radius[row, 0], tube[row, 0]
+    gap = t  # of the last step, below
     for _ in range(steps):
         p = o + t[:, None] * d
         gap = ((p[:, :2].norm(dim=-1) - radius).square() + p[:, 2] ** 2).sqrt() - tube

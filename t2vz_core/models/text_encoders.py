@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -103,7 +103,8 @@ class Text:
         words = partial(_words, tokenizer, self._taught[i])
         rows = [chunks(reading, words, room, comma) for reading in readings]
         count = max(len(row) for row in rows)
-        begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+        marks: Any = tokenizer  # its types allow several of each, CLIP's has one
+        begin, end, pad = marks.bos_token_id, marks.eos_token_id, marks.pad_token_id
         padded = [
             chunk.padded(room, begin, end, pad)
             for row in rows
@@ -138,13 +139,18 @@ def _words(tokenizer: CLIPTokenizer, taught: dict[str, Word], text: str) -> Iter
 
 def _add_tokens(tokenizer: CLIPTokenizer, encoder: CLIPTextModel, vectors: Tensor) -> Word:
     """Numbers of new tokens with these vectors (n, d)."""
-    first = encoder.get_input_embeddings().num_embeddings
+    first = _embeddings(encoder).num_embeddings
     encoder.resize_token_embeddings(first + len(vectors), mean_resizing=False)
-    table = encoder.get_input_embeddings().weight
+    table = _embeddings(encoder).weight
     table.data[first:] = vectors.to(table)
     # Published configurations name a wrong end, which transformers takes for the highest number
-    getattr(encoder, "text_model", encoder).eos_token_id = tokenizer.eos_token_id
+    inner: Any = getattr(encoder, "text_model", encoder)
+    inner.eos_token_id = tokenizer.eos_token_id
     return list(range(first, first + len(vectors)))
+
+
+def _embeddings(encoder: CLIPTextModel) -> torch.nn.Embedding:
+    return cast(torch.nn.Embedding, encoder.get_input_embeddings())
 
 
 def _encode(

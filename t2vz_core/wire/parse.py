@@ -47,7 +47,7 @@ def to_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
+        return [to_json(item) for item in typing.cast(list[Any], value)]
     return value
 
 
@@ -87,7 +87,7 @@ def _name(value: Any) -> str:
         bool: "true/false",
         type(None): "null",
     }
-    return names.get(type(value), "a number")
+    return names.get(value.__class__, "a number")
 
 
 def _converted(hint: Any, value: Any, path: str) -> Any:
@@ -149,10 +149,13 @@ def _checked(value: Any, field: dataclasses.Field[Any], path: str) -> Any:
     if "options" in meta and value not in meta["options"]:
         raise WireError(f"{path}: must be one of {', '.join(meta['options'])}, not {value!r}")
     if "low" in meta and value is not None:
-        numbers = typing.cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
-        for item in numbers:
+        for item in _numbers(value):
             if not meta["low"] <= item <= meta["high"]:
                 raise WireError(
                     f"{path}: must lie within {meta['low']}..{meta['high']}, not {item}"
                 )
     return value
+
+
+def _numbers(value: Any) -> tuple[Any, ...]:
+    return typing.cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)

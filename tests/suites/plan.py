@@ -26,7 +26,7 @@ def run_suites(folder: Path, blender: Path | None, backend: str | None = None) -
     started = time.monotonic()
     installed = installed_blender(blender)
     engine = provide_engine(folder, "train", "test", backend=backend)  # the tests train for a step
-    results = [_lint(engine)]
+    results = [_check(engine, "ruff", "check", "."), _check(engine, "basedpyright")]
     with tempfile.TemporaryDirectory(prefix="t2vz-") as profiles:
         suites = []
         for found in _suites(engine, installed, Path(profiles)):
@@ -43,9 +43,11 @@ def run_suites(folder: Path, blender: Path | None, backend: str | None = None) -
     return failed
 
 
-def _lint(engine: Environment) -> Result:
-    with child([engine.python, "-m", "ruff", "check", "."], cwd=ROOT) as process:
-        return Result("ruff", *((0, 1) if process.wait() else (1, 0)))
+def _check(engine: Environment, tool: str, *arguments: str) -> Result:
+    """A checker of the code, which reads its settings in pyproject.toml."""
+    said = ["--pythonpath", engine.python] if tool == "basedpyright" else []
+    with child([engine.python, "-m", tool, *said, *arguments], cwd=ROOT) as process:
+        return Result(tool, *((0, 1) if process.wait() else (1, 0)))
 
 
 def _suites(
