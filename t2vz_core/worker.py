@@ -54,9 +54,9 @@ class Watch:
         if self._is_cancelled():
             raise Cancelled
 
-    def note(self, text: str) -> None:
-        """Tells the artist something though the job goes on."""
-        self._say(events.Note(self._job, text))
+    def note(self, text: str, rank: str = events.ARTIST) -> None:
+        """Tells something though the job goes on; all of it is in the log."""
+        self._say(events.Note(self._job, text, rank))
         _tell(text)
 
 

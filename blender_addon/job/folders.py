@@ -6,6 +6,7 @@ import dataclasses
 import io
 import itertools
 import json
+import os
 import re
 import shutil
 from datetime import datetime
@@ -156,6 +157,22 @@ def _npy(array: np.ndarray) -> bytes:
     body = io.BytesIO()
     np.save(body, array)
     return body.getvalue()
+
+
+def copy_passes(job: Path, folder: Path) -> None:
+    """Gives a new job the passes of another; on one disk they are the same files.
+
+    Raises:
+        OSError: they cannot be read or written.
+    """
+    shutil.copytree(job / "passes", folder / "passes", copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copyfile(source, target)
 
 
 def finish(folder: Path, spec: JobSpec, frames: list[Frame]) -> JobSpec:

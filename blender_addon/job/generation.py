@@ -33,11 +33,14 @@ class Generation:
         self.stage, self.done, self.total = STARTING, 0, 1
         self.left_s: float | None = None
         self.frames_done = 0
-        self.notes: list[str] = []
+        self.notes: list[str] = []  # for the artist
+        self.details: list[str] = []  # for the log, and who reads it
         self.error = ""
         self.log = ""
         self.end: str | None = None
         self.is_preview = is_preview
+        self.is_without_scene = False  # its scene was not there any more when it finished
+        self.captured_with: object = None  # the settings that its capture followed
         self._engine = engine
         self._arrays: Generator[folders.FrameArrays] | None = None
         self._is_sent = False
@@ -135,7 +138,9 @@ class Generation:
                     event.left_s,
                 )
             case events.Note():
-                self.notes.append(event.text)
+                known = self.details if event.rank == events.LOG else self.notes
+                if event.text not in known:
+                    known.append(event.text)
             case events.FrameDone():
                 self.frames_done += 1
             case events.Finished():

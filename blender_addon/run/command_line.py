@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,14 +123,15 @@ class Meter:
 
     def __init__(self) -> None:
         self._stage = ""
-        self._notes = 0
+        self._said: Counter[int] = Counter()  # how many of each list
         self._shown = ""
         self._moves = sys.stderr.isatty()
 
     def __call__(self, generation: Generation) -> None:
-        for note in generation.notes[self._notes :]:
-            self._line(note)
-        self._notes = len(generation.notes)
+        for said in (generation.notes, generation.details):
+            for note in said[self._said[id(said)] :]:
+                self._line(note)
+            self._said[id(said)] = len(said)
         text = caption(generation)
         if self._moves and text != self._shown:
             sys.stderr.write(f"\r\033[K{text}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import bpy
 from mathutils import Color
 
-from t2vz_core.wire.job import GRID, Colour, Control, JobSpec
+from t2vz_core.wire.job import GRID, Colour, Control, Frame, JobSpec
 from t2vz_core.wire.rules import passes_needed
 
 from .. import preferences
@@ -62,6 +62,49 @@ def generation_of(
     shown = view_layer_of(scene, view_layer)
     asked = numbers or scene.t2vz.frame_numbers()
     return _begun(scene, shown, _spec_of(scene), asked, worker, folder)
+
+
+def retried(scene: bpy.types.Scene, worker: Engine, last: Generation) -> Generation:
+    """What was captured for `last`, painted as the settings ask by now; the scene is not captured
+    again. Frames that are done stay, and the others get a job of their own.
+
+    Raises:
+        ValueError: the settings ask for more than was captured, or for other frames.
+        OSError: the folder cannot be written.
+    """
+    spec = _spec_of(scene)
+    frames = last.spec.frames
+    missing = passes_needed(spec, scene.t2vz.mode == INSTRUCT) - _passes_of(frames)
+    if _captured_by(scene, spec) != last.captured_with or missing:
+        raise ValueError(
+            "The settings ask for what was not captured: Generate captures the scene again."
+        )
+    spec = _coloured(spec, frozenset())
+    if scene.t2vz.rendered:  # whose numbers of objects may be the files' own
+        spec = dataclasses.replace(spec, colours=last.spec.colours, regions=last.spec.regions)
+    folder = last.folder
+    if folders.finished_frames(folder, last.spec):
+        home = preferences.jobs_home(scene.t2vz.output)
+        folder = folders.new_folder(home, spec.prompt.text, datetime.now())
+        folders.copy_passes(last.folder, folder)
+    generation = Generation(folder, folders.finish(folder, spec, list(frames)), worker)
+    generation.captured_with = last.captured_with
+    if taken := suited_sentence(scene.t2vz, spec):
+        generation.notes.append(taken)
+    return generation
+
+
+def _passes_of(frames: Sequence[Frame]) -> set[str]:
+    """The passes that any frame has; anchors lack some that need none before them."""
+    return {name for frame in frames for name, path in vars(frame.passes).items() if path}
+
+
+def _captured_by(scene: bpy.types.Scene, spec: JobSpec) -> object:
+    """The settings that decide what is captured, but for the passes."""
+    asked = scene.t2vz
+    named = tuple(thing and thing.name for thing in (asked.motion_object, asked.foreground))
+    shot = (spec.shot.width_px, spec.shot.height_px, spec.motion.mode)
+    return (*named, *shot, asked.motion_source, asked.motion_bone, asked.rendered, asked.has_flow)
 
 
 def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer:
@@ -182,6 +225,7 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     generation = Generation(folder, spec, worker, is_preview)
+    generation.captured_with = _captured_by(scene, spec)
     generation.notes += [caution] if caution else []
     if not is_preview and (taken := suited_sentence(settings, spec)):
         generation.notes.append(taken)

@@ -8,6 +8,7 @@ import dataclasses
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
@@ -19,7 +20,8 @@ from .. import preferences
 from ..job.engine import Engine, worker_command
 from ..job.folders import is_job
 from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
-from . import strips
+from . import strips, unfinished
+from .assignments import values
 
 TICK_S = 0.1
 CAPTURE_TICK_S = 0.01
@@ -36,7 +38,9 @@ class Session:
     generation: Generation | None = None
     scene_uid: int = 0  # stays through renaming and undo, and no other file has it
     conclude: Conclude | None = None
+    home: tuple[str, str] = ("", "")  # the .blend and the name of the generation's scene
     refusal: str = ""
+    asked: Any = None  # what was set in the scene when the last sentence was said
     scene_user: str = ""
     warm_engine: Engine | None = None
     chosen: tuple[Path, Path] | None = None  # its Python and its models folder
@@ -63,12 +67,32 @@ class Session:
         )
 
     @property
+    def notes(self) -> list[str]:
+        """What the artist should know of the generation that is shown."""
+        return self.generation.notes if self.generation and not self.refusal else []
+
+    @property
     def error(self) -> str:
         """The sentence that ended the last generation, or kept it from beginning."""
         return self.refusal or (self.generation.error if self.generation else "")
 
 
 now = Session()
+
+
+def asked_of(scene: bpy.types.Scene) -> Any:
+    """All that a sentence about this scene's settings may have been about."""
+    render = scene.render
+    return (
+        *values(scene.t2vz),
+        (scene.name, scene.camera and scene.camera.name, scene.frame_start, scene.frame_end),
+        (render.resolution_x, render.resolution_y, render.resolution_percentage),
+    )
+
+
+def is_outdated(scene: bpy.types.Scene) -> bool:
+    """What the last sentence was about has been changed since."""
+    return now.asked is not None and now.asked != asked_of(scene)
 
 
 def engine() -> Engine:
@@ -121,12 +145,11 @@ def begin(
 ) -> None:
     """Drives a generation beside the artist's work; `conclude` is called when it has finished in
     its scene."""
-    now.generation, now.scene_uid, now.conclude, now.refusal = (
-        generation,
-        scene.session_uid,
-        conclude,
-        "",
-    )
+    now.generation, now.conclude, now.refusal = generation, conclude, ""
+    now.scene_uid, now.home = scene.session_uid, (bpy.data.filepath, scene.name)
+    now.asked = asked_of(scene)
+    if not generation.is_preview:
+        unfinished.remember(scene, generation.folder)
     _forget(stop_engine)
     bpy.app.timers.register(tick, persistent=True)
 
@@ -160,6 +183,8 @@ def _advance(generation: Generation) -> None:
         generation.step()
         if generation.end == FINISHED:
             _conclude(generation)
+        if generation.end in (FINISHED, CANCELLED) and not generation.is_without_scene:
+            unfinished.forget(generation.folder)
     except Exception as error:
         traceback.print_exc()
         generation.fail(
@@ -191,14 +216,24 @@ def _user_of_the_scene() -> str:
 
 
 def _conclude(generation: Generation) -> None:
-    scene = next((scene for scene in bpy.data.scenes if scene.session_uid == now.scene_uid), None)
+    scene = _scene_of_the_run()
     if scene is None:
+        generation.is_without_scene = True
         generation.notes.append(
             "Its scene is not open any more; Import Frames adds the strip to another one."
         )
     else:
         with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
             now.conclude(generation, scene)
+
+
+def _scene_of_the_run() -> bpy.types.Scene | None:
+    """Its scene, also where the file has been read again since."""
+    for scene in bpy.data.scenes:
+        if scene.session_uid == now.scene_uid:
+            return scene
+    file, name = now.home
+    return bpy.data.scenes.get(name) if file and file == bpy.data.filepath else None
 
 
 def redraw() -> None:
@@ -213,7 +248,7 @@ def redraw() -> None:
 
 def refuse(operator: bpy.types.Operator, error: Exception) -> set[str]:
     """What an operator that cannot begin returns; the panel keeps the sentence."""
-    now.refusal = sentence(error)
+    now.refusal, now.asked = sentence(error), asked_of(bpy.context.scene)
     redraw()
     operator.report({"WARNING"}, now.refusal)
     return {"CANCELLED"}
@@ -229,6 +264,10 @@ def _end_capture(reason: str) -> None:
 
 @persistent
 def _before_load(*_: object) -> None:
+    """What was said of this file is not said in the next."""
+    now.refusal = ""
+    if not now.is_busy:
+        now.generation = None
     _end_capture("Another file was opened")
 
 

@@ -99,7 +99,7 @@ class T2VZ_OT_preset(bpy.types.Operator):
 
 
 class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
-    """Make the frames that are still missing of a job"""
+    """Make the frames that are still missing of a job, with the settings it was made with"""
 
     bl_idname = "t2vz.resume"
     bl_label = "Resume"
@@ -126,6 +126,25 @@ class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
                 session.now.generation.folder if is_last else Path(bpy.path.abspath(self.directory))
             )
             generation = session.resumed(folder, session.engine())
+        except (OSError, ValueError) as error:
+            return session.refuse(self, error)
+        session.begin(generation, context.scene)
+        return {"FINISHED"}
+
+
+class T2VZ_OT_retry(_WhenIdle, bpy.types.Operator):
+    """Paint what was captured for the last job with the settings as they are now"""
+
+    bl_idname = "t2vz.retry"
+    bl_label = "Retry"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Begins a job of the same frames."""
+        if not session.now.can_resume:
+            return session.refuse(self, ValueError("There is no job to try again: generate one."))
+        try:
+            last = session.now.generation
+            generation = scene_job.retried(context.scene, session.engine(), last)
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
         session.begin(generation, context.scene)
@@ -210,6 +229,7 @@ CLASSES = (
     T2VZ_OT_preview,
     T2VZ_OT_preset,
     T2VZ_OT_resume,
+    T2VZ_OT_retry,
     T2VZ_OT_cancel,
     T2VZ_OT_import_frames,
     T2VZ_OT_open_folder,

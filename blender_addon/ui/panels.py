@@ -11,14 +11,14 @@ from t2vz_core.wire import presets
 from .. import preferences
 from ..job.generation import CANCELLED, capital, count
 from ..job.settings import INSTRUCT, TEXT
-from ..run import session
+from ..run import session, unfinished
 from . import object_words, rig_editor
 
 TAB = "T2VZ"
 SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")
 BESIDE_WORDS_PX = 96  # tabs, margins and icon, at Blender's usual scale
 FEWEST_LETTERS = 12
-MOST_NOTES = 3
+MOST_NOTES = 5
 STEERING = ("model", "scale", "start", "end", "is_guess")
 
 
@@ -65,13 +65,32 @@ def _draw_action(layout: Any, context: bpy.types.Context) -> None:
         row.scale_y = 1.4
         row.operator("t2vz.generate", icon="RENDER_ANIMATION")
         row.operator_menu_enum("t2vz.preview", "span", text="", icon="HIDE_OFF")
-    _draw_words(layout, context, session.now.error, "ERROR")
+    _draw_error(layout, context)
     if generation is None:
+        _draw_unfinished(layout, context)
         return
-    for note in generation.notes[-MOST_NOTES:]:
+    for note in session.now.notes[-MOST_NOTES:]:
         _draw_words(layout, context, note, "INFO")
     if not session.now.is_busy:
         _draw_ended(layout, generation)
+
+
+def _draw_error(layout: Any, context: bpy.types.Context) -> None:
+    """The last sentence, red as long as nothing of what it was about has been changed."""
+    if not session.is_outdated(context.scene):
+        _draw_words(layout, context, session.now.error, "ERROR")
+    elif session.now.error and not session.now.refusal:
+        _draw_words(layout, context, f"The last run: {session.now.error}", "INFO")
+
+
+def _draw_unfinished(layout: Any, context: bpy.types.Context) -> None:
+    folder = unfinished.job_of(context.scene)
+    if folder is None:
+        return
+    _draw_words(layout, context, f"Not finished when Blender was closed: {folder.name}", "INFO")
+    row = layout.row(align=True)
+    row.operator("t2vz.resume").directory = str(folder)
+    row.operator("t2vz.import_frames").directory = str(folder)
 
 
 def _draw_ended(layout: Any, generation: Any) -> None:
@@ -82,6 +101,7 @@ def _draw_ended(layout: Any, generation: Any) -> None:
         return
     row = layout.row(align=True)
     if session.now.can_resume:
+        row.operator("t2vz.retry")
         row.operator("t2vz.resume").directory = str(generation.folder)
     row.operator("t2vz.open_folder")
 

@@ -19,6 +19,7 @@ from ..job_folder.passes import Source
 from ..models.networks import Networks
 from ..runtime.memory_budget import MemoryBudget
 from ..runtime.token_cache import TokenCache
+from ..wire.events import LOG
 from ..wire.job import Frame, JobSpec
 from ..wire.rules import attends_to_keyframes, keyframe_every
 from .attention import AttentionTargets
@@ -60,7 +61,8 @@ def generate(
     """
     demand_masks(spec)
     solver = Solver(spec.sampling, networks.scheduler_config)
-    levels = noise_levels(spec, solver, watch.note)
+    log = partial(watch.note, rank=LOG)
+    levels = noise_levels(spec, solver, log)
     plans = list(shots(spec.frames, numbers, keyframe_every(spec, networks.is_instruct)))
     progress = Progress(watch, plans, len(solver), len(solver) - levels[0])
     for plan in plans:
@@ -68,7 +70,7 @@ def generate(
             sampler = Sampler(spec, source, networks, solver, levels, predict, plan, progress.steps)
             cells = spec.shot.height_px * spec.shot.width_px // CELL_PX**2
             reliefs = _reliefs(networks, sampler)
-            budget = MemoryBudget(networks.device, chunk, cells, watch.note, reliefs)
+            budget = MemoryBudget(networks.device, chunk, cells, log, reliefs)
             for frame, x_0 in sampler.shot(plan, budget):
                 yield frame.number, budget.attempt(partial(picture, networks, x_0))
                 progress.decoded()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..wire.events import ARTIST
 from .shots import ShotPlan
 
 DECODING = 2  # a decoded frame costs about as much as this many of its steps
@@ -15,8 +16,8 @@ class Watch(Protocol):
     def progress(self, stage: str, done: int, total: int) -> None:
         """So much of a stage is done."""
 
-    def note(self, text: str) -> None:
-        """What the artist should know."""
+    def note(self, text: str, rank: str = ARTIST) -> None:
+        """What the artist should know, or what only the log needs."""
 
 
 class Progress:

@@ -6,10 +6,13 @@ it follows.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .parse import WireError, from_json, to_json
+from .parse import WireError, from_json, one_of, to_json
+
+ARTIST, LOG = "artist", "log"  # the ranks of notes
 
 # ---- the host says
 
@@ -84,10 +87,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence the artist should read though the job goes on."""
+    """A sentence of a job that goes on: for the artist, or what only the log and who reads it
+    need."""
 
     job: str
     text: str
+    rank: str = one_of(ARTIST, (ARTIST, LOG), "whom it is for")
 
 
 @dataclass(frozen=True)
@@ -132,8 +137,14 @@ _KINDS = {kind.__name__: kind for kind in HOST + WORKER}
 
 
 def event_to_json(event: Any) -> dict[str, Any]:
-    """The event's JSON object; the key `event` comes first and names its class."""
-    return {"event": type(event).__name__, **to_json(event)}
+    """The event's JSON object; the key `event` comes first and names its class. What has its default
+    is left out, so that a reader who does not know a newer field meets it only where it matters."""
+    said = {
+        field.name: to_json(getattr(event, field.name))
+        for field in dataclasses.fields(event)
+        if getattr(event, field.name) != field.default
+    }
+    return {"event": type(event).__name__, **said}
 
 
 def event_from_json(value: Any) -> Any:

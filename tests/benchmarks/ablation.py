@@ -126,7 +126,7 @@ class _Silent:
     def progress(self, stage: str, done: int, total: int) -> None:
         pass
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, rank: str = "artist") -> None:
         pass
 
 

@@ -69,7 +69,7 @@ class Silent:
     def progress(self, stage: str, done: int, total: int) -> None:
         """Nothing to tell."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, rank: str = "artist") -> None:
         """Nothing to tell."""
 
 

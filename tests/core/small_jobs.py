@@ -42,7 +42,7 @@ class Listener:
     def progress(self, stage: str, done: int, total: int) -> None:
         self.progress_seen.append((stage, done, total))
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, rank: str = "artist") -> None:
         self.notes.append(text)
 
 

@@ -21,6 +21,7 @@ EXAMPLES = [
     events.Beat(120.0),
     events.Progress("job-1", "denoising", 3, 50, 12.5),
     events.Note("job-1", "a note\nin two lines"),
+    events.Note("job-1", "a figure for the log", events.LOG),
     events.FrameDone("job-1", 7, "frames/0007.png"),
     events.Finished("job-1", 16, 33.0),
     events.Failed("job-1", "The disk is full.", "/tmp/job/engine.log"),
@@ -38,6 +39,12 @@ def test_every_event_arrives_as_it_was_sent():
         Lines(io.BytesIO(), stream).send(event)
     stream.seek(0)
     assert list(Lines(stream, io.BytesIO()).receive()) == EXAMPLES
+
+
+def test_a_note_without_a_rank_is_the_artists_and_is_written_as_it_always_was():
+    line = b'{"event": "Note", "job": "a", "text": "b"}'
+    assert parse_line(line) == events.Note("a", "b", events.ARTIST)
+    assert events.event_to_json(parse_line(line)) == json.loads(line)
 
 
 @pytest.mark.parametrize(

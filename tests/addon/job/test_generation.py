@@ -110,11 +110,16 @@ def test_a_preview_asks_for_conditions_only(tmp_path):
 
 
 def test_what_the_engine_says_is_there_to_be_shown(tmp_path):
-    said = [events.Note("j", "slow"), events.Progress("j", "denoising", 12, 50, 80.4)]
+    said = [
+        events.Note("j", "slow"),
+        events.Note("j", "slow"),
+        events.Note("j", "T is 961", events.LOG),
+        events.Progress("j", "denoising", 12, 50, 80.4),
+    ]
     _, generation = begun(tmp_path, FakeEngine(said))
     for _ in range(5):
         generation.step()
-    assert generation.notes == ["slow"]
+    assert generation.notes == ["slow"] and generation.details == ["T is 961"]
     assert caption(generation) == "Denoising 12/50, 1 min 20 s left"
 
 

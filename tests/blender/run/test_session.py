@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
-from blender_addon.run import session, strips
+from blender_addon.run import session, strips, unfinished
 from blender_addon.ui import operators
+from t2vz_core.wire.job import read_job
 from tests.blender.driving import generate, to_the_end, until
 
 
@@ -66,14 +67,108 @@ def test_another_file_ends_a_capture_with_a_sentence(scene, painter, tmp_path):
     assert "Another file was opened" in session.now.error
 
 
-def test_another_file_does_not_get_the_strip_of_the_first(scene, painter):
+def paint(scene, painter):
+    """Begins, and goes on until the engine paints; returns the job's folder."""
     painter(delay_s=0.3)
     generate(scene)
     until(lambda: not session.now.generation.is_capturing)
-    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+    return session.now.generation.folder
+
+
+def test_a_file_that_is_read_again_gets_its_strip(scene, painter):
+    paint(scene, painter)
+    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)  # as File > Revert does
+    assert to_the_end().end == "finished"
+    assert len(strips.strips_of(bpy.context.scene)) == 1
+    assert unfinished.job_of(bpy.context.scene) is None
+
+
+def test_another_file_does_not_get_the_strip_of_the_first_which_offers_it_later(
+    scene, painter, tmp_path
+):
+    first = bpy.data.filepath
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "other.blend"), copy=True)
+    folder = paint(scene, painter)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "other.blend"))
     generation = to_the_end()
     assert generation.end == "finished" and not strips.strips_of(bpy.context.scene)
     assert "Import Frames" in generation.notes[-1]
+    bpy.ops.wm.open_mainfile(filepath=first)
+    assert unfinished.job_of(bpy.context.scene) == folder
+
+
+def test_a_job_that_blender_was_closed_on_is_offered_again_though_nothing_was_saved(scene, painter):
+    folder = paint(scene, painter)
+    session.stop_engine()
+    session.now.generation = None
+    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+    scene = bpy.context.scene
+    assert unfinished.job_of(scene) == folder
+    painter()
+    assert bpy.ops.t2vz.resume(directory=str(folder)) == {"FINISHED"}
+    assert to_the_end().end == "finished" and len(strips.strips_of(scene)) == 1
+    assert unfinished.job_of(scene) is None
+
+
+def test_a_cancelled_job_is_not_offered_when_the_file_is_opened_again(scene, painter):
+    paint(scene, painter)
+    session.now.generation.cancel()
+    session.tick()
+    assert to_the_end().end == "cancelled" and unfinished.job_of(scene) is None
+
+
+def test_what_was_said_of_one_file_is_not_said_in_the_next(scene, painter):
+    painter(dies_after=1)
+    generate(scene)
+    assert to_the_end().error and session.now.error
+    bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+    assert not session.now.error and not session.now.notes
+
+
+def test_a_sentence_is_outdated_once_a_setting_is_changed(scene, painter, tmp_path):
+    assert bpy.ops.t2vz.resume(directory=str(tmp_path)) == {"CANCELLED"}
+    assert session.now.error and not session.is_outdated(scene)
+    scene.t2vz.coherence.fusion = 0.25
+    assert session.is_outdated(scene)
+    scene.t2vz.coherence.fusion = 0.7
+    assert not session.is_outdated(scene)
+
+
+def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(scene, painter):
+    painter(dies_after=2)
+    scene.t2vz.model.base = "gone"
+    generate(scene)
+    first = to_the_end()
+    assert first.end == "failed"
+    scene.t2vz.model.base = "demo"
+    painter()
+    assert bpy.ops.t2vz.retry() == {"FINISHED"}
+    second = to_the_end()
+    assert second.end == "finished" and second.spec.model.base == "demo"
+    assert second.folder != first.folder  # it has frames, which stay
+    assert read_job(first.folder).model.base == "gone"
+    assert second.spec.frames == first.spec.frames
+
+
+def test_retry_takes_the_folder_itself_where_no_frame_is_done(scene, painter):
+    painter(delay_s=5)
+    generate(scene)
+    until(lambda: not session.now.generation.is_capturing)
+    session.now.generation.cancel()
+    folder = to_the_end().folder
+    scene.t2vz.sampling.steps = 7
+    painter()
+    assert bpy.ops.t2vz.retry() == {"FINISHED"}
+    assert to_the_end().folder == folder and read_job(folder).sampling.steps == 7
+
+
+def test_retry_refuses_what_was_not_captured(scene, painter):
+    painter(dies_after=1)
+    generate(scene)
+    to_the_end()
+    scene.t2vz.mode = "depth"
+    assert bpy.ops.t2vz.retry() == {"CANCELLED"}
+    assert "Generate captures the scene again" in session.now.error
 
 
 def test_the_strip_finds_its_scene_though_it_is_renamed_and_a_step_undone(scene, painter):

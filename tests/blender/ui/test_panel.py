@@ -212,6 +212,31 @@ def test_a_failure_stays_in_the_panel_as_a_sentence(scene, painter):
     assert "stopped" not in " ".join(drawn(panels.Main))
 
 
+def test_a_corrected_setting_clears_the_red_text(scene, painter):
+    scene.t2vz.motion_source = "object"
+    assert bpy.ops.t2vz.generate() == {"CANCELLED"}
+    assert "Choose the object" in " ".join(drawn(panels.Main))
+    scene.t2vz.motion_source = "camera"
+    assert "Choose the object" not in " ".join(drawn(panels.Main))
+
+
+def test_a_new_refusal_is_not_mixed_with_the_last_runs_notes(scene, painter):
+    generate(scene)
+    to_the_end().notes.append("What the last run said.")
+    assert "What the last run said." in " ".join(drawn(panels.Main))
+    scene.t2vz.motion_source = "object"
+    bpy.ops.t2vz.generate()
+    said = " ".join(drawn(panels.Main))
+    assert "Choose the object" in said and "last run said" not in said
+
+
+def test_a_failure_offers_to_retry_with_these_settings_and_to_resume_with_its_own(scene, painter):
+    painter(dies_after=1)
+    generate(scene)
+    to_the_end()
+    assert {"t2vz.retry", "t2vz.resume"} <= set(drawn(panels.Main))
+
+
 def test_no_engine_is_a_sentence_in_the_panel(scene, painter, monkeypatch, tmp_path):
     monkeypatch.setenv(preferences.ENGINE_VARIABLE, str(tmp_path / "gone"))
     assert bpy.ops.t2vz.generate() == {"CANCELLED"}
