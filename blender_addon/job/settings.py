@@ -132,7 +132,15 @@ def passes_needed(spec: JobSpec, mode: str) -> set[str]:
         or tied.smoothing_until
         or tied.attention == "anchor+hidden"
     )
+    # A prompt's own shapes do not lie where the scene's do; where nothing of the scene moves them
+    # either, nothing of it is needed.
+    is_tied_by_map = is_tied_by_map and (has_scene_shapes or is_moved_by_scene(spec))
     return needed | ({"map", "visible"} if is_tied_by_map or spec.motion.mode == "map" else set())
+
+
+def is_moved_by_scene(spec: JobSpec) -> bool:
+    """Whether the motion is what moves in the scene, and not held still or set by hand."""
+    return spec.motion.mode in ("translation", "map")
 
 
 def base_for(name: str, mode: str) -> str:

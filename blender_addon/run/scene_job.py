@@ -21,7 +21,7 @@ from ..capture.meshes import MESHED
 from ..job import folders, resume
 from ..job.engine import Engine
 from ..job.generation import Generation
-from ..job.settings import passes_needed, spec_of, suited_sentence
+from ..job.settings import is_moved_by_scene, passes_needed, spec_of, suited_sentence
 
 FEW_DEPTHS = (
     "Grey shows the depths of these frames alone; "
@@ -196,6 +196,9 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         raise ValueError(
             "Choose the object whose movement is followed, or take the motion from the camera."
         )
+    if _is_keyed(scene):  # nothing of the scene moves it
+        by_hand = dataclasses.replace(spec.motion, mode="strength")
+        spec = dataclasses.replace(spec, motion=by_hand)
     needed = passes_needed(spec, settings.mode)
     if settings.has_hands and "pose" in needed:
         needed.add("hands")
@@ -209,6 +212,7 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         settings.foreground,
         settings.has_flow,
         spec.shot.pixel_aspect,
+        is_moved_by_scene(spec),
     )
 
 
