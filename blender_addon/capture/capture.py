@@ -28,6 +28,7 @@ PASSES = frozenset(
 SOURCES = ("camera", "object", "own", "sum")
 JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped,
 JUMP_RAD = 1.0  # or it has turned by more than this
+CHANGES = "Frame {}: the camera changes, so the motion starts anew there."
 CUT = (
     "Render Region is on without Crop to Render Region: outside of the region all is empty, in "
     "every pass and in what is made of them."
@@ -47,6 +48,8 @@ class Wanted:
     subject: object (with all its children) or collection that the mask shows; None: every surface
     has_flow: also read the movement between each frame and the one before, both ways
     pixel_aspect: width:height of a pixel; 0: the scene's
+    has_shift: also tell how far the content has moved; with neither this nor anything else wanted
+        no camera is needed and no surface
     """
 
     width_px: int
@@ -58,6 +61,12 @@ class Wanted:
     subject: bpy.types.Object | bpy.types.Collection | None = None
     has_flow: bool = False
     pixel_aspect: float = 0.0
+    has_shift: bool = True
+
+    @property
+    def needs_sight(self) -> bool:
+        """Whether anything is wanted that the camera sees."""
+        return bool(self.passes) or self.has_flow or self.has_shift
 
 
 def object_numbers() -> dict[str, int]:
@@ -74,8 +83,9 @@ def capture(
     wanted: Wanted,
     numbers: Iterable[int],
     note: Callable[[str], None] = print,
-) -> Iterator[FrameArrays]:
-    """Reads the frames `numbers`, in this order, one at each step; the first is the anchor.
+) -> Iterator[FrameArrays | None]:
+    """Reads the frames `numbers`, in this order, one at a time; the first is the anchor. It may be
+    none yet (None): a simulation is led up to it.
 
     The scene's frame moves while this runs and is put back at the end, also when closed early.
     `note` is told, once each, what the artist should know (a new anchor after a cut, hair that is
@@ -86,7 +96,7 @@ def capture(
     """
     frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
     run, values = _Run(scene, view_layer, wanted, note), AnimatedValues()
-    if scene.render.use_border and not scene.render.use_crop_to_border:
+    if wanted.needs_sight and scene.render.use_border and not scene.render.use_crop_to_border:
         note(CUT)
     try:
         yield from run.frames(numbers)
@@ -139,9 +149,28 @@ class _Run:
             self.told.add(text)
             self.tell(text)
 
-    def frames(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
+    def frames(self, numbers: Iterable[int]) -> Iterator[FrameArrays | None]:
+        if self.wanted.needs_sight:
+            yield from self._seen(numbers)
+        else:
+            yield from self._unseen(numbers)
+
+    def _unseen(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
+        """The frames as such, with new anchors where markers change the camera."""
+        camera, is_first = None, True
+        for number in numbers:
+            self.scene.frame_set(number)
+            is_cut = not is_first and self.scene.camera != camera
+            if is_cut:
+                self.note(CHANGES.format(number))
+            camera = self.scene.camera
+            yield FrameArrays(number, is_first or is_cut)
+            is_first = False
+
+    def _seen(self, numbers: Iterable[int]) -> Iterator[FrameArrays | None]:
         anchor = before = None
         for number in numbers:
+            yield from self.state.steps_to(number)
             self.state.show_frame(number)
             now = self._moment()
             if (
@@ -168,7 +197,7 @@ class _Run:
     def _is_cut(self, number: int, now: _Moment, before: _Moment) -> bool:
         """Whether the camera changes or jumps; said once for each frame."""
         if now.camera != before.camera:
-            self.note(f"Frame {number}: the camera changes, so the motion starts anew there.")
+            self.note(CHANGES.format(number))
         elif self._jumps(now, before):
             self.note(f"Frame {number}: the camera jumps, so the motion starts anew there.")
         else:
@@ -192,7 +221,7 @@ class _Run:
         snapshot = self.reader.snapshot(depsgraph, view)
         pose = hands = None
         if "pose" in self.wanted.passes:
-            pose, hands = joints(depsgraph, view, self.note, "hands" in self.wanted.passes)
+            pose, hands = joints(depsgraph, snapshot, self.note, "hands" in self.wanted.passes)
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
         return _Moment(
             Sight(snapshot, surface),

@@ -55,7 +55,16 @@ def passes_needed(spec: JobSpec, is_instruct: bool) -> set[str]:
         needed.add("ids")  # who hides whom
     if tied.fusion > tied.fusion_disturbed and is_mapped:
         needed.add("disturbed")
-    follows = tied.fusion or tied.anchor_weight or tied.smoothing_until
-    if follows or tied.attention == "anchor+hidden" or motion.mode == "map":
+    is_tied = tied.fusion or tied.anchor_weight or tied.smoothing_until
+    follows = is_tied or tied.attention == "anchor+hidden"
+    # A prompt's own shapes do not lie where the scene's do; where nothing of the scene moves them
+    # either, nothing of it is needed.
+    is_followed = is_scene or is_moved_by_scene(spec)
+    if (follows and is_followed) or motion.mode == "map":
         needed |= {"map", "visible"}
     return needed
+
+
+def is_moved_by_scene(spec: JobSpec) -> bool:
+    """Whether the motion is what moves in the scene, and not held still or set by hand."""
+    return spec.motion.mode in ("translation", "map")
