@@ -99,6 +99,8 @@ class Model:
     allow_pickle: bool = flag(
         False, "load weight files that can run code; only from sources you trust"
     )
+    text_encoder: str = words("", "its file, where the model's has none; empty: looked for")
+    vae: str = words("", "its file, where the model's has none; empty: looked for")
 
 
 @dataclass(frozen=True)
