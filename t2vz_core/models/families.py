@@ -6,7 +6,7 @@ of `FamilyFile`, how it is opened and asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -73,6 +73,7 @@ class Query:
         groups: of guidance.
         size_px: height, width of the pictures.
         source: (groups·f, c, h, w) latents of pictures that are edited (InstructPix2Pix).
+        look: further arguments of the networks, for their attention, with some of the groups.
     """
 
     x: Tensor
@@ -82,6 +83,7 @@ class Query:
     size_px: tuple[int, int]
     controls: Sequence[Steering] = ()
     source: Tensor | None = None
+    look: Callable[[tuple[int, ...]], dict[str, Any]] = lambda _: {}
 
 
 class FamilyFile(Protocol):

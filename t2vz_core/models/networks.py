@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -274,7 +275,9 @@ def _loaded(
     text = kind.rules.text_encoder(checkpoint, cast(list[Any], [*encoders.values()]))
     for inversion in model.inversions:
         if not isinstance(text, Text):
-            raise ModelError(f"{kind.title} learns no words from files: leave {inversion.path} out.")
+            raise ModelError(
+                f"{kind.title} learns no words from files: leave {inversion.path} out."
+            )
         path_of = find(inversion.path, "inversion", model)
         teach(text, path_of, inversion.word, model.allow_pickle)
     networks = Networks(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..wire.prompt_syntax import PLAIN, read
 from .text_encoders import Embedding
 from .weights import ModelError
 
@@ -35,14 +36,15 @@ class ChatText:
         self.tokenizers, self.encoders = [tokenizer], [encoder]
         self._question = question
 
-    def embed(self, texts: Sequence[str], clip_skip: int = 0) -> Embedding:
+    def embed(self, texts: Sequence[str], clip_skip: int = 0, syntax: str = PLAIN) -> Embedding:
         """Embeds texts: the states below the last layer, `clip_skip` layers further down.
 
         Rows are as long as the longest, filled with their last token; `lengths` says how long each
-        is.
+        is. `syntax` says how brackets are read (wire/prompt_syntax.py).
 
         Raises:
-            ModelError: a text is too long, or the encoder has not that many layers.
+            ModelError: a text is too long or weighs its words, or the encoder has not that many
+                layers.
         """
         encoder = self.encoders[0]
         layers = encoder.config.num_hidden_layers
@@ -51,7 +53,7 @@ class ChatText:
                 f"prompt.clip_skip: the text encoder has {layers} layers, "
                 f"{clip_skip} cannot be left out."
             )
-        rows = [self._states(text, -2 - clip_skip) for text in texts]
+        rows = [self._states(_words(text, syntax), -2 - clip_skip) for text in texts]
         lengths = [len(row) for row in rows]
         longest = max(lengths)
         filled = [torch.cat([row, row[-1:].expand(longest - len(row), -1)]) for row in rows]
@@ -67,6 +69,17 @@ class ChatText:
             )
         numbers = torch.tensor([ids], device=encoder.device)
         return encoder(numbers, output_hidden_states=True, use_cache=False).hidden_states[layer][0]
+
+
+def _words(text: str, syntax: str) -> str:
+    """A prompt without what its syntax says beside words."""
+    spans = [span for part in read(text, syntax).parts for span in part]
+    if any(span.weight != 1 for span in spans):
+        raise ModelError(
+            "prompt.text: weighs its words, which this model's text encoder cannot; write them "
+            "without brackets, or choose the plain syntax."
+        )
+    return " ".join(span.text for span in spans)
 
 
 def tokenizer() -> Qwen2Tokenizer:

@@ -125,18 +125,20 @@ def _residuals(
 
 
 def _text(networks: Any, query: Query, groups: tuple[int, ...]) -> dict[str, Any]:
-    """The text arguments of U-Net and ControlNets for some of the groups.
+    """What U-Net and ControlNets read and look at, for some of the groups.
 
     For all of them the tokens stay the same object, by which attention knows them again.
     """
     tokens = _of_groups(query.text.tokens, query.groups, groups)
+    look = query.look(groups)
     if query.text.pooled is None:
-        return {"encoder_hidden_states": tokens}
+        return {"encoder_hidden_states": tokens, **look}
     pooled = _of_groups(query.text.pooled, query.groups, groups)
     size_ids = networks.size_ids(*query.size_px).expand(len(pooled), -1)
     return {
         "encoder_hidden_states": tokens,
         "added_cond_kwargs": {"text_embeds": pooled, "time_ids": size_ids},
+        **look,
     }
 
 

@@ -214,6 +214,7 @@ def control_input(networks: Any, network: Any, pictures: np.ndarray) -> Tensor:
 
 def predict(networks: Any, query: Query) -> Tensor:
     """v = ε − x_0 (groups·f, c, h, w), group by group, since their texts differ in length."""
+    query.look(tuple(range(query.groups)))
     said = [_of_group(networks, query, group) for group in range(query.groups)]
     return torch.cat(said)
 

@@ -179,6 +179,9 @@ class Coherence:
     fusion_disturbed: float = numeric(
         0.3, 0.0, 1.0, "first part of the steps that fuse near what moved and its shadow"
     )
+    moves_keys: bool = flag(
+        True, "transformers: the anchor's keys are rotated to where what they show is now"
+    )
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,14 @@ def test_a_prompt_that_is_too_long_is_refused(networks):
         networks.embed(["ball " * 600])
 
 
+def test_words_that_are_weighed_are_refused_and_brackets_of_plain_text_are_words(networks):
+    with pytest.raises(ModelError, match="weighs its words"):
+        networks.embed(["a (red:1.2) ball"], 0, "webui")
+    plain, same_words = (networks.embed(["a red ball"], 0, how) for how in ("plain", "webui"))
+    assert plain.tokens.equal(same_words.tokens)
+    assert networks.embed(["a (red:1.2) ball"]).lengths > plain.lengths
+
+
 def test_the_shipped_tokenizer_knows_qwens_marks():
     ids = qwen.tokenizer()(qwen.QUESTION.format("A red ball, it's 造相")).input_ids
     # numbers of Qwen's published vocabulary
