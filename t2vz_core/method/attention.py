@@ -12,7 +12,7 @@ A batch is laid out group by group (groups of guidance), the frames of a group s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..runtime.token_cache import TokenCache
+from .correspondence import Correspondence
 from .regions import RegionalText
+from .token_places import Places
 
 # entries that weigh key frames; a head's size stays a multiple of 8, as fast kernels want it
 WEIGHING = 8
@@ -43,6 +45,7 @@ class AttentionTargets:
         weights: (f, len(seen) − 1), how much each key frame counts for each frame, where the
             anchor counts 1.
         keeps: where the batch's own tokens are kept, for others that will attend to them.
+        places: where the anchor's tokens are in the frames, in transformers; None: where they were.
     """
 
     step: int
@@ -50,6 +53,7 @@ class AttentionTargets:
     hidden: Tensor | None = None
     weights: Tensor | None = None
     keeps: TokenCache | None = None
+    places: Places | None = None
 
 
 class CrossFrame:
@@ -61,6 +65,15 @@ class CrossFrame:
 
     def __init__(self) -> None:
         self.slice = 0
+
+    def look(
+        self, targets: AttentionTargets, _h: int, _w: int, regions: RegionalText | None
+    ) -> dict[str, Any]:
+        """What the networks are told with a call, so that their layers know what to attend to."""
+        return {"cross_attention_kwargs": {"targets": targets, "regions": regions}}
+
+    def places(self, _surfaces: Sequence[Correspondence]) -> None:
+        """A U-Net's keys tell no places."""
 
     def slice_queries(self) -> None:
         """Trades time for memory, where the device has no attention kernel that spares it."""

@@ -89,7 +89,7 @@ def smooth_level(
     x0: Tensor,
     moved: tuple[Tensor, Tensor],
     background: Tensor,
-    alpha_bar: float,
+    scales: tuple[float, float],
     tied: Coherence,
 ) -> Tensor:
     """The latents x_t^k (f, c, h, w) of a level with their background smoothed.
@@ -98,14 +98,15 @@ def smooth_level(
         x0: x̂₀^k (f, c, h, w).
         moved: x̂₀ and ε of the anchor, moved to each frame (f, c, h, w).
         background: (f, 1, h, w) 0..1.
-        alpha_bar: ᾱ_t.
+        scales: how much picture and how much noise there is, a and b.
     """
     clean, noise = smooth(x0, moved[0], background, tied.smoothing), 0.0
-    if alpha_bar < 1:
-        own = (x - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5
+    a, b = scales
+    if b > 0:
+        own = (x - a * x0) / b
         shared = correlation(own, moved[1], background) if tied.keeps_variance else None
-        noise = (1 - alpha_bar) ** 0.5 * smooth(own, moved[1], background, tied.smoothing, shared)
-    return alpha_bar**0.5 * clean + noise
+        noise = b * smooth(own, moved[1], background, tied.smoothing, shared)
+    return a * clean + noise
 
 
 def correlation(one: Tensor, two: Tensor, where: Tensor) -> Tensor:

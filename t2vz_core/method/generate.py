@@ -8,6 +8,7 @@ T′ < T are the levels between which the frames part from it; W_k warps along t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..job_folder.passes import Source
+from ..models.families import Family
 from ..models.networks import Networks
 from ..runtime.memory_budget import MemoryBudget
 from ..runtime.token_cache import TokenCache
@@ -24,6 +26,7 @@ from ..wire.job import Frame, JobSpec
 from ..wire.rules import attends_to_keyframes, keyframe_every
 from .attention import AttentionTargets
 from .background import demand_masks, smooth, smooth_level
+from .flow import solver_of
 from .frame_maps import FrameMaps, ShotMaps
 from .fusion import Gallery, carried, fuse, fusion_steps, is_fused, shown
 from .keyframes import Attended, Way
@@ -33,9 +36,6 @@ from .predict import Predictor, predictor
 from .progress import Progress, Watch
 from .shots import ShotPlan, shots
 from .solvers import Solver
-
-CHANNELS = 4  # of a latent
-CELL_PX = 8  # a latent's cell is so many pixels wide and high
 
 
 @torch.inference_mode()
@@ -60,16 +60,18 @@ def generate(
         Fault: a pass is missing, the memory does not suffice or the networks fail, in one sentence.
     """
     demand_masks(spec)
-    solver = Solver(spec.sampling, networks.scheduler_config)
     log = partial(watch.note, rank=LOG)
+    spec = within_reach(spec, networks.kind, watch.note)
+    shape = networks.latent_shape(spec.shot.height_px, spec.shot.width_px)
+    solver = solver_of(spec, networks.scheduler_config)
     levels = noise_levels(spec, solver, log)
     plans = list(shots(spec.frames, numbers, keyframe_every(spec, networks.is_instruct)))
     progress = Progress(watch, plans, len(solver), len(solver) - levels[0])
     for plan in plans:
         with predictor(spec, source, networks, solver, levels[0]) as predict:
             sampler = Sampler(spec, source, networks, solver, levels, predict, plan, progress.steps)
-            cells = spec.shot.height_px * spec.shot.width_px // CELL_PX**2
             reliefs = _reliefs(networks, sampler)
+            cells = shape[1] * shape[2]
             budget = MemoryBudget(networks.device, chunk, cells, log, reliefs)
             for frame, x_0 in sampler.shot(plan, budget):
                 yield frame.number, budget.attempt(partial(picture, networks, x_0))
@@ -90,7 +92,7 @@ class Sampler:
         source: Source,
         networks: Networks,
         solver: Solver,
-        levels: tuple[int, int],
+        levels: tuple[int, float],
         predict: Predictor,
         plan: ShotPlan,
         tick: Callable[[int], None],
@@ -98,12 +100,12 @@ class Sampler:
         self.spec, self.networks = spec, networks
         self.solver, self.predict, self.tick = solver, predict, tick
         self.T, self.T_ = levels
-        self.size = spec.shot.height_px // CELL_PX, spec.shot.width_px // CELL_PX
+        self.shape = networks.latent_shape(spec.shot.height_px, spec.shot.width_px)
         self.fusion = fusion_steps(spec, networks.is_instruct, self.T, len(solver))
         self.smoothed = spec.coherence.smoothing_until if spec.coherence.smoothing else 0.0
         is_carried = self.fusion.part > 0 or self.smoothed > 0
         self.maps = ShotMaps(
-            spec, source, plan.anchor, plan.since, self.size, networks.is_instruct, is_carried
+            spec, source, plan.anchor, plan.since, self.shape[1:], networks.is_instruct, is_carried
         )
         self.tokens = TokenCache(len(solver) - self.T)
         self.gallery = Gallery()
@@ -150,6 +152,8 @@ class Sampler:
         for i in range(len(self.solver)):
             targets = AttentionTargets(i, keeps=self.tokens if i >= seen_from else None)
             x0 = self.predict(x, i, conditions, targets)
+            if i < self.T_ < i + 1:
+                way.x[self.T_] = self.solver.between(x, x0, i, self.T_)
             x = way.x[i + 1] = step(x, x0, i, self.fresh([frame], x0, i))
             self.tick(1)
         return way
@@ -195,11 +199,9 @@ class Sampler:
         if maps.still is None:
             return x
         # Background smoothing, 3.3.3. Both terms are nearly noise; what they share of it is √A.
-        shared = (self.solver.alpha_bar[T] / self.solver.alpha_bar[T_]).sqrt()
+        shared = self.solver.shared(T, T_) if spec.coherence.keeps_variance else None
         moved = warp(spec, maps.motion, x1[T])
-        tied = spec.coherence
-        still = maps.still.to(x)
-        return smooth(x, moved, still, tied.smoothing, shared if tied.keeps_variance else None)
+        return smooth(x, moved, maps.still.to(x), spec.coherence.smoothing, shared)
 
     def smooth(self, maps: list[FrameMaps], x: Tensor, x0: Tensor, i: int, shows: Tensor) -> Tensor:
         """The latents x at level i, their background drawn towards the anchor's picture and noise.
@@ -208,13 +210,12 @@ class Sampler:
             shows: (f, c, h, w), the finished frames carried to these.
         """
         assert self.attended, "the anchor goes first"
-        x1, alpha_bar = self.attended.anchor.x, float(self.solver.alpha_bar[i])
-        noise = x1[i] - alpha_bar**0.5 * x1[len(self.solver)]
-        noise = noise / max(1 - alpha_bar, 1e-6) ** 0.5
+        x1, (a, b) = self.attended.anchor.x, self.solver.scales(i)
+        noise = (x1[i] - a * x1[len(self.solver)]) / max(b, 1e-3)
         moved = torch.cat([warp(self.spec, one.surface, noise) for one in maps])
         still = torch.stack([one.still_surface for one in maps if one.still_surface is not None])
         still = still[:, None].to(x)  # -> (f, 1, h, w)
-        return smooth_level(x, x0, (shows, moved), still, alpha_bar, self.spec.coherence)
+        return smooth_level(x, x0, (shows, moved), still, (a, b), self.spec.coherence)
 
     def show(self, maps: FrameMaps, x: Tensor) -> None:
         """Lets the frames to come be made of a finished one, x_0 (1, c, h, w)."""
@@ -223,7 +224,7 @@ class Sampler:
 
     def noise(self, frame: Frame) -> Tensor:
         """ε^k (1, c, h, w), the frame's own."""
-        noise = keyed_noise(self.spec.sampling.seed, frame.number, (CHANNELS, *self.size))
+        noise = keyed_noise(self.spec.sampling.seed, frame.number, self.shape)
         return noise[None].to(self.predict.device)
 
     def fresh(self, frames: list[Frame], x: Tensor, i: int) -> Tensor | None:
@@ -239,20 +240,31 @@ class Sampler:
         return self.attended.shrink() if self.attended else self.tokens.shrink()
 
 
-def noise_levels(spec: JobSpec, solver: Solver, note: Callable[[str], None]) -> tuple[int, int]:
-    """The steps with the noise levels nearest to T and T′; without motion, frames part at the very
-    beginning."""
-    motion = spec.motion
-    if motion.mode == "none":
-        return 0, 0
-    T = solver.nearest(motion.level_to)
-    T_ = max(solver.nearest(motion.level_from), T + 1)
-    times = [*solver.times, 0]
-    if (times[T], times[T_]) != (motion.level_to, motion.level_from):
+def within_reach(spec: JobSpec, kind: Family, note: Callable[[str], None]) -> JobSpec:
+    """The job without what this family of models cannot do, of which it is told."""
+    if kind.has_deep_layers:
+        return spec
+    if spec.sampling.deep_every > 1:
+        note(f"{kind.title} has no deep layers that could be left out: every step is whole.")
+        spec = replace(spec, sampling=replace(spec.sampling, deep_every=1))
+    if spec.coherence.anchor_weight:
+        note(f"{kind.title} attends to the anchor alone; key frames are fused, not attended to.")
+        spec = replace(spec, coherence=replace(spec.coherence, anchor_weight=0.0))
+    if spec.regions:
         note(
-            f"With {len(solver)} steps the noise levels nearest to T = {motion.level_to} and "
-            f"T′ = {motion.level_from} are {times[T]:.0f} and {times[T_]:.0f}; these are used."
+            f"{kind.title} reads one prompt for all of the picture: objects' own words are left out."
         )
+        spec = replace(spec, regions=())
+    return spec
+
+
+def noise_levels(spec: JobSpec, solver: Solver, note: Callable[[str], None]) -> tuple[int, float]:
+    """The levels T and T′ of the way down; without motion, frames part at the very beginning."""
+    if spec.motion.mode == "none":
+        return 0, 0
+    T, T_ = solver.parting(spec.motion)
+    if told := solver.told(spec.motion, T, T_):
+        note(told)
     return T, T_
 
 

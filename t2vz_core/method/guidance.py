@@ -8,9 +8,6 @@ https://arxiv.org/abs/2211.09800.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from ..wire.job import Sampling
 
 PROMPT, IMAGE, NOTHING = "prompt", "image", "nothing"
@@ -31,21 +28,3 @@ def group_weights(sampling: Sampling, step: int, steps: int, is_instruct: bool) 
         w_image = sampling.image_guidance if is_on else 1.0
         weights = {PROMPT: w, IMAGE: w_image - w, NOTHING: 1 - w_image}
     return {group: weight for group, weight in weights.items() if weight}
-
-
-def of_groups(batch: Tensor, groups: tuple[str, ...], some: tuple[str, ...]) -> Tensor:
-    """The rows of some of the groups of a batch (groups·f, …)."""
-    return (
-        batch
-        if some == groups
-        else torch.cat([batch.chunk(len(groups))[groups.index(group)] for group in some])
-    )
-
-
-def among_groups(batch: Tensor, some: tuple[str, ...], groups: tuple[str, ...]) -> Tensor:
-    """A batch (some·f, …) of some of the groups among all of them (groups·f, …), the others
-    zero."""
-    if some == groups:
-        return batch
-    parts = dict(zip(some, batch.chunk(len(some))))
-    return torch.cat([parts.get(group, torch.zeros_like(parts[some[0]])) for group in groups])

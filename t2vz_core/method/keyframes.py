@@ -39,7 +39,7 @@ class Way:
     conditions: Conditions
     targets: AttentionTargets
     tokens: TokenCache
-    x: dict[int, Tensor] = field(default_factory=dict)
+    x: dict[float, Tensor] = field(default_factory=dict)
     surface: Correspondence | None = None
 
 
@@ -82,7 +82,9 @@ class Attended:
             hidden = hidden.to(self._predict.device)
         weights = self._weights(surfaces) if len(ways) > 1 else None
         seen = tuple(way.tokens for way in ways)
-        targets = AttentionTargets(0, seen, hidden, weights, keeps)
+        is_moved = self._spec.coherence.moves_keys
+        places = self._predict.attention.places(surfaces) if is_moved else None
+        targets = AttentionTargets(0, seen, hidden, weights, keeps, places)
 
         def at(step: int) -> AttentionTargets:
             for way in ways:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,14 @@ from torch import Tensor
 
 from ..conditions.controlnet import conditions
 from ..fault import Fault
-from ..job_folder.passes import Source, pictures_to_tensor
+from ..job_folder.passes import Source
+from ..models.families import Query, Steering
 from ..models.networks import Networks
 from ..wire.job import Control, Frame, JobSpec
 from .attention import AttentionTargets, CrossFrame, cross_frame
 from .deep_cache import DeepCache, Features, deep_layers
-from .guidance import NOTHING, PROMPT, among_groups, group_weights, of_groups
+from .guidance import NOTHING, PROMPT, group_weights
+from .joint_attention import JointCrossFrame, joint_cross_frame
 from .prompts import Prompts
 from .regions import Areas, Regions
 from .solvers import Solver
@@ -30,7 +32,7 @@ class Conditions:
     """What steers some frames, made once for all their steps.
 
     Attributes:
-        controls: one (f, 3, H, W) within 0..1 per ControlNet.
+        controls: what each ControlNet takes, a row a frame.
         source: (f, c, h, w) latents of the source pictures, InstructPix2Pix.
         areas: where words of objects' own count.
         features: what the networks' deep layers last said of them.
@@ -52,7 +54,7 @@ class Predictor:
         source: Source,
         networks: Networks,
         solver: Solver,
-        attention: CrossFrame,
+        attention: CrossFrame | JointCrossFrame,
         deep: DeepCache,
     ) -> None:
         self.device = networks.device
@@ -89,7 +91,10 @@ class Predictor:
     def conditions(self, frames: list[Frame]) -> Conditions:
         """What steers these frames, read from the job's passes."""
         pictures = [conditions(self._spec, self._source, frame) for frame in frames]
-        controls = [self._as_networks(pictures_to_tensor(list(one))) for one in zip(*pictures)]
+        controls = [
+            self._networks.control_input(network, np.stack(one))
+            for network, one in zip(self._networks.controlnets, zip(*pictures))
+        ]
         areas = self._regions.areas(self._source, frames)
         return Conditions(frames, controls, self._source_latents(frames), areas)
 
@@ -111,62 +116,47 @@ class Predictor:
         targets: AttentionTargets,
         groups: tuple[str, ...],
     ) -> Tensor:
-        """What the UNet says of each guidance group, (groups·f, c, h, w) float32."""
-        time = torch.tensor(self._solver.times[i], device=x.device)
-        z = self._as_networks(x).repeat(len(groups), 1, 1, 1)  # -> (groups·f, c, h, w)
-        text = self._text(steered, targets, groups)
-        more = self._residuals(steered, z, time, targets, groups)
+        """What the denoiser says of each guidance group, (groups·f, c, h, w) float32."""
+        source = None
         if steered.source is not None:
             shown = [steered.source * (group != NOTHING) for group in groups]
-            z = torch.cat([z, torch.cat(shown)], 1)  # -> (groups·f, 2c, h, w)
-        return self._networks.unet(z, time, **text, **more, return_dict=False)[0].float()
+            source = torch.cat(shown)  # -> (groups·f, c, h, w)
+        query = Query(
+            x=self._as_networks(x).repeat(len(groups), 1, 1, 1),  # -> (groups·f, c, h, w)
+            time=self._solver.times[i],
+            text=self._prompts.condition(groups, steered.frames),
+            groups=len(groups),
+            size_px=(self._spec.shot.height_px, self._spec.shot.width_px),
+            controls=list(self._steering(steered, i, groups)),
+            source=source,
+            look=partial(self._look, steered, targets, groups, *x.shape[2:]),
+        )
+        return self._networks.predict(query).float()
 
-    def _text(
-        self, steered: Conditions, targets: AttentionTargets, groups: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """What UNet and ControlNets read and look at for these groups."""
-        steps = len(self._solver)
-        regions = self._regions.text(groups, steered.areas, targets.step, steps)
-        look = {"targets": targets, "regions": regions}
-        text = self._prompts.condition(groups, steered.frames)
-        return text | {"cross_attention_kwargs": look}
-
-    def _residuals(
+    def _look(
         self,
         steered: Conditions,
-        z: Tensor,
-        time: Tensor,
         targets: AttentionTargets,
         groups: tuple[str, ...],
+        h: int,
+        w: int,
+        led: tuple[int, ...],
     ) -> dict[str, Any]:
-        """What the ControlNets add to the UNet at this step."""
-        down: list[Tensor] = []
-        middle: Any = 0.0
-        steps = len(self._solver)
-        for control, network, picture in zip(
+        """What the networks are told for their attention, with the groups `led` of a batch."""
+        some = tuple(groups[n] for n in led)
+        regions = self._regions.text(some, steered.areas, targets.step, len(self._solver))
+        return self.attention.look(targets, h, w, regions)
+
+    def _steering(self, steered: Conditions, i: int, groups: tuple[str, ...]) -> Iterator[Steering]:
+        """The ControlNets that steer this step, and which groups each leads."""
+        for control, network, shown in zip(
             self._spec.controls, self._networks.controlnets, steered.controls
         ):
-            if not is_active(control, targets.step, steps):
-                continue
-            led = tuple(group for group in groups if group == PROMPT or not control.is_guess)
-            one, mid = network(
-                of_groups(z, groups, led),
-                time,
-                controlnet_cond=picture.repeat(len(led), 1, 1, 1),  # -> (led·f, 3, H, W)
-                conditioning_scale=control.scale,
-                guess_mode=control.is_guess,
-                **self._text(steered, targets, led),
-                return_dict=False,
-            )
-            one = [among_groups(part, led, groups) for part in one]
-            down = [a + b for a, b in zip(down, one)] if down else one
-            middle = middle + among_groups(mid, led, groups)
-        if not down:
-            return {}
-        return {
-            "down_block_additional_residuals": down,
-            "mid_block_additional_residual": middle,
-        }
+            if is_active(control, i, len(self._solver)):
+                led = [
+                    n for n, group in enumerate(groups) if group == PROMPT or not control.is_guess
+                ]
+                yield Steering(network, shown, control.scale, tuple(led), control.is_guess)
 
     def _as_networks(self, x: Tensor) -> Tensor:
         return x.to(self._networks.device, self._networks.dtype)
@@ -181,11 +171,11 @@ def predictor(
     Args:
         start: the level at which the frames part from their anchor.
     """
-    patched = [networks.unet, *networks.controlnets]
-    with (
-        cross_frame(patched) as attention,
-        deep_layers(patched, spec.sampling.deep_every, start) as deep,
-    ):
+    patched = [networks.denoiser, *dict.fromkeys(networks.controlnets)]
+    kind = networks.kind
+    every = spec.sampling.deep_every if kind.has_deep_layers else 1
+    look = cross_frame if kind.denoiser == "unet" else joint_cross_frame
+    with look(patched) as attention, deep_layers(patched, every, start) as deep:
         yield Predictor(spec, source, networks, solver, attention, deep)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.text_encoders import Embedding
 from ..wire.job import Frame, JobSpec
 from .guidance import PROMPT
 
@@ -27,27 +29,29 @@ class Prompts:
             spec.prompt.syntax,
         )
         self._tokens, self._pooled = embedded.tokens, embedded.pooled
-        self._size_ids = networks.size_ids(spec.shot.height_px, spec.shot.width_px)
+        self._lengths = embedded.lengths and _lengths(embedded.lengths)
         self._kept: dict[tuple[str, ...], Tensor] = {}
 
-    def condition(self, groups: tuple[str, ...], frames: list[Frame]) -> dict[str, Any]:
-        """The text arguments of UNet and ControlNets for a batch (groups·f, …).
+    def condition(self, groups: tuple[str, ...], frames: list[Frame]) -> Embedding:
+        """The text of a batch (groups·f, …).
 
         Where nothing travels, the tokens are (groups, L, d), the same object every time:
         attention.py knows that the frames of a group share them.
         """
-        if len(self._numbers) > 1:
+        travels = len(self._numbers) > 1
+        if travels:
             tokens = torch.cat([self._mixed(self._tokens, group, frames) for group in groups])
         else:
             tokens = self._shared(groups, frames[:1])
-        if self._pooled is None:
-            return {"encoder_hidden_states": tokens}
-        pooled = torch.cat([self._mixed(self._pooled, group, frames) for group in groups])
-        size_ids = self._size_ids.expand(len(pooled), -1)
-        return {
-            "encoder_hidden_states": tokens,
-            "added_cond_kwargs": {"text_embeds": pooled, "time_ids": size_ids},
-        }
+        pooled = None
+        if self._pooled is not None:
+            pooled = torch.cat([self._mixed(self._pooled, group, frames) for group in groups])
+        lengths = None
+        if self._lengths:
+            own, negative = self._lengths
+            each = [own if group == PROMPT else negative for group in groups]
+            lengths = tuple(np.repeat(each, len(frames) if travels else 1).tolist())
+        return Embedding(tokens, pooled, lengths)
 
     def _shared(self, groups: tuple[str, ...], any_frame: list[Frame]) -> Tensor:
         if groups not in self._kept:
@@ -74,3 +78,9 @@ class Prompts:
             return only, only, 0.0
         before, end = self._numbers[after - 1], self._numbers[after]
         return after - 1, after, (number - before) / (end - before)
+
+
+def _lengths(each: tuple[int, ...]) -> tuple[int, int]:
+    """Tokens of the prompt, the longest where it travels, and of the negative prompt, the last."""
+    *keys, negative = each
+    return max(keys), negative

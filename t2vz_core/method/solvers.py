@@ -3,8 +3,9 @@
 DDIM: Song et al., https://arxiv.org/abs/2010.02502 (the paper's solver). DPM-Solver++, UniPC and
 Euler are diffusers' own; LCM: Luo et al., https://arxiv.org/abs/2310.04378.
 
-Every latent outside this file is variance preserving: x_t = √ᾱ_t·x_0 + √(1−ᾱ_t)·ε. A σ-scaled
-solver (Euler) gets its own scale inside its step, so that noising up is one formula for all.
+Every latent is x = a·x_0 + b·ε, and outside this file variance preserving: a = √ᾱ_t, b = √(1−ᾱ_t).
+A σ-scaled solver (Euler) gets its own scale inside its step, so that noising up is one formula for
+all. Models that flow have a = 1−σ, b = σ: flow.py.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import diffusers
 import torch
 from torch import Tensor
 
-from ..wire.job import Sampling
+from ..wire.job import Motion, Sampling
 from .noise import blend_noise
 
 Step = Callable[[Tensor, Tensor, int, Tensor | None], Tensor]
@@ -56,9 +57,35 @@ class Solver:
         """The level whose timestep is nearest to `level` (0..1000)."""
         return min(range(len(self)), key=lambda i: abs(self.times[i] - level))
 
-    def scales(self, i: int) -> tuple[float, float]:
+    def parting(self, motion: Motion) -> tuple[int, float]:
+        """T and T′: the levels with the timesteps nearest to the job's, T′ the lower one."""
+        T = self.nearest(motion.level_to)
+        return T, max(self.nearest(motion.level_from), T + 1)
+
+    def told(self, motion: Motion, T: int, T_: float) -> str:
+        """Which levels are used where the job's are none of this way down; or ""."""
+        times = [*self.times, 0]
+        used = times[T], times[int(T_)]
+        if used == (motion.level_to, motion.level_from):
+            return ""
+        return (
+            f"With {len(self)} steps the noise levels nearest to T = {motion.level_to} and "
+            f"T′ = {motion.level_from} are {used[0]:.0f} and {used[1]:.0f}; these are used."
+        )
+
+    def shared(self, T: int, T_: float) -> float:
+        """√A, how much of the latent at T is the moved one of T′."""
+        return float((self.alpha_bar[T] / self.alpha_bar[int(T_)]).sqrt())
+
+    def between(self, x: Tensor, x0: Tensor, i: int, level: float) -> Tensor:
+        """The latent at a level between i and i + 1: a'·x̂_0 + b'·ε̂."""
+        a, b = self.scales(i)
+        a_there, b_there = self.scales(level)
+        return a_there * x0 + b_there * (x - a * x0) / b
+
+    def scales(self, i: float) -> tuple[float, float]:
         """√ᾱ and √(1−ᾱ) of level i: how much picture and how much noise there is."""
-        alpha_bar = float(self.alpha_bar[i])
+        alpha_bar = float(self.alpha_bar[int(i)])
         return math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
 
     def x0(self, x: Tensor, output: Tensor, i: int) -> Tensor:
@@ -78,13 +105,14 @@ class Solver:
         return self.kind.begin(self, i)
 
     def up(
-        self, x: Tensor, low: int, high: int, noise: Tensor, is_faithful: bool = False
+        self, x: Tensor, low: float, high: int, noise: Tensor, is_faithful: bool = False
     ) -> Tensor:
         """DDPM forward from level `low` (less noise) to `high`: x_T = √A·x_T′ + √(1−A)·ε, A =
         ᾱ_T/ᾱ_T′.
 
         Faithful: the published code's product of α runs over T′..T−1 instead of T′+1..T.
         """
+        low = int(low)
         kept = float(self.alpha_bar[high] / self.alpha_bar[low])
         if is_faithful:
             table = self.library.alphas_cumprod.double()

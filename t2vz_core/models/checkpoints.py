@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .families import FAMILIES, ClassPath
 from .file_type import kind
 from .weights import ModelError, read_config, read_weights, weight_files
 
@@ -16,17 +17,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.nn import Module
-    from transformers import CLIPTokenizer
+    from transformers import CLIPTokenizer, Qwen2Tokenizer
 
 Config = dict[str, Any]
-CLASSES = {
-    "unet": ("diffusers.models.unets.unet_2d_condition", "UNet2DConditionModel"),
-    "vae": ("diffusers.models.autoencoders.autoencoder_kl", "AutoencoderKL"),
-    "controlnet": ("diffusers.models.controlnets.controlnet", "ControlNetModel"),
-    "text_encoder": ("transformers.models.clip.modeling_clip", "CLIPTextModel"),
-    "text_encoder_2": ("transformers.models.clip.modeling_clip", "CLIPTextModelWithProjection"),
-}
-KNOWN = "Stable Diffusion 1.x, 2.x and SDXL"
+KNOWN = "Stable Diffusion 1.x, 2.x, SDXL and Z-Image"
 _KNOWN_VALUES: dict[
     tuple[str, str], tuple[Any, ...]
 ] = {  # by part and key; other values mean another method
@@ -41,12 +35,14 @@ _KNOWN_VALUES: dict[
     ("vae", "latents_mean"): (),
     ("scheduler", "prediction_type"): ("epsilon", "v_prediction", "sample"),
     ("scheduler", "sigma_data"): (),
+    ("transformer", "siglip_feat_dim"): (),
 }
 _NICKNAMES = {
     "requires_aesthetics_score True": "the SDXL refiner",
     "in_channels 5": "a depth-to-image model",
     "in_channels 7": "an upscaler",
     "in_channels 9": "an inpainting model",
+    "siglip_feat_dim 1152": "Z-Image-Omni, which is told pictures too",
     "time_cond_proj_dim 256": (
         "a latent consistency model with its guidance built in (its LoRA can be used instead)"
     ),
@@ -58,19 +54,19 @@ _FORMER_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "
 class Checkpoint:
     """The parts of a model by their diffusers names ("unet", "text_encoder_2", "scheduler", …).
 
-    `weights(part, names)` reads the tensors of one part, those of `names` at least, where it has
-    them; on the CPU, under diffusers' names.
+    Attributes:
+        family: a row of FAMILIES.
+        weights: (part, names) reads the tensors of one part, those of `names` at least, where it
+            has them; on the CPU, under diffusers' names.
+        notes: for the artist.
     """
 
     path: Path
+    family: str
     configs: dict[str, Config]
     weights: Callable[[str, Iterable[str]], dict[str, Tensor]]
-    tokenizers: Callable[[], list[CLIPTokenizer]]
-
-    @property
-    def family(self) -> str:
-        """The kind of Stable Diffusion: "sd1", "sd2" or "sdxl"."""
-        return family(self.configs["unet"])
+    tokenizers: Callable[[], list[Any]]
+    notes: tuple[str, ...] = ()
 
     def build(self, part: str, device: torch.device, dtype: torch.dtype) -> Module:
         """The network of a part with its weights, ready to run.
@@ -80,14 +76,17 @@ class Checkpoint:
         """
         what = f"{self.path}: its {part}"
         try:
-            network = empty_network(part, self.configs[part])
+            network = empty_network(FAMILIES[self.family].classes[part], self.configs[part])
         except Exception as error:  # what a network's class makes of a strange value is up to it
             said = str(error).partition("\n")[0]
             raise ModelError(
                 f"{what} has a broken configuration ({said}); copy or download it again."
             ) from error
         weights = _fitting(
-            network, self.weights(part, network.state_dict()), what, part in ("unet", "controlnet")
+            network,
+            self.weights(part, network.state_dict()),
+            what,
+            part not in ("vae", "text_encoder", "text_encoder_2"),
         )
         for key in weights:  # one by one, so that the file's copy of each can go
             weights[key] = weights[key].to(device, dtype)
@@ -106,27 +105,25 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
             "or a .safetensors file."
         )
     configs = {"model_index": read_config(folder / "model_index.json")}
-    if not (folder / "unet").is_dir():
+    denoiser = "transformer" if (folder / "transformer").is_dir() else "unet"
+    if not (folder / denoiser).is_dir():
         name = configs["model_index"].get("_class_name", "model")
         raise ModelError(f"{folder}: is a {name}, which has no UNet; this engine reads {KNOWN}.")
-    configs["unet"] = read_config(folder / "unet/config.json")
+    configs[denoiser] = read_config(folder / denoiser / "config.json")
     check(configs, folder)
-    parts = [
-        "unet",
-        "vae",
-        "text_encoder",
-        *(["text_encoder_2"] if (folder / "text_encoder_2").is_dir() else []),
-    ]
+    name = family(configs, folder)
+    parts = [part for part in FAMILIES[name].classes if part != "controlnet"]
     configs |= {part: read_config(folder / part / "config.json") for part in parts}
     configs["scheduler"] = read_config(folder / "scheduler/scheduler_config.json")
     check(configs, folder)
     files = {part: weight_files(folder / part, prefers_half, allow_pickle) for part in parts}
     return Checkpoint(
         folder,
+        name,
         configs,
         lambda part, _: _read_all(files[part], allow_pickle),
         lambda: [
-            _tokenizer(folder / part.replace("text_encoder", "tokenizer"))
+            open_tokenizer(folder / part.replace("text_encoder", "tokenizer"), configs[part])
             for part in parts
             if "text" in part
         ],
@@ -134,34 +131,45 @@ def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = F
 
 
 def open_controlnet_folder(
-    folder: Path, prefers_half: bool = False, allow_pickle: bool = False
+    folder: Path, base: Checkpoint, prefers_half: bool = False, allow_pickle: bool = False
 ) -> Checkpoint:
-    """The ControlNet of a diffusers folder.
+    """The ControlNet of a diffusers folder, for models like `base`.
 
     Raises:
-        ModelError: the folder holds none.
+        ModelError: the folder holds none, or one for models of another kind.
     """
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"{folder}: has no config.json; choose a ControlNet's folder, or its .safetensors file."
         )
     config = read_config(folder / "config.json")
-    if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
+    wanted = FAMILIES[base.family].classes["controlnet"][1]
+    if (found := config.get("_class_name", wanted)) != wanted:
+        what = "made for models of another kind" if "ControlNet" in found else "not a ControlNet"
         raise ModelError(
-            f"{folder}: is a {config['_class_name']}, not a ControlNet; "
-            "choose a ControlNet's folder."
+            f"{folder}: is a {found}, {what}; choose a ControlNet's folder for this model."
         )
     files = weight_files(folder, prefers_half, allow_pickle)
     return Checkpoint(
-        folder, {"controlnet": config}, lambda *_: _read_all(files, allow_pickle), list
+        folder, base.family, {"controlnet": config}, lambda *_: _read_all(files, allow_pickle), list
     )
 
 
-def family(config: Config) -> str:
-    """The family of a UNet or ControlNet configuration."""
-    if config.get("addition_embed_type") == "text_time":
-        return "sdxl"
-    return "sd2" if config.get("use_linear_projection") else "sd1"
+def family(configs: dict[str, Config], path: Path) -> str:
+    """The family of a model, by the configuration of its denoiser.
+
+    Raises:
+        ModelError: it is none that this engine reads.
+    """
+    if unet := configs.get("unet"):
+        if unet.get("addition_embed_type") == "text_time":
+            return "sdxl"
+        return "sd2" if unet.get("use_linear_projection") else "sd1"
+    network = configs["transformer"].get("_class_name", "model")
+    for name, row in FAMILIES.items():
+        if row.classes.get("transformer", ("", ""))[1] == network:
+            return name
+    raise ModelError(f"{path}: is a {network}; this engine reads {KNOWN}.")
 
 
 def check(configs: dict[str, Config], path: Path) -> None:
@@ -188,30 +196,37 @@ def _read_all(files: list[Path], allow_pickle: bool) -> dict[str, Tensor]:
     return weights
 
 
-def _tokenizer(folder: Path) -> CLIPTokenizer:
-    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+def open_tokenizer(folder: Path, encoder: Config) -> CLIPTokenizer | Qwen2Tokenizer:
+    """The tokenizer of a folder, for the text encoder of this configuration.
 
+    Raises:
+        ModelError: there is none, or it is broken.
+    """
+    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+    from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
+
+    is_qwen = encoder.get("model_type") == "qwen3"
+    name = "Qwen" if is_qwen else "CLIP"
     if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
-        raise ModelError(f"{folder}: holds no CLIP tokenizer; copy or download the model again.")
+        raise ModelError(f"{folder}: holds no {name} tokenizer; copy or download the model again.")
+    kind = Qwen2Tokenizer if is_qwen else CLIPTokenizer
     try:
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return kind.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exception on a broken file
         raise ModelError(
             f"{folder}: its tokenizer is broken ({error}); copy or download the model again."
         ) from error
 
 
-def empty_network(part: str, config: Config) -> Module:
+def empty_network(path: ClassPath, config: Config) -> Module:
     """The network without memory for its weights."""
     import torch
 
-    module, name = CLASSES[part]
+    module, name = path
     kind = getattr(import_module(module), name)
     with torch.device("meta"):
-        if part.startswith("text_encoder"):
-            from transformers.models.clip.configuration_clip import CLIPTextConfig
-
-            return kind(CLIPTextConfig(**config))
+        if hasattr(kind, "config_class"):  # of transformers
+            return kind(kind.config_class(**config))
         return kind.from_config(config)
 
 
@@ -243,11 +258,13 @@ def _filled(network: Module, weights: dict[str, Tensor], what: str) -> Module:
         raise ModelError(
             f"{what} does not fit its configuration ({str(error).splitlines()[-1].strip()})."
         ) from error
-    for module in network.modules():
-        positions = getattr(module, "position_ids", None)  # a buffer that files no longer carry
+    device = next(iter(weights.values())).device
+    for module in network.modules():  # buffers that files do not carry
+        positions = getattr(module, "position_ids", None)
         if positions is not None:
-            device = next(iter(weights.values())).device
             module.position_ids = torch.arange(positions.shape[-1], device=device)[None]
+    if hasattr(network, "rotary_emb"):
+        network.rotary_emb = type(network.rotary_emb)(network.config).to(device)
     return network.eval().requires_grad_(False)
 
 
@@ -259,7 +276,7 @@ def _named_as(wanted: Any, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for key, weight in weights.items():
         if not has_prefix:
-            key = key.removeprefix(prefix)
+            key = key.removeprefix(prefix).removeprefix("model.")  # CLIP's, Qwen's
         elif prefix + key in wanted:
             key = prefix + key
         if "mid_block.attentions" in key and key not in wanted:

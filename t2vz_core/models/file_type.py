@@ -31,6 +31,8 @@ _KINDS = (  # the first whose pattern is found in a name
     (r"^(task_embedding$|control_add_embedding\.)", "a union ControlNet"),
     (r"^difference$", "the difference of a ControlNet from its model"),
     (r"lora_|[._]lora\.|\.(hada_w1|lokr_w|oft_|dora_scale|diff(_b)?$)", LORA),
+    (r"^control_all_x_embedder\.", "a Z-Image ControlNet"),
+    (r"(^|diffusion_model\.)noise_refiner\.\d+\.attention\.", "a Z-Image network"),
     (r"(double|single)(_transformer)?_blocks\.", "a Flux network"),
     (r"joint_blocks\.", "a Stable Diffusion 3 network"),
     (r"clip_txt_mapper\.|\.channelwise\.", "a Stable Cascade network"),
@@ -43,7 +45,7 @@ _KINDS = (  # the first whose pattern is found in a name
     (r"^(encoder|decoder)\.(down|up|mid|conv_in)", "a VAE"),
     (r"^vision_model\.", "an image encoder"),
     (
-        r"^(text_model|transformer\.resblocks)\.|\btoken_embedding\.|\.SelfAttention\.",
+        r"^(model\.)?(layers\.\d+\.self_attn\.|embed_tokens\.)|^(text_model|transformer\.resblocks)\.|\btoken_embedding\.|\.SelfAttention\.",
         "a text encoder",
     ),
     (r"^(emb_params|clip_[gl]|<.+>)$|^string_to_param", "a textual inversion"),
@@ -53,6 +55,8 @@ _ADVICE = {
     MODEL: "name it as the model",
     LORA: "name it among the LoRAs",
     CONTROLNET: "name it as a control's model",
+    "a Z-Image ControlNet": "name it as a control's model, beside a Z-Image model",
+    "a Z-Image network": "name it as the model",
     _UNET: "choose the folder that has its model_index.json, or a file with all parts",
 }
 

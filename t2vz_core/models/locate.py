@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from ..demo import WEIGHTS
@@ -15,7 +15,8 @@ from .file_type import kind
 from .weights import PICKLE_STEMS, ModelError, header, read_config
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-HUB_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
+HUB_PARTS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2")
+USUAL = re.compile(r"^(ae|flux|qwen|z[_-]?image)", re.IGNORECASE)  # names of what is looked for
 
 
 def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path:
@@ -59,6 +60,51 @@ def _by_stem(name: str) -> Path | None:
     if len(found) > 1:
         raise ModelError(f"{name}: may be {found[0]} or {found[1]}; name it by its path.")
     return found[0] if found else None
+
+
+def companion(
+    path: Path, part: str, chosen: str, model: Model, fits: Callable[[Path], bool]
+) -> Path:
+    """The file of a part that the model file `path` lacks: the one `chosen`, or the only one that
+    fits, beside the model, in the folders beside its folder, or in the models folder.
+
+    Raises:
+        ModelError: none fits, or several do.
+    """
+    what = part.replace("_", " ")
+    if chosen:
+        found = find(chosen, part, model)
+        if not fits(found):
+            raise ModelError(f"{found}: is not the {what} that {path.name} needs; choose another.")
+        return found
+    folders = (
+        path.parent,
+        *_inside(path.parent.parent),
+        models_folder(),
+        *_inside(models_folder()),
+    )
+    files = {file.resolve(): file for folder in folders for file in _inside(folder)}
+    fitting = [file for file in files.values() if file != path and _may_fit(file, fits)]
+    usual = [file for file in fitting if USUAL.match(file.name)]
+    best = fitting if len(fitting) == 1 else usual
+    if len(best) == 1:
+        return best[0]
+    if not fitting:
+        raise ModelError(
+            f"{path}: has no {what} in it, and none that fits lies beside it; put its file there."
+        )
+    names = ", ".join(file.name for file in fitting)
+    raise ModelError(
+        f"{path}: has no {what} in it, and several lie beside it ({names}); "
+        f"name one in model.{part} of the job, or leave only one there."
+    )
+
+
+def _may_fit(file: Path, fits: Callable[[Path], bool]) -> bool:
+    try:
+        return file.suffix.lower() == ".safetensors" and file.is_file() and fits(file)
+    except ModelError:  # broken, but nobody asked for it
+        return False
 
 
 def _cached(name: str) -> Path:

@@ -11,20 +11,23 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Conv2d, Linear, Module
 
 from ..runtime.memory_budget import is_out_of_memory
 from .file_type import LORA, mistaken
 from .lora_factors import Factors, change, factor_of, remagnified
-from .single_file_names import original
 from .weights import PICKLES, ModelError, header, read_config, read_weights
 
 Layer = Linear | Conv2d
+Layers = tuple[Layer, ...]
+"""Layers whose weights are one in a file, laid one below the other; mostly a single one."""
+OtherName = Callable[[str, Any], str]
 SETTINGS = "lora_adapter_metadata"  # diffusers' key of what PEFT was told
 
 _STARTS = (  # what a dialect calls a part; longest first
@@ -39,14 +42,24 @@ _STARTS = (  # what a dialect calls a part; longest first
     ("lora_unet_", "unet"),
     ("lycoris_", "unet"),  # SimpleTuner
     ("unet.", "unet"),
+    ("transformer.", "unet"),
     ("diffusion_model.", "unet"),
     ("base_model.model.", "unet"),
 )
 
 
-def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: bool = False) -> str:
-    """Adds a LoRA file, `weight` strong, to the networks of `parts`; returns what of it found no
-    place, or "".
+def merge(
+    path: Path,
+    weight: float,
+    parts: dict[str, Module],
+    other_name: OtherName,
+    allow_pickle: bool = False,
+) -> str:
+    """Adds a LoRA file, `weight` strong, to the networks of `parts`, the denoiser being "unet";
+    returns what of it found no place, or "".
+
+    Args:
+        other_name: (name, configuration) -> the original layout's name of a denoiser's layer.
 
     Raises:
         ModelError: the file is broken, no LoRA, of another kind, or made for another family of
@@ -54,7 +67,7 @@ def merge(path: Path, weight: float, parts: dict[str, Module], allow_pickle: boo
     """
     path = _file(path)
     weights = read_weights(path, allow_pickle)
-    layers, settings = _layers(parts), _settings(path)
+    layers, settings = _layers(parts, other_name), _settings(path)
     found, others = _factors(weights)
     if not found:
         raise mistaken(path, weights, LORA)
@@ -153,29 +166,30 @@ def _plain(name: str) -> str:
     return f"{part}/{name.replace('.', '_').removeprefix('text_model_')}"
 
 
-def _layers(parts: dict[str, Module]) -> dict[str, Layer]:
-    """Every layer a LoRA may change, under each name the dialects have for it."""
-    return {
-        f"{part}/{name}": layer
-        for part, network in parts.items()
-        for name, layer in _named(part, network)
-    }
-
-
-def _named(part: str, network: Module) -> Iterator[tuple[str, Layer]]:
-    config = cast(dict[str, Any], network.config)
-    for name, layer in network.named_modules():
-        if isinstance(layer, Layer):
-            yield name.replace(".", "_").removeprefix("text_model_"), layer
+def _layers(parts: dict[str, Module], other_name: OtherName) -> dict[str, Layers]:
+    """Every layer a LoRA may change, under each name the dialects have for it; several where they
+    are one in the original layout."""
+    own: dict[str, Layers] = {}
+    originals: dict[str, Layers] = {}
+    for part, network in parts.items():
+        for name, layer in network.named_modules():
+            if not isinstance(layer, Layer):
+                continue
+            own[_path(part, name)] = (layer,)
             if part == "unet":
-                old = original("unet", f"{name}.weight", config).removesuffix(".weight")
-                yield old.replace(".", "_"), layer
+                old = _path(part, other_name(name, network.config))
+                originals[old] = (*originals.get(old, ()), layer)
+    return originals | own
+
+
+def _path(part: str, name: str) -> str:
+    return f"{part}/{name.replace('.', '_').removeprefix('text_model_')}"
 
 
 def _add(
-    layer: Layer, strength: float, name: str, factors: Factors, settings: dict[str, Any]
+    layers: Layers, strength: float, name: str, factors: Factors, settings: dict[str, Any]
 ) -> None:
-    weight = layer.weight.float()
+    weight = torch.cat([layer.weight for layer in layers]).float()
     factors = {which: factor.to(weight.device, weight.dtype) for which, factor in factors.items()}
     delta, rank = change(factors)
     if rank is not None:
@@ -185,4 +199,6 @@ def _add(
     if len(delta) != len(weight):  # the same count of numbers may be another layer's
         raise RuntimeError("other sizes")
     delta = remagnified(weight, delta.reshape(weight.shape), factors)
-    layer.weight.data = (weight + strength * delta).to(layer.weight.dtype)
+    changed = (weight + strength * delta).split([len(layer.weight) for layer in layers])
+    for layer, part in zip(layers, changed):
+        layer.weight.data = part.to(layer.weight.dtype)

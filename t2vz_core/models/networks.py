@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -19,39 +20,41 @@ from ..wire.job import Control, Model
 from ..wire.model_facts import ModelFacts, facts_of, facts_together
 from ..wire.prompt_syntax import PLAIN
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
+from .families import FAMILIES, Family, Query
 from .locate import find, models_found
 from .loras import merge
 from .single_file import open_controlnet_file, open_file
-from .text_encoders import Embedding, Text
+from .text_encoders import Embedding, Text, TextEncoder
 from .textual_inversion import teach
 from .weights import ModelError
 
 __all__ = ["ModelError", "Networks", "load", "models_found"]
 
 INSTRUCT_CHANNELS = 8
-SHARED = (
-    "cross_attention_dim",
-    "block_out_channels",
-    "layers_per_block",
-)  # alike in a ControlNet and its UNet
 CPU = torch.device("cpu")
 BEGINS_AT_NOISE = (
     "{}: by its name it was made for a few steps, so the first begins at pure noise; the spacing "
     "“leading” takes it as a style."
 )
-SHARE = 0.5  # of the memory that is free beside the UNet; the rest is for the work
+SHARE = 0.5  # of the memory that is free beside the denoiser; the rest is for the work
 
 
 @dataclass
 class Networks:
-    """A model ready to work; `controlnets` are in the order of the job's controls, `notes` are for
-    the artist."""
+    """A model ready to work.
+
+    Attributes:
+        family: a row of FAMILIES.
+        denoiser: the U-Net or transformer that takes the noise away.
+        controlnets: in the order of the job's controls; two of one file are one network.
+        notes: for the artist.
+    """
 
     family: str
-    unet: Any
+    denoiser: Any
     vae: Any
     controlnets: tuple[Any, ...]
-    text: Text
+    text: TextEncoder
     scheduler_config: dict[str, Any]
     device: torch.device
     dtype: torch.dtype
@@ -61,18 +64,59 @@ class Networks:
     is_lending: bool = False
 
     @property
+    def kind(self) -> Family:
+        """What sets the family apart."""
+        return FAMILIES[self.family]
+
+    @property
+    def unet(self) -> Any:
+        """The denoiser, where it is Stable Diffusion's."""
+        return self.denoiser
+
+    @property
     def is_instruct(self) -> bool:
-        """Whether the UNet edits a source frame (InstructPix2Pix): 4 more input channels."""
-        return self.unet.config.in_channels == INSTRUCT_CHANNELS
+        """Whether the denoiser edits a source frame (InstructPix2Pix): 4 more input channels."""
+        return self.denoiser.config.in_channels == INSTRUCT_CHANNELS
 
     @property
     def latent_scale(self) -> float:
         """Latents are the VAE's codes times this."""
         return self.vae.config.scaling_factor
 
+    @property
+    def cell_px(self) -> int:
+        """Pixels that one latent cell is wide."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def latent_shape(self, height_px: int, width_px: int) -> tuple[int, int, int]:
+        """Channels, rows and columns of a picture's latent.
+
+        Raises:
+            ModelError: the model makes no pictures of this size.
+        """
+        for name, side in (("height", height_px), ("width", width_px)):
+            if side % self.kind.multiple_px:
+                below = side // self.kind.multiple_px * self.kind.multiple_px
+                raise ModelError(
+                    f"{self.kind.title} makes pictures whose sides are multiples of "
+                    f"{self.kind.multiple_px} pixels: choose the {name} {below} or "
+                    f"{below + self.kind.multiple_px} in place of {side}."
+                )
+        rows, columns = height_px // self.cell_px, width_px // self.cell_px
+        return self.vae.config.latent_channels, rows, columns
+
+    def control_input(self, network: Module, pictures: np.ndarray) -> Tensor:
+        """What a ControlNet takes, a row a picture, of pictures (f, H, W, 3) uint8."""
+        return self.kind.rules.control_input(self, network, pictures)
+
+    def predict(self, query: Query) -> Tensor:
+        """The denoiser's word (groups·f, c, h, w): ε, v or x_0, as the scheduler's configuration
+        says."""
+        return self.kind.rules.predict(self, query)
+
     @torch.no_grad()
     def embed(self, texts: Sequence[str], clip_skip: int = 0, syntax: str = PLAIN) -> Embedding:
-        """Texts as the UNet reads them, on the device.
+        """Texts as the denoiser reads them, on the device.
 
         Raises:
             ModelError: the text encoder has not that many layers to skip.
@@ -89,7 +133,7 @@ class Networks:
 
     @torch.no_grad()
     def encode(self, images: np.ndarray) -> Tensor:
-        """Images (n, H, W, 3) uint8 to latents (n, 4, H/8, W/8), the mode of each; one image at a
+        """Images (n, H, W, 3) uint8 to latents (n, c, h, w), the mode of each; one image at a
         time.
 
         InstructPix2Pix is conditioned on the codes themselves: divide by `latent_scale`.
@@ -100,11 +144,11 @@ class Networks:
     def _encoded(self, image: np.ndarray) -> Tensor:
         planes = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None]  # -> (1, 3, H, W)
         codes = self.vae.encode(planes.to(self.vae.dtype) / 127.5 - 1).latent_dist.mode()
-        return (codes * self.latent_scale).to(self.dtype)
+        return self.kind.rules.to_latents(self.vae, codes).to(self.dtype)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Iterator[np.ndarray]:
-        """Latents (n, 4, h, w) to images (8h, 8w, 3) uint8, one at a time.
+        """Latents (n, c, h, w) to images (H, W, 3) uint8, one at a time.
 
         Raises:
             ModelError: an image is not a number, in float32 too.
@@ -114,7 +158,8 @@ class Networks:
                 yield self._decoded(latent[None])
 
     def _decoded(self, latent: Tensor) -> np.ndarray:
-        image = self.vae.decode(latent.to(self.vae.dtype) / self.latent_scale).sample[0]
+        codes = self.kind.rules.to_codes(self.vae, latent.to(self.vae.dtype))
+        image = self.vae.decode(codes).sample[0]
         if not image.isfinite().all():
             if self.vae.dtype == torch.float32 or not latent.isfinite().all():
                 raise ModelError(
@@ -145,22 +190,26 @@ class Networks:
         return True
 
     def lend(self) -> bool:
-        """Lets UNet and ControlNets rest on the CPU too, and lends them block by block; False where
-        that is no gain."""
+        """Lets denoiser and ControlNets rest on the CPU too, and lends them block by block; False
+        where that is no gain."""
         if self.is_lending or self.device.type == "cpu":
             return False
         self.is_lending = True
-        for network in (self.unet, *self.controlnets):
+        for network in self._denoisers():
             lend(network, self.device)
         return True
 
+    def _denoisers(self) -> tuple[Any, ...]:
+        """Denoiser and ControlNets, each once."""
+        return tuple(dict.fromkeys((self.denoiser, *self.controlnets)))
+
     @contextmanager
     def _at_work(self, *modules: Module) -> Iterator[None]:
-        """When offloading, these networks change places with UNet and ControlNets meanwhile."""
+        """When offloading, these networks change places with denoiser and ControlNets meanwhile."""
         if not self.is_offloading:
             yield
             return
-        denoisers = () if self.is_lending else (self.unet, *self.controlnets)
+        denoisers = () if self.is_lending else self._denoisers()
         _move(denoisers, CPU)
         _move(modules, self.device)
         try:
@@ -189,29 +238,32 @@ def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Net
 def _loaded(
     model: Model, controls: Sequence[Control], place: torch.device, home: torch.device
 ) -> Networks:
-    """The networks that work at `place`; UNet and ControlNets rest at `home` meanwhile."""
+    """The networks that work at `place`; denoiser and ControlNets rest at `home` meanwhile."""
     prefers_half = place.type != "cpu"
     path = find(model.base, "stable-diffusion", model, prefers_half)
     if path.is_dir():
         checkpoint = open_folder(path, prefers_half, model.allow_pickle)
     else:
-        checkpoint = open_file(path, model.allow_pickle)
-    dtype = chosen_dtype(model.precision, place, checkpoint.family)
-    unet = checkpoint.build("unet", home, dtype)
-    controls_on_disk = [
-        _controlnet(control, model, checkpoint, prefers_half) for control in controls
-    ]
-    controlnets = [one.build("controlnet", home, dtype) for one in controls_on_disk]
+        checkpoint = open_file(path, model)
+    kind = FAMILIES[checkpoint.family]
+    dtype = chosen_dtype(model.precision, place, kind.half)
+    denoiser = checkpoint.build(kind.denoiser, home, dtype)
+    controlnets = _controlnets(controls, model, checkpoint, (place, home), dtype)
+    for controlnet in controlnets:
+        kind.rules.join(denoiser, controlnet)
     vae = checkpoint.build(
         "vae", CPU, vae_dtype(checkpoint.configs["vae"], checkpoint.family, dtype)
     )
     # Its large pictures are convolved faster, on a CPU by a quarter. torch's types lack this.
     vae.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    names = [part for part in ("text_encoder", "text_encoder_2") if part in checkpoint.configs]
+    names = [part for part in kind.classes if part.startswith("text_encoder")]
     encoders = {part: checkpoint.build(part, CPU, dtype) for part in names}
-    bendable = {"unet": unet, **encoders}
+    bendable = {"unet": denoiser, **encoders}
     loras = [(find(lora.path, "style", model), lora.weight) for lora in model.loras]
-    notes = [merge(lora, weight, bendable, model.allow_pickle) for lora, weight in loras]
+    notes = [
+        merge(lora, weight, bendable, kind.rules.other_name, model.allow_pickle)
+        for lora, weight in loras
+    ]
     facts = [facts_of(one) for one in (path, *(lora for lora, _ in loras))]
     notes += [
         BEGINS_AT_NOISE.format(lora.name)
@@ -220,21 +272,24 @@ def _loaded(
     ]
     begins_at_noise = any(each.begins_at_noise for each in facts)
     spacing = {"timestep_spacing": "trailing"} if begins_at_noise else {}
-    zeroes_empty = checkpoint.configs["model_index"].get("force_zeros_for_empty_prompt", False)
-    text = Text(checkpoint.tokenizers(), cast(list[Any], [*encoders.values()]), zeroes_empty)
+    text = kind.rules.text_encoder(checkpoint, cast(list[Any], [*encoders.values()]))
     for inversion in model.inversions:
+        if not isinstance(text, Text):
+            raise ModelError(
+                f"{kind.title} learns no words from files: leave {inversion.path} out."
+            )
         path_of = find(inversion.path, "inversion", model)
         teach(text, path_of, inversion.word, model.allow_pickle)
     networks = Networks(
         checkpoint.family,
-        unet,
+        denoiser,
         vae,
-        tuple(controlnets),
+        controlnets,
         text,
         checkpoint.configs["scheduler"] | spacing,
         place,
         dtype,
-        tuple(note for note in notes if note),
+        (*checkpoint.notes, *(note for note in notes if note)),
         facts_together(facts[0], facts[1:]),
     )
     if home != place:
@@ -243,23 +298,47 @@ def _loaded(
     return networks
 
 
+def _controlnets(
+    controls: Sequence[Control],
+    model: Model,
+    base: Checkpoint,
+    places: tuple[torch.device, torch.device],
+    dtype: torch.dtype,
+) -> tuple[Module, ...]:
+    """The ControlNet of each control; a file that several name is loaded once.
+
+    Raises:
+        ModelError: one does not fit the model, or this family's read no such control.
+    """
+    kind = FAMILIES[base.family]
+    place, home = places
+    prefers_half = place.type != "cpu"
+    built: dict[Path, Module] = {}
+    paths = []
+    for control in controls:
+        if kind.controls and control.kind not in kind.controls:
+            raise ModelError(
+                f"{kind.title}'s ControlNets read no {control.kind}: choose one of "
+                f"{', '.join(kind.controls)}."
+            )
+        path = find(control.model, f"controlnet-{control.kind}", model, prefers_half)
+        if path not in built:
+            checkpoint = _controlnet(path, model, base, prefers_half)
+            built[path] = checkpoint.build("controlnet", home, dtype)
+        paths.append(path)
+    return tuple(built[path] for path in paths)
+
+
 def _move(modules: Sequence[Module], device: torch.device) -> None:
     for module in modules:
         Module.to(module, device)  # diffusers' own `to` warns of its quantized networks
 
 
-def _controlnet(control: Control, model: Model, base: Checkpoint, prefers_half: bool) -> Checkpoint:
-    """The ControlNet of a control on disk, if it fits the model."""
-    path = find(control.model, f"controlnet-{control.kind}", model, prefers_half)
-    unet = base.configs["unet"]
+def _controlnet(path: Path, model: Model, base: Checkpoint, prefers_half: bool) -> Checkpoint:
+    """A ControlNet on disk, if it fits the model."""
     if path.is_dir():
-        checkpoint = open_controlnet_folder(path, prefers_half, model.allow_pickle)
+        checkpoint = open_controlnet_folder(path, base, prefers_half, model.allow_pickle)
     else:
-        checkpoint = open_controlnet_file(path, unet, model.allow_pickle)
-    theirs = checkpoint.configs["controlnet"]
-    if any(theirs[key] != unet[key] for key in SHARED if key in theirs and key in unet):
-        raise ModelError(
-            f"{path}: was not made for models like {base.path} ({base.family}); "
-            "choose one that was."
-        )
+        checkpoint = open_controlnet_file(path, base, model.allow_pickle)
+    FAMILIES[base.family].rules.check_control(checkpoint, base)
     return checkpoint

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..wire.model_facts import family_of, prediction_of
 from .checkpoints import KNOWN, Checkpoint, Config, check
+from .families import FAMILIES
 from .file_type import CONTROLNET, MODEL, kind, mistaken
 from .single_file_names import PREFIXES, SHARED_PREFIXES, original
 from .weights import PICKLES, ModelError, header, read_config, read_weights, reader
@@ -21,6 +22,8 @@ from .weights import PICKLES, ModelError, header, read_config, read_weights, rea
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import CLIPTokenizer
+
+    from ..wire.job import Model
 
 CONFIGS = Path(__file__).parent / "configs"
 UNET_START = "model.diffusion_model.input_blocks.0.0.weight"
@@ -50,13 +53,36 @@ class Contents:
     read: Callable[[str], Tensor]
 
 
-def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
-    """The model of a single file.
+def open_file(path: Path, model: Model) -> Checkpoint:
+    """The model of a single file; of some families, parts of it lie in files of their own.
 
     Raises:
         ModelError: the file is broken or holds something else.
     """
-    contents = _contents(path, allow_pickle)
+    contents = contents_of(path, model.allow_pickle)
+    found = kind(contents.shapes)
+    for row in FAMILIES.values():
+        if row.file_kind and row.file_kind == found:
+            return row.rules.open_file(path, contents, model)
+    return open_whole(path, contents)
+
+
+def open_controlnet_file(path: Path, base: Checkpoint, allow_pickle: bool = False) -> Checkpoint:
+    """The ControlNet of a single file, for models like `base`.
+
+    Raises:
+        ModelError: the file is broken or holds something else.
+    """
+    contents = contents_of(path, allow_pickle)
+    return FAMILIES[base.family].rules.open_control(path, contents, base)
+
+
+def open_whole(path: Path, contents: Contents) -> Checkpoint:
+    """The Stable Diffusion model of a single file in the original layout.
+
+    Raises:
+        ModelError: the file holds something else, or not all of it.
+    """
     if kind(contents.shapes) != MODEL:
         raise mistaken(path, contents.shapes, f"{MODEL} of {KNOWN}")
     contents = _respelled(contents)
@@ -77,6 +103,7 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
     prefixes = SHARED_PREFIXES | PREFIXES[family]
     return Checkpoint(
         path,
+        family,
         configs,
         lambda part, wanted: _renamed(contents, part, prefixes[part], wanted, configs[part]),
         lambda: [
@@ -85,14 +112,14 @@ def open_file(path: Path, allow_pickle: bool = False) -> Checkpoint:
     )
 
 
-def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -> Checkpoint:
-    """The ControlNet of a single file, in the original layout or in diffusers' names, for a model
-    with this UNet.
+def open_controlnet(path: Path, contents: Contents, base: Checkpoint) -> Checkpoint:
+    """The ControlNet of a single file, in the original layout or in diffusers' names, for a
+    Stable Diffusion model.
 
     Raises:
-        ModelError: the file is broken or holds something else.
+        ModelError: the file holds something else.
     """
-    contents = _contents(path, allow_pickle)
+    unet = base.configs["unet"]
     name_of = _controlnet_names(contents)
     if name_of is None or kind(contents.shapes) != CONTROLNET:
         raise mistaken(path, contents.shapes, CONTROLNET)
@@ -119,7 +146,7 @@ def open_controlnet_file(path: Path, unet: Config, allow_pickle: bool = False) -
         names = {name: name_of(name) for name in (*wanted, *everything)}
         return {name: contents.read(old) for name, old in names.items() if old in shapes}
 
-    return Checkpoint(path, {"controlnet": config}, weights, list)
+    return Checkpoint(path, base.family, {"controlnet": config}, weights, list)
 
 
 def _attentions(blocks: int, has: Callable[[str], bool]) -> Config:
@@ -177,7 +204,12 @@ def _merges() -> str:
     return gzip.decompress((CONFIGS / "clip_merges.txt.gz").read_bytes()).decode()
 
 
-def _contents(path: Path, allow_pickle: bool) -> Contents:
+def contents_of(path: Path, allow_pickle: bool) -> Contents:
+    """What a weight file holds; no weights are read yet.
+
+    Raises:
+        ModelError: it is broken, or a pickle that is not allowed.
+    """
     if path.suffix.lower() in PICKLES:
         weights = read_weights(path, allow_pickle)
         return Contents(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -26,10 +26,29 @@ MARKS = 2  # the first and the last of the tokens that an encoder reads only mar
 
 @dataclass(frozen=True)
 class Embedding:
-    """Texts as a UNet reads them: `tokens` (n, L, d) and, with SDXL, `pooled` (n, p)."""
+    """Texts as a denoiser reads them.
+
+    Attributes:
+        tokens: (n, L, d).
+        pooled: (n, p), with SDXL.
+        lengths: how many of the tokens of each row are its text's, where they differ.
+    """
 
     tokens: Tensor
     pooled: Tensor | None = None
+    lengths: tuple[int, ...] | None = None
+
+
+class TextEncoder(Protocol):
+    """What embeds prompts: the tokenizers and text encoders of a model."""
+
+    tokenizers: list[Any]
+    encoders: list[Any]
+
+    def embed(self, texts: Sequence[str], clip_skip: int = 0, syntax: str = PLAIN) -> Embedding:
+        """Embeds texts, `clip_skip` layers left out at the end of each encoder; `syntax` says how
+        brackets are read."""
+        ...
 
 
 class Text:

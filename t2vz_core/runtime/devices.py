@@ -20,10 +20,10 @@ def chosen_device(name: str = "auto") -> torch.device:
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
-def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dtype:
-    """The number format of a precision; "auto": float32 on the processor, half precision on a GPU.
+def chosen_dtype(precision: str, device: torch.device, half: str) -> torch.dtype:
+    """The number format of a precision; "auto": float32 on the processor, `half` on a GPU.
 
-    SD 2 overflows in float16, so it gets bfloat16, or float32 where the GPU has none.
+    A family that overflows in float16 keeps to bfloat16, or float32 where the GPU has none.
     """
     if precision != "auto":
         return getattr(torch, precision)
@@ -31,7 +31,7 @@ def chosen_dtype(precision: str, device: torch.device, family: str) -> torch.dty
         device.type == "cuda" and "GTX 16" in torch.cuda.get_device_name(device)
     ):
         return torch.float32  # those cards compute float16 to black pictures
-    if family != "sd2":
+    if half == "float16":
         return torch.float16
     return torch.bfloat16 if _has_bfloat16(device) else torch.float32
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
+
+_LENT: WeakSet[nn.Module] = WeakSet()  # blocks that are lent already
 
 
 def lend(network: nn.Module, device: torch.device) -> None:
     """From now on the network's weights, which are brought to the CPU, are on `device` only while
     their block works.
 
-    Only for reading: what would be written to a lent weight is lost.
+    Only for reading: what would be written to a lent weight is lost. Blocks that it shares with a
+    network lent before stay as they are; weights of no block, which are small, move there for good.
     """
     for block in _blocks(network.cpu()):
+        if block in _LENT:
+            continue
+        _LENT.add(block)
         kept = [
             (part, name, weight)
             for part in block.modules()
@@ -24,6 +31,8 @@ def lend(network: nn.Module, device: torch.device) -> None:
         ]
         block.register_forward_pre_hook(lambda *_, kept=kept: _set(kept, device))
         block.register_forward_hook(lambda *_, kept=kept: _set(kept, None), always_call=True)
+    for name, weight in network.named_parameters("", False):
+        network._parameters[name] = nn.Parameter(weight.to(device), False)
 
 
 def _blocks(network: nn.Module) -> Iterator[nn.Module]:

@@ -99,6 +99,8 @@ class Model:
     allow_pickle: bool = flag(
         False, "load weight files that can run code; only from sources you trust"
     )
+    text_encoder: str = words("", "its file, where the model's has none; empty: looked for")
+    vae: str = words("", "its file, where the model's has none; empty: looked for")
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,9 @@ class Coherence:
     )
     fusion_disturbed: float = numeric(
         0.3, 0.0, 1.0, "first part of the steps that fuse near what moved and its shadow"
+    )
+    moves_keys: bool = flag(
+        True, "transformers: the anchor's keys are rotated to where what they show is now"
     )
 
 

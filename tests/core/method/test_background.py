@@ -75,7 +75,7 @@ def test_at_any_level_the_picture_is_blended_and_the_noise_keeps_its_variance(rh
     where[..., :16] = 0
     for keeps_variance, std in ((True, 1.0), (False, (0.52 + 0.48 * rho) ** 0.5)):
         tied = Coherence(smoothing=0.6, keeps_variance=keeps_variance)
-        smoothed = smooth_level(x, x0, (shown, moved[None]), where, 0.7, tied)
+        smoothed = smooth_level(x, x0, (shown, moved[None]), where, (0.7**0.5, 0.3**0.5), tied)
         assert torch.allclose(smoothed[..., :16], x[..., :16], atol=1e-5)
         noise = (smoothed - 0.7**0.5 * 3.2)[..., 16:] / 0.3**0.5
         assert abs(noise.mean()) < 0.02 and math.isclose(noise.std(), std, abs_tol=0.01)
@@ -85,6 +85,6 @@ def test_without_noise_the_picture_alone_is_blended():
     x0, shown = torch.randn(2, 1, 4, 8, 8)
     tied = Coherence(smoothing=0.25)
     smoothed = smooth_level(
-        x0, x0, (shown, torch.randn(1, 4, 8, 8)), torch.ones(1, 1, 8, 8), 1.0, tied
+        x0, x0, (shown, torch.randn(1, 4, 8, 8)), torch.ones(1, 1, 8, 8), (1.0, 0.0), tied
     )
     assert torch.allclose(smoothed, 0.25 * shown + 0.75 * x0, atol=1e-6)

@@ -16,15 +16,12 @@ class Words:
     def embed(self, texts: list[str], clip_skip: int, syntax: str) -> Embedding:
         return Embedding(torch.tensor([float(text or -1) for text in texts]).view(-1, 1, 1))
 
-    def size_ids(self, height_px: int, width_px: int) -> None:
-        """SD 1 has none."""
-
 
 def tokens(prompt: Prompt, numbers: list[int], groups: tuple[str, ...] = (PROMPT,)) -> list[float]:
     frames = tuple(Frame(number) for number in range(1, 11))
     chosen = [Frame(number) for number in numbers]
     prompts = Prompts(JobSpec(prompt=prompt, frames=frames), Words())
-    return prompts.condition(groups, chosen)["encoder_hidden_states"].flatten().tolist()
+    return prompts.condition(groups, chosen).tokens.flatten().tolist()
 
 
 def test_one_prompt_is_embedded_once_for_all_frames_of_a_group() -> None:

@@ -47,7 +47,9 @@ def test_the_notes_that_the_docs_show_are_the_engines_own():
     shown = [json.loads(line) for line in lines if line.startswith('{"event": "Note"')]
     spec = JobSpec(sampling=Sampling(steps=20))
     said = list(advice(spec, ModelFacts("sd1", DEMO_SIDE_PX)))
-    scheduler = json.loads((WEIGHTS / "stable-diffusion/scheduler/scheduler_config.json").read_text())
+    scheduler = json.loads(
+        (WEIGHTS / "stable-diffusion/scheduler/scheduler_config.json").read_text()
+    )
     noise_levels(spec, Solver(spec.sampling, scheduler), said.append)
     assert [note["text"] for note in shown] == said
 

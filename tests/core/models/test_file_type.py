@@ -38,6 +38,11 @@ KINDS = {
     "model.diffusion_model.joint_blocks.0.context_block.adaLN_modulation.1.bias": (
         "a Stable Diffusion 3 network"
     ),
+    "model.diffusion_model.noise_refiner.0.attention.qkv.weight": "a Z-Image network",
+    "noise_refiner.0.attention.to_q.weight": "a Z-Image network",
+    "control_all_x_embedder.2-1.weight": "a Z-Image ControlNet",
+    "model.layers.0.self_attn.q_norm.weight": "a text encoder",
+    "diffusion_model.layers.0.attention.to_q.lora_A.weight": "a LoRA",
     "clip_txt_mapper.weight": "a Stable Cascade network",
     "adaln_single.emb.timestep_embedder.linear_1.weight": "a diffusion transformer",
     "blocks.0.scale_shift_table": "a diffusion transformer",

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from t2vz_core.models import single_file
 from t2vz_core.models.checkpoints import empty_network
+from t2vz_core.models.families import FAMILIES as ROWS
 from t2vz_core.models.file_type import MODEL, kind
 from t2vz_core.models.networks import ModelError, load
 from t2vz_core.models.weights import read_config
@@ -120,10 +121,8 @@ def test_diffusers_reads_the_same_from_these_files(single):
 def test_the_shipped_configurations_are_those_of_the_published_models(family):
     configs = read_config(single_file.CONFIGS / f"{family}.json")
     for part, count in PARAMETERS[family].items():
-        assert (
-            sum(weight.numel() for weight in empty_network(part, configs[part]).parameters())
-            == count
-        )
+        network = empty_network(ROWS[family].classes[part], configs[part])
+        assert sum(weight.numel() for weight in network.parameters()) == count
 
 
 @pytest.mark.parametrize(
@@ -165,7 +164,8 @@ def test_published_names_with_all_that_training_leaves_make_a_whole_model(family
 def names_of(family):
     configs = read_config(single_file.CONFIGS / f"{family}.json")
     parts = {
-        part: (empty_network(part, configs[part]), configs[part]) for part in PARAMETERS[family]
+        part: (empty_network(ROWS[family].classes[part], configs[part]), configs[part])
+        for part in PARAMETERS[family]
     }
     return set(original_layout.model_weights(parts, family))
 

@@ -32,26 +32,25 @@ def card(monkeypatch, name, has_bfloat16):
 
 
 @pytest.mark.parametrize(
-    ("name", "has_bfloat16", "family", "dtype"),
+    ("name", "has_bfloat16", "half", "dtype"),
     [
-        ("NVIDIA GeForce RTX 3060", True, "sd1", torch.float16),
-        ("NVIDIA GeForce RTX 3060", True, "sdxl", torch.float16),
-        ("NVIDIA GeForce RTX 3060", True, "sd2", torch.bfloat16),
-        ("NVIDIA GeForce RTX 2060", False, "sd2", torch.float32),
-        ("NVIDIA GeForce GTX 1660 Ti", False, "sd1", torch.float32),
+        ("NVIDIA GeForce RTX 3060", True, "float16", torch.float16),
+        ("NVIDIA GeForce RTX 3060", True, "bfloat16", torch.bfloat16),
+        ("NVIDIA GeForce RTX 2060", False, "bfloat16", torch.float32),
+        ("NVIDIA GeForce GTX 1660 Ti", False, "float16", torch.float32),
     ],
 )
 def test_the_card_and_the_family_choose_the_number_format(
-    monkeypatch, name, has_bfloat16, family, dtype
+    monkeypatch, name, has_bfloat16, half, dtype
 ):
     card(monkeypatch, name, has_bfloat16)
-    assert chosen_dtype("auto", CUDA, family) == dtype
-    assert chosen_dtype("bfloat16", CUDA, family) == torch.bfloat16
+    assert chosen_dtype("auto", CUDA, half) == dtype
+    assert chosen_dtype("bfloat16", CUDA, half) == torch.bfloat16
 
 
 def test_the_processor_computes_in_float32_and_apples_gpu_in_half():
-    assert chosen_dtype("auto", torch.device("cpu"), "sd1") == torch.float32
-    assert chosen_dtype("auto", torch.device("mps"), "sdxl") == torch.float16
+    assert chosen_dtype("auto", torch.device("cpu"), "float16") == torch.float32
+    assert chosen_dtype("auto", torch.device("mps"), "float16") == torch.float16
 
 
 @pytest.mark.parametrize(
