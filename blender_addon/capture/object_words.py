@@ -77,7 +77,9 @@ def with_strengths(
                 depsgraph = bpy.context.evaluated_depsgraph_get()
             words = [_now(owner, depsgraph).t2vz_words.strength for owner in of_words]
             paint = [_now(owner, depsgraph).t2vz_words.repaint for owner in of_paint]
-            start = [scene.t2vz.start.strength, *paint] if scene.t2vz.start.source != "noise" else []
+            start = (
+                [scene.t2vz.start.strength, *paint] if scene.t2vz.start.source != "noise" else []
+            )
             yield dataclasses.replace(
                 each, region_strengths=tuple(words), start_strengths=tuple(start)
             )

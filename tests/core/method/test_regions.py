@@ -10,9 +10,8 @@ import torch
 
 from t2vz_core.fault import Fault
 from t2vz_core.job_folder.passes import Source
-from t2vz_core.method.attention import cross_frame
+from t2vz_core.method.attention import AttentionTargets, cross_frame
 from t2vz_core.method.regions import Areas, RegionalText, Regions
-from t2vz_core.method.attention import AttentionTargets
 from t2vz_core.wire.job import Control, JobSpec, Prompt, PromptKey, Region
 from t2vz_core.wire.parse import WireError
 from tests.core.small_jobs import SIDE, job, make, networks
@@ -134,7 +133,9 @@ def test_frames_without_ids_get_a_sentence(tmp_path):
 
 def test_strengths_of_other_regions_than_the_jobs_get_a_sentence():
     spec = {"regions": [{"ids": [1], "text": "a"}], "frames": [{"region_strengths": [1, 1]}]}
-    with pytest.raises(WireError, match=r"^frames\[0\]\.region_strengths: must have the 1 of the regions, not 2"):
+    with pytest.raises(
+        WireError, match=r"^frames\[0\]\.region_strengths: must have the 1 of the regions, not 2"
+    ):
         JobSpec.from_json(spec)
 
 
