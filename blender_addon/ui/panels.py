@@ -223,6 +223,7 @@ class Picture(_Section):
         )
         _draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
         _draw_start(layout, settings)
+        layout.prop(settings.coherence, "paint_every")
         layout.prop(settings, "follows_model")
         layout.prop(settings, "output", placeholder=preferences.output_said())
 
