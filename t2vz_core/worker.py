@@ -127,14 +127,15 @@ class Worker:
         with self._may_be_silent():
             from .conditions.controlnet import notes
             from .job_folder.passes import Source
-            from .method.generate import generate
+            from .method.inbetweens import animate
             from .models.advice import advice
 
             networks = self._load(spec, watch)
         source = Source(folder, _size(spec))
         for sentence in (*advice(spec, networks.facts), *notes(spec, source)):
             watch.note(sentence)
-        for number, picture in generate(spec, source, networks, missing, watch, event.chunk):
+        made = animate(spec, source, networks, missing, watch, event.chunk, frames.picture)
+        for number, picture in made:
             frames.write(number, picture)
             self._say(events.FrameDone(event.job, number, frames.path(number)))
 

@@ -58,6 +58,7 @@ class FrameArrays:
     )
     file: RenderedFile | None = None
     region_strengths: tuple[float, ...] = ()
+    start_strengths: tuple[float, ...] = ()
 
 
 def check(spec: JobSpec, number: int) -> None:
@@ -122,8 +123,11 @@ def write_frame(folder: Path, arrays: FrameArrays) -> Frame:
     if arrays.file is not None:
         paths |= dict.fromkeys(arrays.file.passes, _copied(folder, arrays.number, arrays.file))
     x, y = (round(float(value), 6) + 0.0 for value in arrays.shift_px)
-    strengths = tuple(round(float(value), 6) for value in arrays.region_strengths)
-    return Frame(int(arrays.number), bool(arrays.is_anchor), (x, y), Passes(**paths), strengths)
+    strengths = (
+        tuple(round(float(value), 6) for value in each)
+        for each in (arrays.region_strengths, arrays.start_strengths)
+    )
+    return Frame(int(arrays.number), bool(arrays.is_anchor), (x, y), Passes(**paths), *strengths)
 
 
 def with_flow_ahead(folder: Path, frame: Frame, flow: np.ndarray) -> Frame:

@@ -34,6 +34,7 @@ PARTS = {
     "sampling": wire.Sampling,
     "motion": wire.Motion,
     "coherence": wire.Coherence,
+    "start": wire.Start,
 }
 # (name, what the artist reads, what it does), for Blender's menus and the command line
 MODES = (

@@ -152,7 +152,7 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
     aspect = aspect_of(scene.render)
     spec = spec_of(scene.t2vz, aspect, preferences.stored_model, preferences.path_of_model)
     sampling = dataclasses.replace(spec.sampling, seed=seed_of(scene.t2vz))
-    spec = dataclasses.replace(spec, regions=object_words.regions(scene), sampling=sampling)
+    spec = _worded(scene, dataclasses.replace(spec, sampling=sampling))
     if scene.t2vz.rendered:  # their whole frame becomes the picture, whatever its shape
         pixel_aspect = aspect * spec.shot.height_px / spec.shot.width_px
         spec = dataclasses.replace(
@@ -163,6 +163,14 @@ def _spec_of(scene: bpy.types.Scene) -> JobSpec:
             spec, motion=dataclasses.replace(spec.motion, mode="translation")
         )
     return spec
+
+
+def _worded(scene: bpy.types.Scene, spec: JobSpec, has_files: bool = False) -> JobSpec:
+    """The job with what is said of single objects."""
+    regions = object_words.regions(scene, has_files)
+    return dataclasses.replace(
+        spec, regions=regions, repaints=object_words.repaints(scene, has_files)
+    )
 
 
 def _coloured(spec: JobSpec, from_files: frozenset[str]) -> JobSpec:
@@ -208,8 +216,8 @@ def _begun(
     wanted = _wanted(scene, spec)
     from_files = _passes_of_files(scene, view_layer, wanted.passes, numbers)
     spec = _coloured(spec, from_files)
-    if spec.regions and "ids" in from_files:
-        spec = dataclasses.replace(spec, regions=object_words.regions(scene, has_files=True))
+    if "ids" in from_files:
+        spec = _worded(scene, spec, has_files=True)
     caution = ""
     if settings.rendered and "image" in wanted.passes - from_files:
         caution = images.check(scene, settings.rendered, numbers)

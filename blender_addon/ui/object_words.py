@@ -4,7 +4,7 @@ panel."""
 from typing import Any
 
 import bpy
-from bpy.props import FloatProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, FloatProperty, PointerProperty, StringProperty
 
 from ..capture import object_words
 
@@ -26,6 +26,18 @@ class T2VZ_Words(bpy.types.PropertyGroup):
         max=1.0,
         subtype="FACTOR",
     )
+    is_repainted: BoolProperty(
+        name="Own Repaint",
+        description="Where frames start from their pictures: repaint this more or less than the rest",
+    )
+    repaint: FloatProperty(
+        name="Repaint",
+        description="How much of this is made anew; 0: nothing, byte for byte, 1: all",
+        default=0.6,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
 
 
 def draw_words(layout: Any, owner: object_words.Owner) -> None:
@@ -38,6 +50,16 @@ def draw_words(layout: Any, owner: object_words.Owner) -> None:
         row = layout.row()
         row.use_property_decorate = isinstance(owner, bpy.types.Object)  # it can be keyed
         row.prop(words, "strength")
+
+
+def draw_repaint(layout: Any, owner: object_words.Owner) -> None:
+    """How much of an owner is made anew."""
+    row = layout.row(heading="Repaint")
+    row.prop(owner.t2vz_words, "is_repainted", text="")
+    field = row.row()
+    field.active = owner.t2vz_words.is_repainted
+    field.use_property_decorate = isinstance(owner, bpy.types.Object)
+    field.prop(owner.t2vz_words, "repaint", text="")
 
 
 def draw_list(layout: Any, context: bpy.types.Context) -> None:
@@ -66,6 +88,7 @@ class T2VZ_PT_object_words(_Words, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """The object's own words."""
         draw_words(self.layout, context.object)
+        draw_repaint(self.layout, context.object)
 
 
 class T2VZ_PT_collection_words(_Words, bpy.types.Panel):
@@ -77,6 +100,7 @@ class T2VZ_PT_collection_words(_Words, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """The words of all that is in it."""
         draw_words(self.layout, context.collection)
+        draw_repaint(self.layout, context.collection)
 
 
 CLASSES = (T2VZ_Words, T2VZ_PT_object_words, T2VZ_PT_collection_words)

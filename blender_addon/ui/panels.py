@@ -175,6 +175,16 @@ class ObjectWords(_Section):
         object_words.draw_list(layout, bpy.context)
 
 
+def _draw_start(layout: Any, settings: Any) -> None:
+    """What frames start from, and how much of it is made anew."""
+    layout.prop(settings.start, "source", text="Start From")
+    if settings.start.source == "picture":
+        row = layout.row()
+        row.use_property_decorate = True  # it can be keyed
+        row.prop(settings.start, "strength")
+        layout.prop(settings, "rendered")
+
+
 class Joints(_Section):
     """Which bone of the active armature is which joint."""
 
@@ -232,6 +242,8 @@ class Picture(_Section):
             "t2vz.preset", "preset", text=followed.capitalize() if followed else "Own"
         )
         _draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
+        _draw_start(layout, settings)
+        layout.prop(settings.coherence, "paint_every")
         layout.prop(settings, "follows_model")
         layout.prop(settings, "output", placeholder=preferences.output_said())
 

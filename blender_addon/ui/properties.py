@@ -135,6 +135,7 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     sampling: PointerProperty(type=GROUPS[wire.Sampling])
     motion: PointerProperty(type=GROUPS[wire.Motion])
     coherence: PointerProperty(type=GROUPS[wire.Coherence])
+    start: PointerProperty(type=GROUPS[wire.Start])
     control: PointerProperty(type=GROUPS[wire.Control])
     controls: CollectionProperty(type=GROUPS[wire.Control])
     mode: EnumProperty(

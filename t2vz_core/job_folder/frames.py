@@ -66,6 +66,13 @@ class Frames:
         """The file of a frame, relative to the job folder."""
         return frame_file(number)
 
+    def picture(self, number: int) -> Any:
+        """A frame (H, W, 3) uint8 sRGB that was made before; None where it was not."""
+        from .passes import load_picture
+
+        path = self._folder / self.path(number)
+        return load_picture(path) if path.exists() else None
+
     def write(self, number: int, picture: Any) -> None:
         """Writes one frame, (H, W, 3) uint8 sRGB."""
         write_png(self._folder / self.path(number), picture)

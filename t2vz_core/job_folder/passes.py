@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,11 @@ class Source:
     all must have it.
 
     It is for one job: what is remembered of them is forgotten with it, as the files may be written
-    anew between two."""
+    anew between two. `arrays` of (frame number, pass) stand in for files."""
 
     folder: Path
     size: tuple[int, int] | None = None
+    arrays: Mapping[tuple[int, str], np.ndarray] = field(default_factory=dict)
 
     def read(self, frame: Frame, name: str) -> np.ndarray:
         """The pass `name` of a frame, as `wire.passes.PASSES` describes it.
@@ -39,6 +41,8 @@ class Source:
         Raises:
             Fault: the frame has no such pass, or its file cannot be read or holds something else.
         """
+        if (frame.number, name) in self.arrays:
+            return self.arrays[frame.number, name]
         path = getattr(frame.passes, name)
         if path is None:
             raise Fault(

@@ -90,7 +90,8 @@ class FlowSolver(Solver):
         return (
             f"This model flows from noise to picture: T = {motion.level_to} and "
             f"T′ = {motion.level_from} of Stable Diffusion are σ = {wanted[0]:.3f} and "
-            f"{wanted[1]:.3f} here; with {len(self)} steps {used[0]:.3f} and {used[1]:.3f} are used."
+            f"{wanted[1]:.3f} here; with {len(self)} steps {used[0]:.3f} and {used[1]:.3f} are "
+            "used."
         )
 
     def shared(self, T: int, T_: float) -> float:

@@ -58,9 +58,9 @@ class Gallery:
         """The finished frames, the anchor first and then the nearest, and where the pixels of a
         frame lie in each."""
         anchor, *others = self._shown
-        yield anchor, _link_of(here)
+        yield anchor, link_of(here)
         for one in sorted(others, key=lambda one: abs(one.pixels.since - here.since)):
-            yield one, link(_link_of(here), _link_of(one.pixels), one.pixels.since / here.since)
+            yield one, link(link_of(here), link_of(one.pixels), one.pixels.since / here.since)
 
 
 def shown(networks: Networks, x: Tensor, pixels: Correspondence) -> Shown:
@@ -187,9 +187,14 @@ def carry(shown: Iterable[tuple[Array, Link]]) -> tuple[Array, Array]:
             np.where(new[..., None], warp(other, to.map, cv2.INTER_CUBIC), picture),
             known | new,
         )
+    return filled(picture, known), known
+
+
+def filled(picture: Array, known: Array) -> Array:
+    """A picture (H, W, 3) uint8, what is not `known` (H, W) bool of it filled from around."""
     rows = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
-    filled = _filled(rows, torch.from_numpy(known)[None, None].float())[0]
-    return filled.permute(1, 2, 0).round().to(torch.uint8).numpy(), known
+    whole = _filled(rows, torch.from_numpy(known)[None, None].float())[0]
+    return whole.permute(1, 2, 0).round().to(torch.uint8).numpy()
 
 
 def carry_lost(shown: Iterable[tuple[Tensor, Link]]) -> Tensor:
@@ -209,7 +214,8 @@ def _cells(masks: Iterable[Array]) -> Tensor:
     return torch.stack([mask_to_cells(torch.from_numpy(mask))[None] for mask in masks])
 
 
-def _link_of(here: Correspondence) -> Link:
+def link_of(here: Correspondence) -> Link:
+    """The same as geometry knows it."""
     return Link(here.positions.numpy(), here.visible.numpy() > 0, here.ids)
 
 

@@ -36,6 +36,7 @@ from .predict import Predictor, predictor
 from .progress import Progress, Watch
 from .shots import ShotPlan, shots
 from .solvers import Solver
+from .start import Held, first_step, held, kept
 
 
 @torch.inference_mode()
@@ -66,7 +67,8 @@ def generate(
     solver = solver_of(spec, networks.scheduler_config)
     levels = noise_levels(spec, solver, log)
     plans = list(shots(spec.frames, numbers, keyframe_every(spec, networks.is_instruct)))
-    progress = Progress(watch, plans, len(solver), len(solver) - levels[0])
+    first = first_step(spec, solver)
+    progress = Progress(watch, plans, len(solver) - first, len(solver) - levels[0])
     for plan in plans:
         with predictor(spec, source, networks, solver, levels[0]) as predict:
             sampler = Sampler(spec, source, networks, solver, levels, predict, plan, progress.steps)
@@ -74,7 +76,8 @@ def generate(
             cells = shape[1] * shape[2]
             budget = MemoryBudget(networks.device, chunk, cells, log, reliefs)
             for frame, x_0 in sampler.shot(plan, budget):
-                yield frame.number, budget.attempt(partial(picture, networks, x_0))
+                made = budget.attempt(partial(picture, networks, x_0))
+                yield frame.number, kept(spec, source, frame, made)
                 progress.decoded()
 
 
@@ -97,11 +100,12 @@ class Sampler:
         plan: ShotPlan,
         tick: Callable[[int], None],
     ) -> None:
-        self.spec, self.networks = spec, networks
+        self.spec, self.source, self.networks = spec, source, networks
         self.solver, self.predict, self.tick = solver, predict, tick
         self.T, self.T_ = levels
         self.shape = networks.latent_shape(spec.shot.height_px, spec.shot.width_px)
         self.fusion = fusion_steps(spec, networks.is_instruct, self.T, len(solver))
+        self.first = first_step(spec, self.solver)
         self.smoothed = spec.coherence.smoothing_until if spec.coherence.smoothing else 0.0
         is_carried = self.fusion.part > 0 or self.smoothed > 0
         self.maps = ShotMaps(
@@ -140,21 +144,23 @@ class Sampler:
         return self.frames([self.maps.of(frame) for frame in frames])
 
     def anchor(self, frame: Frame, seen_from: int) -> Way:
-        """x^1 ~ N(0, I), all the way down, seeing only itself.
+        """x^1 ~ N(0, I), or its noised picture, all the way down, seeing only itself.
 
         Args:
             seen_from: the level from which on other frames attend to it.
         """
         conditions = self.predict.conditions([frame])
         way = Way(conditions, AttentionTargets(0, keeps=self.tokens), self.tokens)
-        step = self.solver.begin(0)
-        x = way.x[0] = self.noise(frame)
-        for i in range(len(self.solver)):
+        first, steps = self.first, len(self.solver)
+        step, starts = self.solver.begin(first), self.held([frame])
+        x = way.x[first] = starts.at(first) if starts else self.noise(frame)
+        for i in range(first, steps):
             targets = AttentionTargets(i, keeps=self.tokens if i >= seen_from else None)
             x0 = self.predict(x, i, conditions, targets)
             if i < self.T_ < i + 1:
                 way.x[self.T_] = self.solver.between(x, x0, i, self.T_)
-            x = way.x[i + 1] = step(x, x0, i, self.fresh([frame], x0, i))
+            x = step(x, x0, i, self.fresh([frame], x0, i))
+            x = way.x[i + 1] = starts.hold(x, i + 1) if starts else x
             self.tick(1)
         return way
 
@@ -170,7 +176,8 @@ class Sampler:
         conditions = self.predict.conditions(frames)
         targets = self.attended.targets_of([one.surface for one in maps], keeps)
         shows = carried(self.networks, self.gallery, [one.pixels for one in maps if one.pixels])
-        x = torch.cat([self.x_T(one) for one in maps])
+        starts = self.held(frames)
+        x = starts.at(self.T) if starts else torch.cat([self.x_T(one) for one in maps])
         path, said = {self.T: x}, shows.x0 if shows else x
         for i in range(self.T, steps):
             mask = self.fusion.mask(i, shows)
@@ -180,6 +187,8 @@ class Sampler:
             x = step(x, x0, i, self.fresh(frames, x0, i))
             if shows and is_fused(i, steps, self.smoothed):
                 x = self.smooth(maps, x, x0, i + 1, shows.x0)
+            if starts:
+                x = starts.hold(x, i + 1)
             if keeps:
                 path[i + 1] = x
             self.tick(len(frames))
@@ -222,6 +231,12 @@ class Sampler:
         if maps.pixels:
             self.gallery.hang(shown(self.networks, x, maps.pixels))
 
+    def held(self, frames: list[Frame]) -> Held | None:
+        """The pictures that frames start from, noised as their latents are."""
+        is_shared = self.spec.motion.mode == "none"
+        noise = (lambda _: self.noise(self.maps.anchor)) if is_shared else self.noise
+        return held(self.spec, self.source, self.networks, self.solver, frames, noise)
+
     def noise(self, frame: Frame) -> Tensor:
         """ε^k (1, c, h, w), the frame's own."""
         noise = keyed_noise(self.spec.sampling.seed, frame.number, self.shape)
@@ -252,16 +267,19 @@ def within_reach(spec: JobSpec, kind: Family, note: Callable[[str], None]) -> Jo
         spec = replace(spec, coherence=replace(spec.coherence, anchor_weight=0.0))
     if spec.regions:
         note(
-            f"{kind.title} reads one prompt for all of the picture: objects' own words are left out."
+            f"{kind.title} reads one prompt for all of the picture: objects' own words are "
+            "left out."
         )
         spec = replace(spec, regions=())
     return spec
 
 
 def noise_levels(spec: JobSpec, solver: Solver, note: Callable[[str], None]) -> tuple[int, float]:
-    """The levels T and T′ of the way down; without motion, frames part at the very beginning."""
-    if spec.motion.mode == "none":
-        return 0, 0
+    """The levels T and T′ of the way down; without motion, or from pictures, frames part at the
+    very beginning."""
+    if spec.motion.mode == "none" or spec.start.is_picture:
+        first = first_step(spec, solver)
+        return first, first
     T, T_ = solver.parting(spec.motion)
     if told := solver.told(spec.motion, T, T_):
         note(told)

@@ -1,20 +1,32 @@
 """In-betweens by exact flow: every n-th frame is painted, the others are carried along the scene's
 own maps from the painted ones before and after, the nearer counting more.
 
-A point takes its colour from the sides that show it; what neither shows is filled from around.
+A point takes its colour from the sides that show it. What neither shows is filled from around, or,
+where it is more than a little, painted in the remaining steps of a start from pictures (start.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from ..geometry.pixel_maps import Array, Link, link, warp
-from ..wire.job import Frame, JobSpec
-from .fusion import filled
+from ..job_folder.passes import Source
+from ..models.networks import Networks
+from ..wire.job import Frame, JobSpec, Start
+from .correspondence import Correspondence, correspond
+from .fusion import filled, link_of
+from .generate import generate
+from .progress import Watch
+
+HOLES = 0.01  # of a picture that neither side shows; more is painted
+REPAINT = 0.5  # how strongly: the part of the steps that it takes
+
+Finished = Callable[[int], Array | None]
+Pictures = Iterator[tuple[int, Array]]
 
 
 @dataclass(frozen=True)
@@ -32,32 +44,14 @@ class Side:
     weight: float
 
 
-def painted(spec: JobSpec) -> list[int]:
-    """The numbers of the frames that are painted: of each anchor's frames every n-th, and the
-    last."""
-    every = spec.coherence.paint_every
-    numbers = []
-    for frames in _by_anchor(spec.frames):
-        chosen = frames[::every]
-        last = [] if chosen[-1] is frames[-1] else [frames[-1]]
-        numbers += [frame.number for frame in (*chosen, *last)]
-    return numbers
-
-
-def neighbours(numbers: Sequence[int], number: int) -> tuple[int, int]:
-    """The painted frames before and after an in-between."""
-    after = next(i for i, one in enumerate(numbers) if one > number)
-    return numbers[after - 1], numbers[after]
-
-
-def carried(sides: Sequence[Side]) -> tuple[Array, Array]:
-    """What painted frames show of an in-between, blended where both do, and which of its pixels
-    (H, W) bool any of them shows; the rest is filled from around.
+def blended(sides: Sequence[Side]) -> tuple[Array, Array]:
+    """What painted frames show of an in-between, blended where both do; the rest filled from
+    around.
 
     Returns:
-        picture (H, W, 3) uint8, known (H, W) bool.
+        picture (H, W, 3) uint8, and which of its pixels (H, W) bool any side shows.
     """
-    total, weights = 0.0, 0.0
+    total, weights = np.zeros(()), np.zeros(())
     for side in sides:
         weight = (side.weight * side.link.visible).astype(np.float32)[..., None]
         moved = warp(side.picture, side.link.map, cv2.INTER_CUBIC).astype(np.float32)
@@ -67,16 +61,132 @@ def carried(sides: Sequence[Side]) -> tuple[Array, Array]:
     return filled(picture, known), known
 
 
-def links(here: Link, sides: Sequence[tuple[Link, float]]) -> list[Link]:
-    """Where a frame's points lie in its sides, all known by their place in the common anchor.
+def painted(spec: JobSpec) -> list[int]:
+    """The numbers of the frames that are painted: of each shot every n-th, and the last."""
+    every = spec.coherence.paint_every
+    numbers = []
+    for shot in _shots(spec.frames):
+        chosen = shot[::every]
+        last = [] if chosen[-1] is shot[-1] else [shot[-1]]
+        numbers += [frame.number for frame in (*chosen, *last)]
+    return numbers
+
+
+def animate(
+    spec: JobSpec,
+    source: Source,
+    networks: Networks,
+    numbers: Sequence[int],
+    watch: Watch,
+    chunk: int = 0,
+    finished: Finished = lambda _: None,
+) -> Pictures:
+    """The frames `numbers` of a job, painted or carried; arguments and errors as of `generate`.
 
     Args:
-        sides: each with how far it is from the anchor, as a multiple of how far the frame is.
+        finished: the picture (H, W, 3) uint8 of a frame made before, or None.
     """
-    return [link(here, other, way) for other, way in sides]
+    if spec.coherence.paint_every == 1:
+        yield from generate(spec, source, networks, numbers, watch, chunk)
+        return
+    for shot in _shots(spec.frames):
+        wanted = [frame.number for frame in shot if frame.number in set(numbers)]
+        if wanted:
+            work = _Shot(spec, source, networks, shot, wanted, watch, chunk)
+            yield from work.pictures(finished)
 
 
-def _by_anchor(frames: Sequence[Frame]) -> list[list[Frame]]:
+@dataclass
+class _Shot:
+    """The frames of one shot in the making."""
+
+    spec: JobSpec
+    source: Source
+    networks: Networks
+    frames: Sequence[Frame]
+    wanted: Sequence[int]
+    watch: Watch
+    chunk: int
+    shown: dict[int, Array] = field(default_factory=dict)
+
+    def pictures(self, finished: Finished) -> Pictures:
+        """The wanted frames, each as soon as it is there."""
+        keys = [n for n in painted(self.spec) if n in {frame.number for frame in self.frames}]
+        between = [n for n in self.wanted if n not in keys]
+        sides = {n: neighbours(keys, n) for n in between}
+        needed = {n for n in self.wanted if n in keys}.union(*sides.values())
+        for number in sorted(needed - set(self.wanted)):
+            if (picture := finished(number)) is not None:
+                self.shown[number] = picture
+        missing = sorted(needed - self.shown.keys())
+        for number, picture in self._generate(self.spec, self.source, missing):
+            self.shown[number] = picture
+            if number in self.wanted:
+                yield number, picture
+        yield from self._carried(sides)
+
+    def _carried(self, sides: dict[int, tuple[int, int]]) -> Pictures:
+        holes: dict[int, tuple[Array, Array]] = {}
+        for number, (before, after) in sides.items():
+            picture, known = self._between(number, before, after)
+            if 1 - known.mean() > HOLES:
+                holes[number] = picture, known
+            else:
+                yield number, picture
+        if holes:
+            yield from self._repainted(holes)
+
+    def _between(self, number: int, before: int, after: int) -> tuple[Array, Array]:
+        here, part = self._pixels(number), (number - before) / (after - before)
+        sides = []
+        for side, weight in ((before, 1 - part), (after, part)):
+            there = self._pixels(side)
+            way = there.since / here.since
+            sides.append(Side(self.shown[side], link(link_of(here), link_of(there), way), weight))
+        return blended(sides)
+
+    def _repainted(self, holes: dict[int, tuple[Array, Array]]) -> Pictures:
+        """Carried pictures whose holes are painted; all else in them stays."""
+        anchor = self.frames[0].number
+        arrays = {(n, "start"): picture for n, (picture, _) in holes.items()}
+        arrays |= {(n, "repaint"): np.uint8(255) * ~known for n, (_, known) in holes.items()}
+        if anchor not in self.shown:
+            made = self._generate(self.spec, self.source, [anchor])
+            self.shown |= dict(made)
+        arrays[anchor, "start"] = self.shown[anchor]
+        arrays[anchor, "repaint"] = np.zeros(self.shown[anchor].shape[:2], np.uint8)
+        frames = tuple(_with_arrays(frame, arrays) for frame in self.frames)
+        tied = replace(self.spec.coherence, fusion=0.0, anchor_weight=0.0, smoothing=0.0)
+        start = Start("picture", REPAINT)
+        spec = replace(self.spec, frames=frames, coherence=tied, start=start, repaints=())
+        yield from self._generate(spec, replace(self.source, arrays=arrays), sorted(holes))
+
+    def _generate(self, spec: JobSpec, source: Source, numbers: list[int]) -> Pictures:
+        if numbers:
+            yield from generate(spec, source, self.networks, numbers, self.watch, self.chunk)
+
+    def _pixels(self, number: int) -> Correspondence:
+        """Where the points of a frame lay in the shot's anchor, pixel by pixel."""
+        since = next(i for i, frame in enumerate(self.frames) if frame.number == number)
+        frame, shot = self.frames[since], self.spec.shot
+        size = shot.height_px, shot.width_px
+        pixels = correspond(self.spec, self.source, frame, since, *size, "map")
+        return replace(pixels, ids=self.source.read(frame, "ids"))
+
+
+def neighbours(keys: Sequence[int], number: int) -> tuple[int, int]:
+    """The painted frames before and after an in-between."""
+    after = next(i for i, one in enumerate(keys) if one > number)
+    return keys[after - 1], keys[after]
+
+
+def _with_arrays(frame: Frame, arrays: Mapping[tuple[int, str], Array]) -> Frame:
+    """The frame, which starts from those of the arrays that are its own."""
+    names = {name: name for number, name in arrays if number == frame.number}
+    return replace(frame, passes=replace(frame.passes, **names), start_strengths=())
+
+
+def _shots(frames: Sequence[Frame]) -> list[list[Frame]]:
     groups: list[list[Frame]] = []
     for frame in frames:
         if frame.is_anchor or not groups:

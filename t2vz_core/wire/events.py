@@ -137,8 +137,9 @@ _KINDS = {kind.__name__: kind for kind in HOST + WORKER}
 
 
 def event_to_json(event: Any) -> dict[str, Any]:
-    """The event's JSON object; the key `event` comes first and names its class. What has its default
-    is left out, so that a reader who does not know a newer field meets it only where it matters."""
+    """The event's JSON object; the key `event` comes first and names its class. What has its
+    default is left out, so that a reader who does not know a newer field meets it only where it
+    matters."""
     said = {
         field.name: to_json(getattr(event, field.name))
         for field in dataclasses.fields(event)

@@ -137,6 +137,30 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What the frames are made of: noise alone, or their own pictures (image passes)."""
+
+    source: str = one_of("noise", ("noise", "picture"), "what the frames start from")
+    strength: float = numeric(
+        0.6, 0.0, 1.0, "how much of a picture is made anew; 0: nothing, byte for byte, 1: all"
+    )
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether frames start from their pictures."""
+        return self.source == "picture"
+
+
+@dataclass(frozen=True)
+class Repaint:
+    """How much of some objects is made anew, where frames start from their pictures; needs ids
+    passes."""
+
+    ids: tuple[int, ...] = numeric((), 1, 2**31 - 1, "the objects' numbers in the ids passes")
+    strength: float = numeric(0.6, 0.0, 1.0, "how much of them is made anew; 0: nothing, 1: all")
+
+
+@dataclass(frozen=True)
 class Motion:
     """Motion dynamics: the anchor's latent is moved along the motion, then re-noised."""
 
@@ -162,6 +186,9 @@ class Coherence:
     attention: str = one_of("anchor", ATTENTIONS, "what each frame attends to")
     anchor_every: int = numeric(
         8, 0, 1000, "a key frame to fuse from every so many frames; 0: none"
+    )
+    paint_every: int = numeric(
+        1, 1, 16, "every so many frames is painted, the others are carried along the map; 1: all"
     )
     anchor_weight: float = numeric(
         0.0, 0.0, 1.0, "weight of key frames in attention, the nearer more; 0: off"
@@ -217,6 +244,9 @@ class Frame:
     region_strengths: tuple[float, ...] = numeric(
         (), 0.0, 1.0, "of each region in this frame; empty: the regions' own"
     )
+    start_strengths: tuple[float, ...] = numeric(
+        (), 0.0, 1.0, "of the start and of each repaint in this frame; empty: their own"
+    )
 
 
 @dataclass(frozen=True)
@@ -241,6 +271,8 @@ class JobSpec:
     controls: tuple[Control, ...] = ()
     colours: tuple[Colour, ...] = ()
     regions: tuple[Region, ...] = ()
+    start: Start = Start()
+    repaints: tuple[Repaint, ...] = ()
     frames: tuple[Frame, ...] = ()
 
     @staticmethod
@@ -259,6 +291,7 @@ class JobSpec:
         spec = from_json(JobSpec, value)
         _check_prompt(spec.prompt)
         _check_regions(spec)
+        _check_start(spec)
         _check_frames(spec)
         _check_sizes(spec)
         return spec
@@ -319,12 +352,29 @@ def _check_regions(spec: JobSpec) -> None:
         for name in ("text", "negative"):
             if read(getattr(region, name), spec.prompt.syntax, f"{here}.{name}").loras:
                 raise WireError(f"{here}.{name}: names a LoRA, which belongs into the prompt")
+    _check_strengths(spec, "region_strengths", len(spec.regions), "of the regions")
+
+
+def _check_start(spec: JobSpec) -> None:
+    _check_strengths(spec, "start_strengths", 1 + len(spec.repaints), "of start and repaints")
+    for i, repaint in enumerate(spec.repaints):
+        if not repaint.ids:
+            raise WireError(f"repaints[{i}].ids: must name at least one object of the ids passes")
+        if not spec.start.is_picture:
+            raise WireError(f"repaints[{i}]: needs start.source 'picture', not 'noise'")
+    own = (spec.start.strength, *(one.strength for one in spec.repaints))
+    each = [frame.start_strengths or own for frame in spec.frames]
+    if spec.start.is_picture and not any(map(any, each)):
+        raise WireError(
+            "start.strength: must be above 0, or above 0 for an object, or nothing is painted"
+        )
+
+
+def _check_strengths(spec: JobSpec, name: str, count: int, whose: str) -> None:
     for i, frame in enumerate(spec.frames):
-        if frame.region_strengths and len(frame.region_strengths) != len(spec.regions):
-            raise WireError(
-                f"frames[{i}].region_strengths: must have one number for each of the "
-                f"{len(spec.regions)} regions, not {len(frame.region_strengths)}"
-            )
+        given = len(getattr(frame, name))
+        if given not in (0, count):
+            raise WireError(f"frames[{i}].{name}: must have the {count} {whose}, not {given}")
 
 
 def _check_frames(spec: JobSpec) -> None:

@@ -52,6 +52,12 @@ PASSES = {
         "float32",
         "OpenPose's points of left and right hand, wrist first; optional",
     ),
+    "start": Pass(
+        ("H", "W", 3), "uint8", "picture that the frame starts from, where it is not `image`"
+    ),
+    "repaint": Pass(
+        ("H", "W"), "uint8", "0 where a picture that is started from stays as it is; optional"
+    ),
     "mask": Pass(("H", "W"), "uint8", "255 foreground, 0 background"),
     "map": Pass(
         ("H", "W", 2),
@@ -98,6 +104,8 @@ class Passes:
     ids: str | None = None
     pose: str | None = None
     hands: str | None = None
+    start: str | None = None
+    repaint: str | None = None
     mask: str | None = None
     map: str | None = None
     visible: str | None = None

@@ -13,7 +13,7 @@ def has_scene_shapes(spec: JobSpec, is_instruct: bool) -> bool:
     Args:
         is_instruct: the model edits the scene's own pictures (InstructPix2Pix).
     """
-    return bool(spec.controls) or is_instruct
+    return bool(spec.controls) or is_instruct or spec.start.is_picture
 
 
 def fused_part(spec: JobSpec, is_instruct: bool) -> float:
@@ -47,16 +47,20 @@ def passes_needed(spec: JobSpec, is_instruct: bool) -> set[str]:
     needed = {name for control in spec.controls for name in CONTROLS[control.kind]}
     if is_instruct:
         needed.add("image")
-    if spec.regions:
+    if spec.regions or spec.repaints:
         needed.add("ids")
+    if spec.start.is_picture:
+        needed.add("image")
     if tied.smoothing:
         needed.add("mask")
     if tied.fusion and tied.anchor_every and is_scene:
         needed.add("ids")  # who hides whom
     if tied.fusion > tied.fusion_disturbed and is_mapped:
         needed.add("disturbed")
+    if tied.paint_every > 1:
+        needed.add("ids")
     is_tied = tied.fusion or tied.anchor_weight or tied.smoothing_until
-    follows = is_tied or tied.attention == "anchor+hidden"
+    follows = is_tied or tied.attention == "anchor+hidden" or tied.paint_every > 1
     # A prompt's own shapes do not lie where the scene's do; where nothing of the scene moves them
     # either, nothing of it is needed.
     is_followed = is_scene or is_moved_by_scene(spec)

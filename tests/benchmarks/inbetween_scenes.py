@@ -1,14 +1,13 @@
 """Shots with known pictures of every frame, on which in-betweens are judged: Blender's own renders
 in the place of painted frames.
 
-python -m tests.benchmarks.inbetween_scenes OUT       with the bpy module
-python -m tests.benchmarks.inbetweens OUT             with the engine
+python -m tests.benchmarks.inbetween_scenes OUT [SHOT…]   with the bpy module
+python -m tests.benchmarks.inbetweens OUT/*               with the engine
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -55,18 +54,21 @@ def _passing(case: stage.Case) -> None:
     stage.animate(case.scene.objects["ball"], "rotation_euler", (0, 0, 0), (0, 4.4, 0))
 
 
-SHOTS = {
-    "camera": stage.walking_camera,
-    "rolling": stage.rolling_ball,
-    "passing": _passing,
+SHOTS = {  # and whether real light shines on it, or each surface glows in its own colours
+    "camera": (stage.walking_camera, True),
+    "camera, glowing": (stage.walking_camera, False),
+    "rolling, glowing": (stage.rolling_ball, False),
+    "passing, glowing": (_passing, False),
 }
 
 
 def write(name: str, folder: Path) -> None:
     """A shot's passes and renders, as a job."""
     case = stage.fresh()
-    SHOTS[name](case)
-    _lit(case)
+    move, is_lit = SHOTS[name]
+    move(case)
+    if is_lit:
+        _lit(case)
     _cycles(case.scene)
     scene = case.scene
     wanted = Wanted(*SIZE_PX, PASSES - {"pose", "hands"})
@@ -74,9 +76,9 @@ def write(name: str, folder: Path) -> None:
     where = (scene, scene.view_layers[0], SIZE_PX, "")
     frames = [folders.write_frame(folder, each) for each in beauty.with_pictures(arrays, *where)]
     spec = JobSpec(shot=Shot(*SIZE_PX), motion=Motion("map"))
-    folders.finish(folder, replace(spec), frames)
+    folders.finish(folder, spec, frames)
 
 
 if __name__ == "__main__":
-    for name in SHOTS:
+    for name in sys.argv[2:] or SHOTS:
         write(name, Path(sys.argv[1]) / name)

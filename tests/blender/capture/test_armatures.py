@@ -122,7 +122,8 @@ def test_a_character_whose_body_the_camera_does_not_see_is_nobody(capsys):
 
 
 def test_a_crowd_hides_each_other_by_their_bodies():
-    """The body of the one behind hides none of its own joints, that of the one before all of them."""
+    """The body of the one behind hides none of its own joints, that of the one before all of
+    them."""
     for y in (0, -1.5):
         armature = metarig()
         armature.location.y = y

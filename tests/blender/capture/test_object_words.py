@@ -25,6 +25,12 @@ def cube(name, parent=None):
     return item
 
 
+def quick(scene):
+    """Starts from renders that take no time."""
+    scene.t2vz.start.source = "picture"
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+
+
 def number(*items):
     return tuple(sorted(object_numbers()[item.name_full] for item in items))
 
@@ -96,3 +102,29 @@ def test_strengths_that_are_not_keyed_stay_with_the_region(scene, tmp_path):
     spec = job_of(scene, tmp_path / "job")
     assert spec.regions[0].strength == 0.5
     assert {frame.region_strengths for frame in spec.frames} == {()}
+
+
+def test_an_object_may_be_repainted_more_than_the_rest_and_frames_start_from_renders(
+    scene, tmp_path
+):
+    body = cube("body")
+    body.t2vz_words.is_repainted, body.t2vz_words.repaint = True, 0.8
+    quick(scene)
+    scene.t2vz.start.strength = 0.0
+    spec = job_of(scene, tmp_path / "job")
+    assert [(one.ids, one.strength) for one in spec.repaints] == [(number(body), 0.8)]
+    assert all(frame.passes.image and frame.passes.ids for frame in spec.frames)
+
+
+def test_a_keyed_start_is_written_for_each_frame(scene, tmp_path):
+    quick(scene)
+    for frame, strength in ((1, 0.25), (2, 0.75)):
+        scene.t2vz.start.strength = strength
+        scene.keyframe_insert(object_words.START, frame=frame)
+    spec = job_of(scene, tmp_path / "job")
+    assert [frame.start_strengths for frame in spec.frames] == [(0.25,), (0.75,), (0.75,)]
+
+
+def test_repaints_without_pictures_to_start_from_are_left_out(scene):
+    cube("body").t2vz_words.is_repainted = True
+    assert object_words.repaints(scene) == ()

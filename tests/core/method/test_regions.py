@@ -10,9 +10,8 @@ import torch
 
 from t2vz_core.fault import Fault
 from t2vz_core.job_folder.passes import Source
-from t2vz_core.method.attention import cross_frame
+from t2vz_core.method.attention import AttentionTargets, cross_frame
 from t2vz_core.method.regions import Areas, RegionalText, Regions
-from t2vz_core.runtime.token_cache import Memory
 from t2vz_core.wire.job import Control, JobSpec, Prompt, PromptKey, Region
 from t2vz_core.wire.parse import WireError
 from tests.core.small_jobs import SIDE, job, make, networks
@@ -44,8 +43,8 @@ def test_each_token_hears_its_own_words_by_how_much_of_it_is_covered():
     strength = torch.tensor([[1.0, 0.5], [0.25, 0.0]])
     text = RegionalText(own, Areas(cover, strength), is_hard=False)
     attn = network.block["attn2"]
-    with cross_frame([network], Memory(1)):
-        heard = attn(tokens, shared, regions=text)
+    with cross_frame([network]):
+        heard = attn(tokens, shared, targets=AttentionTargets(0), regions=text)
     for row in range(4):
         group, frame = divmod(row, 2)
         masks = cover[frame].flatten(1) * strength[frame][:, None]
@@ -134,7 +133,9 @@ def test_frames_without_ids_get_a_sentence(tmp_path):
 
 def test_strengths_of_other_regions_than_the_jobs_get_a_sentence():
     spec = {"regions": [{"ids": [1], "text": "a"}], "frames": [{"region_strengths": [1, 1]}]}
-    with pytest.raises(WireError, match=r"^frames\[0\]\.region_strengths: must have one number"):
+    with pytest.raises(
+        WireError, match=r"^frames\[0\]\.region_strengths: must have the 1 of the regions, not 2"
+    ):
         JobSpec.from_json(spec)
 
 
