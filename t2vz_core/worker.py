@@ -64,10 +64,12 @@ class Worker:
     """Carries out `Run` and `Preview`; every job ends in exactly one of Finished, Failed,
     Cancelled."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self, say: Say, keeps_tokens: bool = False) -> None:
+        """`keeps_tokens`: from range to range of one job; they fill much of a device's memory."""
+        self._say, self._keeps_tokens = say, keeps_tokens
         self._cancelled: set[str] = set()
         self._networks: tuple[Any, Any] | None = None
+        self._session: tuple[Any, Any] | None = None
         self._silence_s = 0.0
 
     def beat(self) -> None:
@@ -108,36 +110,53 @@ class Worker:
     def _run(self, event: events.Run, spec: JobSpec, folder: Path, watch: Watch) -> int:
         frames = Frames(folder, spec)
         wanted = frames.numbers(event.first, event.last, event.frames)
-        missing = frames.missing(wanted)
-        for number in sorted(set(wanted) - set(missing)):
-            self._say(events.FrameDone(event.job, number, frames.path(number)))
-        if missing:
-            self._make(event, spec, folder, frames, missing, watch)
-        return len(wanted)
+        told: set[int] = set()
+
+        def tell() -> list[int]:
+            """Names the frames that have come, whoever made them; returns those missing."""
+            missing = frames.missing(wanted)
+            for number in sorted(set(wanted) - set(missing) - told):
+                told.add(number)
+                self._say(events.FrameDone(event.job, number, frames.path(number)))
+            return missing
+
+        if tell() or event.anchors_only:
+            self._make(event, spec, frames, tell, watch)
+        return len(told)
 
     def _make(
         self,
         event: events.Run,
         spec: JobSpec,
-        folder: Path,
         frames: Frames,
-        missing: list[int],
+        tell: Callable[[], list[int]],
         watch: Watch,
     ) -> None:
         with self._may_be_silent():
             from .conditions.controlnet import notes
+            from .farm.hashes import differences
             from .job_folder.passes import Source
-            from .method.inbetweens import animate
             from .models.advice import advice
+            from .painting import Painting
 
             networks = self._load(spec, watch)
-        source = Source(folder, _size(spec))
-        for sentence in (*advice(spec, networks.facts), *notes(spec, source)):
+        source = Source(frames.job, _size(spec))
+        found = [*advice(spec, networks.facts), *notes(spec, source)]
+        for sentence in (*found, *differences(frames.job, spec)):
             watch.note(sentence)
-        made = animate(spec, source, networks, missing, watch, event.chunk, frames.picture)
-        for number, picture in made:
-            frames.write(number, picture)
-            self._say(events.FrameDone(event.job, number, frames.path(number)))
+        session = self._session_of(frames)
+        Painting(event, spec, source, frames, networks, session, watch, tell).carry_out()
+
+    def _session_of(self, frames: Frames) -> Any:
+        """What this process remembers of the job, if it is the last one's."""
+        from .method.share import Session
+
+        key = (frames.job, frames.made_from)
+        if not self._keeps_tokens:
+            return Session()
+        if self._session is None or self._session[0] != key:
+            self._session = (key, Session())
+        return self._session[1]
 
     def _load(self, spec: JobSpec, watch: Watch) -> Any:
         loras = (*spec.model.loras, *spec.prompt.loras())
@@ -147,7 +166,7 @@ class Worker:
             watch.progress("loading the model", 0, 1)
             from .models.networks import load
 
-            self._networks = None
+            self._networks = self._session = None
             self._networks = (key, load(model, spec.controls))
             watch.progress("loading the model", 1, 1)
         _tell(f"{spec.model.base} on {self._networks[1].device} as {self._networks[1].dtype}")

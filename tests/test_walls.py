@@ -61,7 +61,7 @@ ARROWS: dict[str, set[str]] = {
 }
 # files of the engine that lie in no folder: the basement all stand on, and the roof over all
 BASEMENT = {"t2vz_core", "t2vz_core.fault"}
-ROOF = {"t2vz_core.worker", "t2vz_core.doctor", "t2vz_core.__main__"}
+ROOF = {"t2vz_core.worker", "t2vz_core.painting", "t2vz_core.doctor", "t2vz_core.__main__"}
 KEPT_WARM = {"t2vz_core.farm": {"t2vz_core.worker"}}  # a farm keeps a worker for its tasks
 TRAINING = ("t2vz_core.demo.train", "t2vz_core.demo.evaluate")
 

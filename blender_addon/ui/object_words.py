@@ -28,7 +28,8 @@ class T2VZ_Words(bpy.types.PropertyGroup):
     )
     is_repainted: BoolProperty(
         name="Own Repaint",
-        description="Where frames start from their pictures: repaint this more or less than the rest",
+        description="Where frames start from their pictures: repaint this more or less than "
+        "the rest",
     )
     repaint: FloatProperty(
         name="Repaint",

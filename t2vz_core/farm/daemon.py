@@ -109,7 +109,7 @@ def serve(at: Path) -> None:
     server = socket.create_server((HOST, 0))
     address = Address(server.getsockname()[1], secrets.token_hex(32), os.getpid())
     desk = Desk(address)
-    worker = desk.worker = Worker(desk.say)
+    worker = desk.worker = Worker(desk.say, keeps_tokens=True)
     threading.Thread(target=_listen, args=(server, desk), daemon=True).start()
     _write(at, address)
     since = time.monotonic()

@@ -22,8 +22,9 @@ class Frames:
     """`frames/` of one job folder; frames of another spec are never mixed in or overwritten."""
 
     def __init__(self, folder: Path, spec: JobSpec) -> None:
-        self._folder, self._spec = folder, spec
+        self.job, self._spec = folder, spec
         stamp, ours = folder / "frames" / "made_from", fingerprint(folder, spec)
+        self.made_from = ours
         if (
             stamp.exists()
             and stamp.read_bytes() != ours.encode()
@@ -50,7 +51,7 @@ class Frames:
 
     def missing(self, wanted: list[int]) -> list[int]:
         """Those of `wanted` that do not lie complete on disk."""
-        return [number for number in wanted if not (self._folder / self.path(number)).exists()]
+        return [number for number in wanted if not (self.job / self.path(number)).exists()]
 
     def take(self, numbers: list[int], claims: Claims) -> list[int]:
         """Those of `numbers` that are missing and that no other process makes: this run's."""
@@ -75,7 +76,7 @@ class Frames:
 
     def write(self, number: int, picture: Any) -> None:
         """Writes one frame, (H, W, 3) uint8 sRGB."""
-        write_png(self._folder / self.path(number), picture)
+        write_png(self.job / self.path(number), picture)
 
 
 def claim_name(number: int) -> str:

@@ -27,6 +27,8 @@ from ..wire.job import JobSpec
 from ..wire.rules import fused_part
 from .correspondence import Correspondence
 
+HUNG = 2  # key frames that a frame is made of: the one before and the one after
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -52,7 +54,7 @@ class Gallery:
 
     def hang(self, one: Shown) -> None:
         """Adds a finished frame, the anchor first; of the further ones the last two stay."""
-        self._shown = [*self._shown[:1], *self._shown[1:][-1:], one]
+        self._shown = [*self._shown[:1], *[*self._shown[1:], one][-HUNG:]]
 
     def seen_from(self, here: Correspondence) -> Iterator[tuple[Shown, Link]]:
         """The finished frames, the anchor first and then the nearest, and where the pixels of a
@@ -63,12 +65,11 @@ class Gallery:
             yield one, link(link_of(here), link_of(one.pixels), one.pixels.since / here.since)
 
 
-def shown(networks: Networks, x: Tensor, pixels: Correspondence) -> Shown:
-    """A finished frame as others see it: its latent x_0 (1, c, h, w), and where its pixels lay in
-    the anchor."""
-    picture = next(networks.decode(x))
-    lost = x[0].float() - networks.encode(picture[None])[0].float()
-    return Shown(picture, lost.cpu(), pixels)
+def shown(networks: Networks, x: Tensor, picture: Array, pixels: Correspondence) -> Shown:
+    """A finished frame as others see it: its latent x_0 (1, c, h, w), the picture of that, and
+    where its pixels lay in the anchor."""
+    encoded = networks.encode(picture[None])[0].float()
+    return Shown(picture, (x[0].to(encoded) - encoded).cpu(), pixels)
 
 
 @dataclass(frozen=True)

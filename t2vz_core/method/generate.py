@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..job_folder.anchors import Painted
 from ..job_folder.passes import Source
 from ..models.families import Family
 from ..models.networks import Networks
@@ -34,6 +35,8 @@ from .motion import warp
 from .noise import keyed_noise
 from .predict import Predictor, predictor
 from .progress import Progress, Watch
+from .share import Alone, Share
+from .shot import Shot
 from .shots import ShotPlan, shots
 from .solvers import Solver
 from .start import Held, first_step, held, kept
@@ -47,12 +50,14 @@ def generate(
     numbers: Sequence[int],
     watch: Watch,
     chunk: int = 0,
+    share: Share | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Makes the frames `numbers` of a job, each as soon as it is done.
 
     The anchor of each shot is denoised once, by itself, and its tokens are kept; then come the
     other frames, `chunk` at a time (0: as many as memory allows). No frame depends on the chunk it
-    is in.
+    is in. What `share` has of anchor and key frames is taken from there, and what others make is
+    left out.
 
     Yields:
         (scene frame number, (H, W, 3) uint8 sRGB), in the order of the job.
@@ -69,15 +74,15 @@ def generate(
     plans = list(shots(spec.frames, numbers, keyframe_every(spec, networks.is_instruct)))
     first = first_step(spec, solver)
     progress = Progress(watch, plans, len(solver) - first, len(solver) - levels[0])
+    share = share or Alone()
     for plan in plans:
         with predictor(spec, source, networks, solver, levels[0]) as predict:
             sampler = Sampler(spec, source, networks, solver, levels, predict, plan, progress.steps)
-            reliefs = _reliefs(networks, sampler)
+            reliefs, known = _reliefs(networks, sampler), share.session.frame_bytes
             cells = shape[1] * shape[2]
-            budget = MemoryBudget(networks.device, chunk, cells, log, reliefs)
-            for frame, x_0 in sampler.shot(plan, budget):
-                made = budget.attempt(partial(picture, networks, x_0))
-                yield frame.number, kept(spec, source, frame, made)
+            budget = MemoryBudget(networks.device, chunk, cells, log, reliefs, known)
+            for frame, picture in Shot(sampler, plan, budget, progress, share).frames():
+                yield frame.number, kept(spec, source, frame, picture)
                 progress.decoded()
 
 
@@ -111,33 +116,24 @@ class Sampler:
         self.maps = ShotMaps(
             spec, source, plan.anchor, plan.since, self.shape[1:], networks.is_instruct, is_carried
         )
-        self.tokens = TokenCache(len(solver) - self.T)
+        self.tokens = TokenCache(self.frame_steps)
         self.gallery = Gallery()
         self.attended: Attended | None = None
 
-    def shot(self, plan: ShotPlan, budget: MemoryBudget) -> Iterator[tuple[Frame, Tensor]]:
-        """The wanted frames of a shot and their x_0 (c, h, w), in the order of the job."""
-        seen_from = self.T if plan.frames else len(self.solver)
-        anchor = budget.measured(partial(self.anchor, plan.anchor, seen_from))
-        self.attended = Attended(self.predict, anchor, self.spec)
-        x = anchor.x[len(self.solver)]
-        if plan.anchor.number in plan.wanted:
-            yield plan.anchor, x[0]
-        self.show(self.maps.of(plan.anchor), x)
-        for span in plan.spans:
-            if span.keyframe:
-                x = budget.attempt(partial(self.keyframe, span.keyframe))
-            for frames, x_0 in budget.chunked(span.between, self.between):
-                yield from zip(frames, x_0)
-            if span.keyframe and span.keyframe.number in plan.wanted:
-                yield span.keyframe, x[0]
+    @property
+    def anchor_steps(self) -> int:
+        """How many steps the anchor takes."""
+        return len(self.solver) - self.first
 
-    def keyframe(self, frame: Frame) -> Tensor:
+    @property
+    def frame_steps(self) -> int:
+        """How many steps a frame takes beside the anchor."""
+        return len(self.solver) - self.T
+
+    def keyframe(self, maps: FrameMaps) -> Tensor:
         """x_0 (1, c, h, w) of a frame that the frames to come are made of."""
-        maps = self.maps.of(frame)
-        x = self.frames([maps], self.tokens.another() if attends_to_keyframes(self.spec) else None)
-        self.show(maps, x)
-        return x
+        tokens = self.tokens.another() if attends_to_keyframes(self.spec) else None
+        return self.frames([maps], tokens)
 
     def between(self, frames: list[Frame]) -> Tensor:
         """x_0 (f, c, h, w) of frames between key frames."""
@@ -226,10 +222,10 @@ class Sampler:
         still = still[:, None].to(x)  # -> (f, 1, h, w)
         return smooth_level(x, x0, (shows, moved), still, (a, b), self.spec.coherence)
 
-    def show(self, maps: FrameMaps, x: Tensor) -> None:
-        """Lets the frames to come be made of a finished one, x_0 (1, c, h, w)."""
+    def show(self, maps: FrameMaps, painted: Painted) -> None:
+        """Lets the frames to come be made of a finished one."""
         if maps.pixels:
-            self.gallery.hang(shown(self.networks, x, maps.pixels))
+            self.gallery.hang(shown(self.networks, painted.x_0, painted.picture, maps.pixels))
 
     def held(self, frames: list[Frame]) -> Held | None:
         """The pictures that frames start from, noised as their latents are."""
@@ -253,6 +249,15 @@ class Sampler:
     def shrink(self) -> bool:
         """Keeps tokens of one step only from now on; False where that is so already."""
         return self.attended.shrink() if self.attended else self.tokens.shrink()
+
+
+def anchor_numbers(spec: JobSpec, numbers: Sequence[int], is_instruct: bool) -> list[int]:
+    """The anchor and key frames of the shots in which the frames `numbers` are."""
+    found = []
+    for plan in shots(spec.frames, numbers, keyframe_every(spec, is_instruct)):
+        keyframes = [span.keyframe.number for span in plan.spans if span.keyframe]
+        found += [plan.anchor.number, *keyframes]
+    return found
 
 
 def within_reach(spec: JobSpec, kind: Family, note: Callable[[str], None]) -> JobSpec:
@@ -284,11 +289,6 @@ def noise_levels(spec: JobSpec, solver: Solver, note: Callable[[str], None]) -> 
     if told := solver.told(spec.motion, T, T_):
         note(told)
     return T, T_
-
-
-def picture(networks: Networks, x: Tensor) -> np.ndarray:
-    """The picture (H, W, 3) uint8 of a latent (c, h, w)."""
-    return next(networks.decode(x[None]))
 
 
 def _reliefs(networks: Networks, sampler: Sampler) -> list[tuple[str, Callable[[], Any]]]:

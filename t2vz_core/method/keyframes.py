@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..geometry.latent_maps import identity_map
 from ..runtime.token_cache import TokenCache
-from ..wire.job import JobSpec
+from ..wire.job import Frame, JobSpec
 from ..wire.rules import attends_to_keyframes
 from .attention import AttentionTargets
 from .correspondence import Correspondence
@@ -42,19 +42,38 @@ class Way:
     x: dict[float, Tensor] = field(default_factory=dict)
     surface: Correspondence | None = None
 
+    @property
+    def frame(self) -> Frame:
+        """The frame whose way it is."""
+        return self.conditions.frames[0]
+
 
 class Attended:
-    """The anchor of a shot and its last two key frames, as the frames to come attend to them."""
+    """The anchor of a shot and its last two key frames, as the frames to come attend to them.
 
-    def __init__(self, predict: Predictor, anchor: Way, spec: JobSpec) -> None:
+    Args:
+        known: key frames of the range before, which need not walk again; kept up to date.
+    """
+
+    def __init__(self, predict: Predictor, anchor: Way, spec: JobSpec, known: list[Way]) -> None:
         self.anchor = anchor
         self._predict = predict
         self._spec = spec
+        self._known = known
         self._keyframes: list[Way] = []
 
     def remember(self, keyframe: Way) -> None:
         """Lets the frames to come attend to this one too."""
         self._keyframes = [*self._keyframes, keyframe][-REMEMBERED:]
+        others = [way for way in self._known if way.frame != keyframe.frame]
+        self._known[:] = [*others, keyframe][-REMEMBERED:]
+
+    def recall(self, frame: Frame) -> bool:
+        """As `remember`, where the key frame's way is known; False where it is not."""
+        way = next((way for way in self._known if way.frame == frame), None)
+        if way is not None:
+            self.remember(way)
+        return way is not None
 
     def shrink(self) -> bool:
         """Keeps the tokens of one step only from now on; False where that is so already."""

@@ -43,6 +43,10 @@ class Progress:
         self._done = min(self._done + frames, self._total)
         self._watch.progress("painting frames", self._done, self._total)
 
+    def spare(self, steps: int) -> None:
+        """So many steps of frames need not be done: others do them, or did."""
+        self._total = max(self._total - steps, self._done)
+
     def decoded(self) -> None:
         """One frame was decoded."""
         self.steps(DECODING)

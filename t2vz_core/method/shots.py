@@ -3,7 +3,7 @@ are made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..wire.job import Frame
@@ -30,6 +30,22 @@ class ShotPlan:
     spans: tuple[Span, ...]
     wanted: frozenset[int]
     since: dict[int, int]
+
+    def first_span(self, is_stored: Callable[[int], bool], looked_at: int) -> int:
+        """The span to begin with. A key frame is made of so many before it (`looked_at`): where
+        these are stored, those before them are of no concern."""
+        wanted = [i for i, span in enumerate(self.spans) if self._is_wanted(span)]
+        stored = 0
+        for i in range(wanted[0] - 1 if wanted else -1, -1, -1):
+            keyframe = self.spans[i].keyframe
+            stored = stored + 1 if keyframe and is_stored(keyframe.number) else 0
+            if stored == looked_at:
+                return i
+        return 0
+
+    def _is_wanted(self, span: Span) -> bool:
+        keyframe = span.keyframe
+        return bool(span.between or (keyframe and keyframe.number in self.wanted))
 
     @property
     def frames(self) -> list[Frame]:

@@ -47,6 +47,7 @@ class MemoryBudget:
             An action returns False where it has nothing left to give.
         chunk: frames at once; 0: by memory.
         cells: of one frame's latent.
+        frame_bytes: what a frame's work takes, where that was measured before; else 0.
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class MemoryBudget:
         cells: int,
         note: Callable[[str], None],
         reliefs: Sequence[tuple[str, Callable[[], Any]]],
+        frame_bytes: int = 0,
     ) -> None:
         self._device, self._chunk, self._cells, self._note = device, chunk, cells, note
         self._reliefs = list(reliefs)
-        self._frame_bytes = 0
+        self.frame_bytes = frame_bytes
 
     def measured(self, work: Callable[[], T]) -> T:
         """Does one frame's work and remembers how much memory it took beyond what it leaves
@@ -70,13 +72,19 @@ class MemoryBudget:
         memory.reset_peak_memory_stats(self._device)
         made = self.attempt(work)
         left = memory.memory_allocated(self._device)
-        self._frame_bytes = memory.max_memory_allocated(self._device) - left
+        self.frame_bytes = memory.max_memory_allocated(self._device) - left
         return made
 
     def chunked(
-        self, items: Sequence[Item], work: Callable[[list[Item]], T]
+        self,
+        items: Sequence[Item],
+        work: Callable[[list[Item]], T],
+        take: Callable[[list[Item]], list[Item]] = list,
     ) -> Iterator[tuple[list[Item], T]]:
         """Does the work chunk by chunk; a chunk that does not fit is halved.
+
+        Args:
+            take: asked before each chunk which of its items are to be done.
 
         Yields:
             the items of a chunk and what was made of them.
@@ -86,7 +94,11 @@ class MemoryBudget:
         """
         rest, size = list(items), self._chunk or self._size()
         while rest:
-            todo = partial(work, rest[:size])
+            taken = take(rest[:size])
+            if not taken:
+                rest = rest[size:]
+                continue
+            todo = partial(work, taken)
             made = _or_none(todo) if size > 1 else self.attempt(todo)
             if made is None:
                 size = self._chunk = size // 2
@@ -94,7 +106,7 @@ class MemoryBudget:
                     f"Memory ran out: going on with {size} frame{'s' * (size > 1)} at a time."
                 )
                 continue
-            yield rest[:size], made
+            yield taken, made
             rest = rest[size:]
 
     def attempt(self, work: Callable[[], T]) -> T:
@@ -120,8 +132,8 @@ class MemoryBudget:
         return False
 
     def _size(self) -> int:
-        if self._frame_bytes:
-            fitting = SHARE * free_bytes(self._device) / self._frame_bytes
+        if self.frame_bytes:
+            fitting = SHARE * free_bytes(self._device) / self.frame_bytes
         else:
             fitting = UNMEASURED_CELLS / self._cells
         return max(1, min(LARGEST, int(fitting)))

@@ -33,7 +33,7 @@ def latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
         seen.append(x[None].clone())
         return next(networks.decode(x[None]))
 
-    monkeypatch.setattr("t2vz_core.method.generate.picture", listening)
+    monkeypatch.setattr("t2vz_core.method.shot.picture", listening)
     return seen
 
 
