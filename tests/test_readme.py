@@ -9,7 +9,7 @@ from installer.commands import main
 from t2vz_core.wire.job import read_job
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 
 
 def test_every_install_command_in_the_documents_exists(capsys):
