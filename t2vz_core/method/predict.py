@@ -156,7 +156,9 @@ class Predictor:
                 led = [
                     n for n, group in enumerate(groups) if group == PROMPT or not control.is_guess
                 ]
-                yield Steering(network, shown, control.scale, tuple(led), control.is_guess)
+                yield Steering(
+                    network, shown, control.scale, tuple(led), control.is_guess, control.kind
+                )
 
     def _as_networks(self, x: Tensor) -> Tensor:
         return x.to(self._networks.device, self._networks.dtype)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .families import FAMILIES, ClassPath
 from .file_type import kind
+from .union_controlnet import UNION_CLASS, is_union
 from .weights import ModelError, read_config, read_weights, weight_files
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Checkpoint:
         """
         what = f"{self.path}: its {part}"
         try:
-            network = empty_network(FAMILIES[self.family].classes[part], self.configs[part])
+            network = empty_network(self._class_of(part), self.configs[part])
         except Exception as error:  # what a network's class makes of a strange value is up to it
             said = str(error).partition("\n")[0]
             raise ModelError(
@@ -91,6 +92,10 @@ class Checkpoint:
         for key in weights:  # one by one, so that the file's copy of each can go
             weights[key] = weights[key].to(device, dtype)
         return _filled(network, weights, what)
+
+    def _class_of(self, part: str) -> ClassPath:
+        is_other = part == "controlnet" and is_union(self.configs[part])
+        return UNION_CLASS if is_other else FAMILIES[self.family].classes[part]
 
 
 def open_folder(folder: Path, prefers_half: bool = False, allow_pickle: bool = False) -> Checkpoint:

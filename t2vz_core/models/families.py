@@ -53,6 +53,7 @@ class Steering:
         network: its ControlNet.
         input: what `control_input` made of its pictures, a row a frame.
         groups: of guidance, by place in the query, that it steers.
+        kind: of its condition, by which a union ControlNet knows it.
     """
 
     network: Any
@@ -60,6 +61,7 @@ class Steering:
     scale: float
     groups: tuple[int, ...]
     is_guess: bool = False
+    kind: str = "depth"
 
 
 @dataclass(frozen=True)

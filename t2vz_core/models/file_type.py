@@ -10,6 +10,7 @@ from pathlib import Path
 from .weights import ModelError
 
 MODEL, LORA, CONTROLNET = "a whole model", "a LoRA", "a ControlNet"
+UNION = "a union ControlNet"
 _UNET = "a UNet alone"
 _KINDS = (  # the first whose pattern is found in a name
     (r"^edm_(mean|std)$", "Playground 2.5"),
@@ -28,7 +29,7 @@ _KINDS = (  # the first whose pattern is found in a name
     (r"^lllite_", "a ControlNet-LLLite"),
     (r"^(ip_adapter|image_proj)\.", "an IP-Adapter"),
     (r"motion_modules\.", "an AnimateDiff motion module"),
-    (r"^(task_embedding$|control_add_embedding\.)", "a union ControlNet"),
+    (r"^(task_embedding$|control_add_embedding\.)", UNION),
     (r"^difference$", "the difference of a ControlNet from its model"),
     (r"lora_|[._]lora\.|\.(hada_w1|lokr_w|oft_|dora_scale|diff(_b)?$)", LORA),
     (r"^control_all_x_embedder\.", "a Z-Image ControlNet"),
@@ -55,6 +56,7 @@ _ADVICE = {
     MODEL: "name it as the model",
     LORA: "name it among the LoRAs",
     CONTROLNET: "name it as a control's model",
+    UNION: "name it as a control's model",
     "a Z-Image ControlNet": "name it as a control's model, beside a Z-Image model",
     "a Z-Image network": "name it as the model",
     _UNET: "choose the folder that has its model_index.json, or a file with all parts",

@@ -26,6 +26,7 @@ from .loras import merge
 from .single_file import open_controlnet_file, open_file
 from .text_encoders import Embedding, Text, TextEncoder
 from .textual_inversion import teach
+from .union_controlnet import union_file
 from .weights import ModelError
 
 __all__ = ["ModelError", "Networks", "load", "models_found"]
@@ -336,6 +337,7 @@ def _move(modules: Sequence[Module], device: torch.device) -> None:
 
 def _controlnet(path: Path, model: Model, base: Checkpoint, prefers_half: bool) -> Checkpoint:
     """A ControlNet on disk, if it fits the model."""
+    path = union_file(path, prefers_half, model.allow_pickle)
     if path.is_dir():
         checkpoint = open_controlnet_folder(path, base, prefers_half, model.allow_pickle)
     else:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 from ..wire.model_facts import family_of, prediction_of
 from .checkpoints import KNOWN, Checkpoint, Config, check
 from .families import FAMILIES
-from .file_type import CONTROLNET, MODEL, kind, mistaken
+from .file_type import CONTROLNET, MODEL, UNION, kind, mistaken
 from .single_file_names import PREFIXES, SHARED_PREFIXES, original
+from .union_controlnet import MARK, union_config
 from .weights import PICKLES, ModelError, header, read_config, read_weights, reader
 
 if TYPE_CHECKING:
@@ -121,9 +122,11 @@ def open_controlnet(path: Path, contents: Contents, base: Checkpoint) -> Checkpo
     """
     unet = base.configs["unet"]
     name_of = _controlnet_names(contents)
-    if name_of is None or kind(contents.shapes) != CONTROLNET:
+    if name_of is None or kind(contents.shapes) not in (CONTROLNET, UNION):
         raise mistaken(path, contents.shapes, CONTROLNET)
     shapes = contents.shapes
+    if MARK in shapes and not unet.get("addition_time_embed_dim"):
+        raise ModelError(f"{path}: is {UNION}, made for SDXL alone; choose one for this model.")
     hints = [name_of(f"{_HINT}.{part}.weight") for part in _HINT_PARTS]
     if not all(len(shapes.get(name, ())) == 4 for name in hints):
         raise mistaken(path, shapes, CONTROLNET)
@@ -138,6 +141,7 @@ def open_controlnet(path: Path, contents: Contents, base: Checkpoint) -> Checkpo
     )
     config["cross_attention_dim"] = next(wide, unet["cross_attention_dim"])
     config["conditioning_embedding_out_channels"] = [shapes[name][0] for name in hints]
+    config |= union_config(shapes)
 
     def weights(_: str, wanted: Iterable[str]) -> dict[str, Tensor]:
         everything = (

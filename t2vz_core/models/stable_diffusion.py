@@ -17,6 +17,7 @@ from .families import Query
 from .single_file import Contents, open_controlnet, open_whole
 from .single_file_names import original
 from .text_encoders import Text
+from .union_controlnet import conditions_of, together
 from .weights import ModelError
 
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ def _residuals(
     """What the ControlNets add to the U-Net's features."""
     down: list[Tensor] = []
     middle: Any = 0.0
-    for one in query.controls:
+    for call in together(query.controls):
+        one = call[0]
         more, mid = one.network(
             _of_groups(query.x, query.groups, one.groups),
             time,
-            controlnet_cond=one.input.repeat(len(one.groups), 1, 1, 1),  # -> (led·f, 3, H, W)
-            conditioning_scale=one.scale,
+            **conditions_of(call),
             guess_mode=one.is_guess,
             **_text(networks, query, one.groups),
             return_dict=False,

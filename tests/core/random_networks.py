@@ -105,6 +105,27 @@ def write_controlnet(folder: Path, family: str = "sd1", seed: int = 1) -> Path:
     return folder
 
 
+def write_union_controlnet(folder: Path, seed: int = 1) -> Path:
+    """Writes a union ControlNet for "sdxl" whose outputs are not zero; returns its folder."""
+    from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
+
+    torch.manual_seed(seed)
+    only_unet = ("sample_size", "up_block_types")
+    config = {key: value for key, value in _UNETS["sdxl"].items() if key not in only_unet}
+    width = config["block_out_channels"][0]
+    network = ControlNetUnionModel(
+        **config,
+        conditioning_embedding_out_channels=(8, 8, 16, 16),
+        num_trans_channel=width,
+        num_proj_channel=width,
+    )
+    for name, weight in network.named_parameters():
+        if name.startswith(("controlnet_", "spatial_ch_projs")):
+            torch.nn.init.normal_(weight, std=0.1)
+    network.save_pretrained(folder)
+    return folder
+
+
 def vae_config(family: str) -> dict[str, Any]:
     """The arguments of a tiny AutoencoderKL with the real one's factor 8 and 4 channels."""
     return {
