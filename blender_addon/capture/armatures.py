@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Vector
 
 from ..geometry import bone_names, skeleton
 from ..geometry.projection import View, depths, is_inside, places
+from ..geometry.rasteriser import samples_at
 from ..geometry.skeleton import Bone, Skeleton
-from .meshes import is_left_out
+from ..geometry.surfaces import Body, Snapshot, look
+from .meshes import is_left_out, key_of
 
 # on an armature object: joint -> bone, over what is detected; "" leaves the joint out
 PROPERTY = "t2vz_joints"
@@ -28,19 +30,18 @@ BINDS = {
     "MESH_DEFORM": "object",
 }  # modifiers: to what they bind
 TOUCH = 0.25  # of the shoulders' width: clothes and walls that near to a joint do not hide it
-MOST_LAYERS = 64  # surfaces of the own body that a ray to a joint goes through
 
 
 def joints(
     depsgraph: bpy.types.Depsgraph,
-    view: View,
+    snapshot: Snapshot,
     note: Callable[[str], None] = print,
     has_hands: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Everybody on screen in the evaluated scene, the farthest first.
 
     `note` is told if nobody at all is known, of who is left out, and of presets that cannot be
-    read.
+    read. `snapshot` holds what the camera sees, and so what hides a joint and who has a body.
 
     Returns:
         COCO-18 joints (people, 18, 3) and hands (people, 2, 21, 3), float32: x_px, y_px, 1 seen or
@@ -49,20 +50,24 @@ def joints(
     """
     for fault in preset_faults():
         note(fault)
-    people = []
-    for armature, transform in _cast(depsgraph, note):
+    view, people, placed = snapshot.view, [], []
+    for armature, transform in _cast(depsgraph, snapshot, note):
         pose = _pose(armature.evaluated_get(depsgraph), transform, mapping_of(armature))
         points, looks = skeleton.posed(*pose)
         width = float(np.nan_to_num(np.linalg.norm(points[2] - points[5])))
-        person = _on_screen(depsgraph, view, armature, points, looks, width)
-        if person[:, 2].any():
-            hands = skeleton.hands(*pose).reshape(42, 3) if has_hands else np.full((42, 3), np.nan)
-            hands = _on_screen(depsgraph, view, armature, hands, np.zeros((42, 3)), width)
-            people.append((depths(view, points[person[:, 2] > 0]).mean(), person, hands))
-    people.sort(key=lambda each: -each[0])
+        hands = skeleton.hands(*pose).reshape(42, 3) if has_hands else np.full((42, 3), np.nan)
+        people.append(_on_screen(view, armature, points, looks, width))
+        placed.append(_on_screen(view, armature, hands, np.zeros((42, 3)), width))
+    shown = _unhidden(snapshot, people + placed)
+    persons = [
+        (each.depth[person[:, 2] > 0].mean(), person, hands)
+        for each, person, hands in zip(people, shown, shown[len(people) :])
+        if person[:, 2].any()
+    ]
+    persons.sort(key=lambda each: -each[0])
     return (
-        np.float32([person for _, person, _ in people]).reshape(-1, 18, 3),
-        np.float32([hands for _, _, hands in people]).reshape(-1, 2, 21, 3),
+        np.float32([person for _, person, _ in persons]).reshape(-1, 18, 3),
+        np.float32([hands for _, _, hands in persons]).reshape(-1, 2, 21, 3),
     )
 
 
@@ -114,11 +119,13 @@ def _detected(bones: tuple[str, ...], files: tuple[tuple[Path, int], ...]) -> di
     return found and found[1]
 
 
-def _cast(depsgraph: bpy.types.Depsgraph, note: Callable[[str], None]) -> list[Character]:
+def _cast(
+    depsgraph: bpy.types.Depsgraph, snapshot: Snapshot, note: Callable[[str], None]
+) -> list[Character]:
     """Who is known for a person. Bare armatures are, unless others have bodies: then they are
     metarigs and mocap."""
     dressed, bare = (
-        [each for each in some if mapping_of(each[0])] for some in _characters(depsgraph)
+        [each for each in some if mapping_of(each[0])] for some in _characters(depsgraph, snapshot)
     )
     for armature, _ in bare if dressed else ():
         note(f"{armature.name} moves no body: it is not drawn as a person beside those that do.")
@@ -127,13 +134,19 @@ def _cast(depsgraph: bpy.types.Depsgraph, note: Callable[[str], None]) -> list[C
     return dressed or bare
 
 
-def _characters(depsgraph: bpy.types.Depsgraph) -> tuple[list[Character], list[Character]]:
-    """The armatures shown: those with a body that they move, and those that move none."""
+def _characters(
+    depsgraph: bpy.types.Depsgraph, snapshot: Snapshot
+) -> tuple[list[Character], list[Character]]:
+    """The armatures shown: those with a body that they move and the camera sees, and those that
+    move none."""
+    bodies = {body.key[:-1] for body in snapshot.bodies}
     dressed, bare = {}, {}
     for instance in depsgraph.object_instances:
         thing = instance.object
         armature = thing if thing.type == "ARMATURE" else mover(thing)
         if armature is None or is_left_out(instance):
+            continue
+        if thing != armature and key_of(instance) not in bodies:
             continue
         key = (armature.original.as_pointer(), _instance_key(instance))
         shown = bare if thing == armature else dressed
@@ -194,15 +207,33 @@ def _pose(
     }
 
 
+def _owners(snapshot: Snapshot) -> list[bpy.types.Object | None]:
+    """Of each body, the armature that moves it."""
+    things = {thing.name_full: thing for thing in bpy.data.objects}
+    movers = {name: mover(thing) for name, thing in things.items()}
+    return [movers.get(body.key[0]) for body in snapshot.bodies]
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Points of one character on screen.
+
+    armature: whose they are; seen: (n, 3) x_px, y_px, 1, or 0 where the camera looks elsewhere or
+    sees the back of a face; depth: (n,) planar; reach: (n,) from where the camera's rays start;
+    touch: what is so near to a point does not hide it
+    """
+
+    armature: bpy.types.Object
+    seen: np.ndarray
+    depth: np.ndarray
+    reach: np.ndarray
+    touch: float
+
+
 def _on_screen(
-    depsgraph: bpy.types.Depsgraph,
-    view: View,
-    armature: bpy.types.Object,
-    points: np.ndarray,
-    looks: np.ndarray,
-    width: float,
-) -> np.ndarray:
-    """Joints (n, 3) on screen (n, 3): x_px, y_px, 1, or 0 where the camera does not see them.
+    view: View, armature: bpy.types.Object, points: np.ndarray, looks: np.ndarray, width: float
+) -> _Points:
+    """Joints on screen, hidden behind other things or not.
 
     Args:
         points: (n, 3) in the world, NaN where there is none.
@@ -211,15 +242,14 @@ def _on_screen(
     """
     known = np.isfinite(points).all(1)
     points = np.where(known[:, None], points, 0.0)
-    depth = depths(view, points)
-    seen = known & (depth > view.near) & (depth < view.far) & is_inside(view, places(view, points))
+    depth, where = depths(view, points), places(view, points)
+    seen = known & (depth > view.near) & (depth < view.far) & is_inside(view, where)
     eyes = _eyes(view, points, depth)
-    towards = (eyes - points) / np.linalg.norm(eyes - points, axis=1, keepdims=True).clip(1e-12)
+    reach = np.linalg.norm(eyes - points, axis=1)
+    towards = (eyes - points) / reach[:, None].clip(1e-12)
     seen &= ~looks.any(1) | ((looks * towards).sum(1) >= FACE_COS)
-    for joint in np.flatnonzero(seen):
-        start = eyes[joint] + (points[joint] - eyes[joint]) * (view.near / depth[joint])
-        seen[joint] = not _is_hidden(depsgraph, start, points[joint], armature, TOUCH * width)
-    return np.column_stack([places(view, points), seen]) * seen[:, None]
+    seen_at = np.column_stack([where, seen]) * seen[:, None]
+    return _Points(armature, seen_at, depth, reach, TOUCH * width)
 
 
 def _eyes(view: View, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -230,28 +260,32 @@ def _eyes(view: View, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return np.broadcast_to(-turn.T @ shift, points.shape)
 
 
-def _is_hidden(
-    depsgraph: bpy.types.Depsgraph,
-    start: np.ndarray,
-    end: np.ndarray,
-    armature: bpy.types.Object,
-    touch: float,
-) -> bool:
-    """Whether anything but the character itself stands between two points, not nearer than `touch`
-    to the end."""
-    start, end = Vector(start), Vector(end)
-    step = (end - start).length * 1e-5
-    for _ in range(MOST_LAYERS):
-        way = end - start
-        if way.length <= touch:
-            return False
-        is_hit, place, _, _, thing, _ = depsgraph.scene.ray_cast(
-            depsgraph, start, way.normalized(), distance=way.length - touch
-        )
-        if not is_hit:
-            return False
-        moved_by = mover(thing)
-        if not thing.hide_render and (moved_by is None or moved_by.original != armature):
-            return True
-        start = place + way.normalized() * step
-    return False
+def _unhidden(snapshot: Snapshot, cast: list[_Points]) -> list[np.ndarray]:
+    """Each character's points (n, 3) without those behind what is not its own, by the very surfaces
+    that all passes see; not nearer than `touch` to them."""
+    if not cast:
+        return []
+    view, owners = snapshot.view, _owners(snapshot)
+    where = np.concatenate([each.seen[:, :2] for each in cast])
+    where[~np.concatenate([each.seen[:, 2] > 0 for each in cast])] = -1  # outside: hits nothing
+    samples = samples_at(where, view.width_px, view.height_px)
+    nearest = {
+        owner: look(replace(snapshot, bodies=bodies), samples).depth
+        for owner, bodies in _grouped(snapshot.bodies, owners).items()
+    }
+    starts = np.cumsum([0, *(len(each.seen) for each in cast)])
+    shown = []
+    for each, start, end in zip(cast, starts, starts[1:]):
+        others = [depth[start:end] for owner, depth in nearest.items() if owner != each.armature]
+        before = np.min(others, axis=0) if others else np.full(end - start, np.inf)
+        gap = (each.depth - before) * each.reach / each.depth.clip(1e-12)
+        shown.append(each.seen * ~(gap > each.touch)[:, None])
+    return shown
+
+
+def _grouped(bodies: tuple[Body, ...], owners: list[bpy.types.Object | None]) -> dict:
+    """Owner -> its bodies."""
+    groups: dict[bpy.types.Object | None, list[Body]] = {}
+    for body, owner in zip(bodies, owners):
+        groups.setdefault(owner, []).append(body)
+    return {owner: tuple(group) for owner, group in groups.items()}

@@ -192,7 +192,7 @@ class _Run:
         snapshot = self.reader.snapshot(depsgraph, view)
         pose = hands = None
         if "pose" in self.wanted.passes:
-            pose, hands = joints(depsgraph, view, self.note, "hands" in self.wanted.passes)
+            pose, hands = joints(depsgraph, snapshot, self.note, "hands" in self.wanted.passes)
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
         return _Moment(
             Sight(snapshot, surface),

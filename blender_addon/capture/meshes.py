@@ -46,7 +46,7 @@ class Reader:
             shape = self._shape(instance.object, shapes)
             if not len(shape.triangles):
                 continue
-            key = _key(instance)
+            key = key_of(instance)
             count[key] += 1
             yield self._body(instance, (*key, count[key]), shape)
 
@@ -167,8 +167,8 @@ def _read(
     return values.reshape(shape)
 
 
-def _key(instance: bpy.types.DepsgraphObjectInstance) -> tuple:
-    """Names the instance in every frame."""
+def key_of(instance: bpy.types.DepsgraphObjectInstance) -> tuple:
+    """Names the instance in every frame; the object's own name comes first."""
     parent = instance.parent.name_full if instance.is_instance else ""
     return instance.object.name_full, parent, *instance.persistent_id
 

@@ -7,6 +7,7 @@ from mathutils import Vector
 
 from blender_addon.capture import armatures
 from blender_addon.capture.cameras import camera_view
+from blender_addon.capture.meshes import Reader
 from t2vz_core.wire.joints import JOINTS
 
 WIDTH, HEIGHT = 640, 480
@@ -33,17 +34,19 @@ def box(name, place, size):
 
 def seen():
     """The people on screen (n, 18, 3), and the depsgraph they were read from."""
+    return armatures.joints(*looked_at())[0]
+
+
+def looked_at():
+    """The depsgraph, and what the camera sees of it."""
     depsgraph = bpy.context.evaluated_depsgraph_get()
     view = camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT)
-    return armatures.joints(depsgraph, view)[0]
+    return depsgraph, Reader(bpy.context.view_layer, (), False, print).snapshot(depsgraph, view)
 
 
 def seen_hands():
     """The only person's hands (2, 21, 3)."""
-    depsgraph = bpy.context.evaluated_depsgraph_get()
-    (hands,) = armatures.joints(
-        depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), has_hands=True
-    )[1]
+    (hands,) = armatures.joints(*looked_at(), has_hands=True)[1]
     return hands
 
 

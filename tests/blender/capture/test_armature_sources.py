@@ -6,7 +6,6 @@ import pytest
 from mathutils import Euler, Vector
 
 from blender_addon.capture import armatures
-from blender_addon.capture.cameras import camera_view
 from blender_addon.capture.capture import Wanted, capture
 from blender_addon.ui import rig_editor
 from t2vz_core.wire.joints import JOINTS
@@ -17,6 +16,7 @@ from tests.blender.cast import (
     assert_joints_on_bones,
     bone_head,
     look_from,
+    looked_at,
     metarig,
     on_screen,
     seen,
@@ -156,10 +156,7 @@ def test_a_preset_that_cannot_be_read_is_told_and_the_others_work(tmp_path, monk
     monkeypatch.setattr(armatures, "preset_folder", lambda: tmp_path)
     (tmp_path / "mine.json").write_text("{")
     armature, notes = metarig(), []
-    depsgraph = bpy.context.evaluated_depsgraph_get()
-    people, _ = armatures.joints(
-        depsgraph, camera_view(bpy.context.scene, depsgraph, WIDTH, HEIGHT), notes.append
-    )
+    people, _ = armatures.joints(*looked_at(), notes.append)
     assert len(people) == 1
     assert notes == armatures.preset_faults() and "mine.json is no rig preset" in notes[0]
     layout = Layout()

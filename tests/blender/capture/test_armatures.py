@@ -52,6 +52,86 @@ def test_a_wall_hidden_from_renders_hides_nobody():
     assert seen()[0][:, 2].sum() >= 17
 
 
+def material(closure, socket="Surface"):
+    """A material whose output comes from a node of this type."""
+    made = bpy.data.materials.new(closure)
+    made.use_nodes = True
+    tree = made.node_tree
+    tree.nodes.clear()
+    output = tree.nodes.new("ShaderNodeOutputMaterial")
+    tree.links.new(tree.nodes.new(closure).outputs[0], output.inputs[socket])
+    return made
+
+
+def fog(wall):
+    wall.data.materials.append(material("ShaderNodeVolumePrincipled", "Volume"))
+
+
+def clear(wall):
+    wall.data.materials.append(material("ShaderNodeBsdfTransparent"))
+
+
+def unseen_by_the_camera(wall):
+    wall.visible_camera = False
+
+
+def culled(wall):
+    """EEVEE looks through the side that turns its back."""
+    engines = bpy.types.RenderSettings.bl_rna.properties["engine"].enum_items.keys()
+    eevee = next(engine for engine in engines if engine.startswith("BLENDER_EEVEE"))
+    bpy.context.scene.render.engine = eevee
+    wall.data.materials.append(material("ShaderNodeBsdfDiffuse"))
+    wall.data.materials[0].use_backface_culling = True
+
+
+def indirect_only(wall):
+    apart = bpy.data.collections.new("Light blockers")
+    bpy.context.scene.collection.children.link(apart)
+    for collection in wall.users_collection:
+        collection.objects.unlink(wall)
+    apart.objects.link(wall)
+    bpy.context.view_layer.layer_collection.children[apart.name].indirect_only = True
+
+
+def plane(name, y):
+    """It turns its back to the camera."""
+    bpy.ops.mesh.primitive_plane_add(size=6, location=(0, y, 1), rotation=(-math.pi / 2, 0, 0))
+    bpy.context.object.name = name
+    return bpy.context.object
+
+
+@pytest.mark.parametrize("change", [fog, clear, unseen_by_the_camera, culled, indirect_only])
+def test_what_the_camera_does_not_see_hides_nobody(change):
+    metarig()
+    open_air = seen()[0]
+    wall = plane("Wall", -1)
+    bpy.context.view_layer.update()
+    assert not len(seen())
+    change(wall)
+    bpy.context.view_layer.update()
+    assert np.array_equal(seen()[0], open_air)
+
+
+def test_a_character_whose_body_the_camera_does_not_see_is_nobody(capsys):
+    armature = metarig()
+    body = box("Body", (0, 0, 1), (0.3, 0.2, 1.6))
+    body.modifiers.new("Armature", "ARMATURE").object = armature
+    assert len(seen()) == 1
+    body.visible_camera = False
+    assert not len(seen())
+
+
+def test_a_crowd_hides_each_other_by_their_bodies():
+    """The body of the one behind hides none of its own joints, that of the one before all of them."""
+    for y in (0, -1.5):
+        armature = metarig()
+        armature.location.y = y
+        body = box("Body", (0, y, 1), (1.8, 0.3, 2.2))
+        body.modifiers.new("Armature", "ARMATURE").object = armature
+    look_from((0, -8, 1.1))
+    assert len(seen()) == 1
+
+
 def test_the_own_body_hides_no_limb():
     armature = metarig()
     body = box("Body", (0, 0, 1), (1.6, 0.6, 2.1))
