@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import bpy
 
+OF_CAMERA_RAYS = {"Is Camera Ray": 1.0, "Ray Length": None}  # of Light Path; all else is 0
+SUMS = {
+    "ADD": operator.add,
+    "SUBTRACT": operator.sub,
+    "MULTIPLY": operator.mul,
+    "MINIMUM": min,
+    "MAXIMUM": max,
+    "GREATER_THAN": lambda one, two: float(one > two),
+    "LESS_THAN": lambda one, two: float(one < two),
+}
 Groups = tuple[bpy.types.Node, ...]  # the group nodes that a node lies in, the innermost last
 
 
 def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) -> float:
-    """0 (not seen, or only a volume) to 1 (solid). What a texture decides counts as solid; `note`
-    is told."""
+    """0 (not seen, or only a volume) to 1 (solid). What nodes decide from place to place counts as
+    solid; `note` is told."""
     if material is None or material.node_tree is None:
         return 1.0
     output = material.node_tree.get_output_node("ALL")
@@ -22,6 +33,16 @@ def opacity(material: bpy.types.Material | None, note: Callable[[str], None]) ->
     if not output.inputs["Surface"].is_linked:
         return 0.0 if output.inputs["Volume"].is_linked else 1.0
     return _opacity_at(output.inputs["Surface"], (), material, note)
+
+
+def is_volume(material: bpy.types.Material | None) -> bool:
+    """Whether the material fills a space and shows no surface."""
+    if material is None or material.node_tree is None:
+        return False
+    output = material.node_tree.get_output_node("ALL")
+    if output is None or not output.inputs["Volume"].is_linked:
+        return False
+    return not output.inputs["Surface"].is_linked
 
 
 def is_one_sided(material: bpy.types.Material | None, engine: str) -> bool:
@@ -47,12 +68,21 @@ def _opacity_at(
         alpha = _value(node.inputs["Alpha"], groups, material, note)
         return 1.0 if alpha is None else alpha
     if node.type == "MIX_SHADER":
-        first, second = (_opacity_at(item, groups, material, note) for item in node.inputs[1:3])
-        if first == second:
-            return first
-        part = _value(node.inputs[0], groups, material, note)
-        return max(first, second) if part is None else first + part * (second - first)
+        return _mixed(node, groups, material, note)
     return 1.0
+
+
+def _mixed(
+    node: bpy.types.Node, groups: Groups, material: bpy.types.Material, note: Callable
+) -> float:
+    part = _number(node.inputs[0], groups)
+    if part in (0.0, 1.0):  # the other side is nowhere
+        return _opacity_at(node.inputs[1 + int(part)], groups, material, note)
+    first, second = (_opacity_at(item, groups, material, note) for item in node.inputs[1:3])
+    if first == second:
+        return first
+    part = _value(node.inputs[0], groups, material, note)
+    return max(first, second) if part is None else first + part * (second - first)
 
 
 def _value(
@@ -61,16 +91,32 @@ def _value(
     material: bpy.types.Material,
     note: Callable[[str], None],
 ) -> float | None:
-    """The number set at a socket; None where other nodes decide."""
-    node, socket, _ = _origin(socket, groups)
+    """The number that comes in at a socket; None where more than numbers decide."""
+    number = _number(socket, groups)
+    if number is None:
+        note(
+            f"Nodes decide where the material {material.name} is transparent: its whole surface "
+            f"counts as solid."
+        )
+    return number
+
+
+def _number(socket: bpy.types.NodeSocket, groups: Groups) -> float | None:
+    """The number that comes in at a socket for the rays of the camera; None where it differs from
+    place to place."""
+    node, socket, groups = _origin(socket, groups)
     if node is None:
-        return socket.default_value
+        return float(socket.default_value)
     if node.type == "VALUE":
-        return node.outputs[0].default_value
-    note(
-        f"The transparency of the material {material.name} is textured: "
-        "its whole surface counts as solid."
-    )
+        return float(node.outputs[0].default_value)
+    if node.type == "LIGHT_PATH":
+        return OF_CAMERA_RAYS.get(socket.links[0].from_socket.identifier, 0.0)
+    if node.type == "MATH" and node.operation in SUMS:
+        numbers = [_number(item, groups) for item in node.inputs[:2]]
+        if None in numbers:
+            return None
+        result = SUMS[node.operation](*numbers)
+        return min(max(result, 0.0), 1.0) if node.use_clamp else result
     return None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..geometry.projection import View
 from ..geometry.surfaces import Body, Shape, Snapshot
-from .materials import is_one_sided, opacity
+from .materials import is_one_sided, is_volume, opacity
 
 MESHED = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 UNMESHED = {
@@ -60,12 +60,27 @@ class Reader:
             shown.data, "points", True
         ):  # nodes may have made a mesh of all points
             self.note(f"{shown.name} is {UNMESHED[shown.type]}, which is not captured.")
-        if shown.type not in MESHED:
+        if shown.type not in MESHED or self._is_smoke(shown):
             return False
         owner = instance.parent if instance.is_instance else shown
         if _original(owner).indirect_only_get(view_layer=self.view_layer):
             return False
         return shown.visible_camera and owner.visible_camera and not shown.is_shadow_catcher
+
+    def _is_smoke(self, shown: bpy.types.Object) -> bool:
+        """Whether it is the domain of smoke or fire, of which all engines but EEVEE show nothing
+        else, whatever its material."""
+        if self.view_layer.id_data.render.engine.startswith("BLENDER_EEVEE"):
+            return False
+        domains = (
+            modifier.domain_settings
+            for modifier in shown.modifiers
+            if modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN"
+        )
+        is_smoke = any(domain and domain.domain_type == "GAS" for domain in domains)
+        if is_smoke:
+            self.note(f"{shown.name} is smoke or fire, which is not captured.")
+        return is_smoke
 
     def _body(self, instance: bpy.types.DepsgraphObjectInstance, key: tuple, shape: Shape) -> Body:
         shown = _original(instance.object)
@@ -91,6 +106,8 @@ class Reader:
                 self.view_layer.pass_alpha_threshold,
                 self.view_layer.id_data.render.engine,
             )
+            if any(map(is_volume, slots)):
+                self.note(f"{shown.name} is a volume, which is not captured.")
             seen = np.array([opacity(m, self.note) >= threshold for m in slots] or [True])
             one_sided = np.array([is_one_sided(m, engine) for m in slots] or [False])
             shapes[key] = _triangulated(mesh, seen, one_sided, self.with_normals)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from blender_addon.capture.cameras import CaptureError
-from tests.blender import scenes, stage
-from tests.blender.capture.test_capture import captured, number_of
+from tests.blender import cycles, scenes, stage
+from tests.blender.capture.test_capture import SIZE, captured, number_of
+from tests.blender.stage import add
 
 
 def test_a_textured_transparency_counts_as_solid_and_is_named():
@@ -22,8 +23,85 @@ def test_a_textured_transparency_counts_as_solid_and_is_named():
     (anchor, _), notes = captured(case)
     assert number_of(ball) in anchor.ids
     assert notes == [
-        "The transparency of the material ball is textured: its whole surface counts as solid."
+        "Nodes decide where the material ball is transparent: its whole surface counts as solid."
     ]
+
+
+def mixed_by(case, name, output, *sums):
+    """The ball's material: clear where the number that leaves a node is 1, seen where it is 0; on
+    its way the number is reckoned with."""
+    tree = case.scene.objects["ball"].data.materials[0].node_tree
+    new, link = tree.nodes.new, tree.links.new
+    mix = new("ShaderNodeMixShader")
+    socket = new(name).outputs[output]
+    for operation, number in sums:
+        math = new("ShaderNodeMath")
+        math.operation, math.inputs[0].default_value = operation, number
+        link(socket, math.inputs[1])
+        socket = math.outputs[0]
+    link(socket, mix.inputs[0])
+    link(tree.nodes["Emission"].outputs[0], mix.inputs[1])
+    link(new("ShaderNodeBsdfTransparent").outputs[0], mix.inputs[2])
+    link(mix.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
+
+
+@pytest.mark.parametrize(
+    ("output", "sums", "is_seen"),
+    [
+        ("Is Camera Ray", [], False),
+        ("Is Shadow Ray", [], True),
+        ("Transparent Depth", [], True),
+        ("Is Camera Ray", [("SUBTRACT", 1.0)], True),
+        ("Is Shadow Ray", [("MAXIMUM", 1.0)], False),
+        ("Ray Depth", [("GREATER_THAN", 0.5)], False),
+    ],
+)
+def test_what_hides_itself_from_the_camera_is_not_seen_and_no_texture_is_blamed(
+    tmp_path, output, sums, is_seen
+):
+    case = scenes.perspective()
+    mixed_by(case, "ShaderNodeLightPath", output, *sums)
+    ball = number_of(case.scene.objects["ball"])
+    (anchor, _), notes = captured(case)
+    assert (ball in anchor.ids) == is_seen and notes == []
+    cycles.prepare(case.scene, *SIZE)
+    render = cycles.rendered(case.scene, stage.ANCHOR, tmp_path)
+    assert (case.scene.objects["ball"].pass_index in render["ids"]) == is_seen
+
+
+def test_a_branch_that_is_nowhere_is_blamed_for_nothing():
+    case = scenes.perspective()
+    mixed_by(case, "ShaderNodeTexChecker", "Fac")
+    tree = case.scene.objects["ball"].data.materials[0].node_tree
+    outer = tree.nodes.new("ShaderNodeMixShader")
+    outer.inputs[0].default_value = 0
+    tree.links.new(tree.nodes["Emission"].outputs[0], outer.inputs[1])
+    tree.links.new(tree.nodes["Mix Shader"].outputs[0], outer.inputs[2])
+    tree.links.new(outer.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
+    assert captured(case)[1] == []
+
+
+def smoke_around_the_ball(case):
+    box = add(case, "Smoke", bpy.ops.mesh.primitive_cube_add, size=3, location=(0, 0, 1.2))
+    fluid = box.modifiers.new("Fluid", "FLUID")
+    fluid.fluid_type = "DOMAIN"
+    fluid.domain_settings.domain_type = "GAS"
+
+
+@pytest.mark.parametrize("engine", ["CYCLES", "BLENDER_WORKBENCH"])
+def test_the_domain_of_smoke_is_no_box_and_is_named(engine):
+    case = stage.fresh()
+    case.scene.render.engine = engine
+    smoke_around_the_ball(case)
+    (anchor, _), notes = captured(case)
+    assert number_of(case.scene.objects["ball"]) in anchor.ids
+    assert number_of(case.scene.objects["Smoke"]) not in anchor.ids
+    assert notes == ["Smoke is smoke or fire, which is not captured."]
+
+
+def test_what_is_only_a_volume_is_named():
+    case = scenes.hidden_and_clear()
+    assert captured(case)[1] == ["fog is a volume, which is not captured."]
 
 
 def test_a_displaced_surface_is_named():
