@@ -28,6 +28,7 @@ PASSES = frozenset(
 SOURCES = ("camera", "object", "own", "sum")
 JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped,
 JUMP_RAD = 1.0  # or it has turned by more than this
+CHANGES = "Frame {}: the camera changes, so the motion starts anew there."
 CUT = (
     "Render Region is on without Crop to Render Region: outside of the region all is empty, in "
     "every pass and in what is made of them."
@@ -47,6 +48,8 @@ class Wanted:
     subject: object (with all its children) or collection that the mask shows; None: every surface
     has_flow: also read the movement between each frame and the one before, both ways
     pixel_aspect: width:height of a pixel; 0: the scene's
+    has_shift: also tell how far the content has moved; with neither this nor anything else wanted
+        no camera is needed and no surface
     """
 
     width_px: int
@@ -58,6 +61,12 @@ class Wanted:
     subject: bpy.types.Object | bpy.types.Collection | None = None
     has_flow: bool = False
     pixel_aspect: float = 0.0
+    has_shift: bool = True
+
+    @property
+    def needs_sight(self) -> bool:
+        """Whether anything is wanted that the camera sees."""
+        return bool(self.passes) or self.has_flow or self.has_shift
 
 
 def object_numbers() -> dict[str, int]:
@@ -86,7 +95,7 @@ def capture(
     """
     frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
     run, values = _Run(scene, view_layer, wanted, note), AnimatedValues()
-    if scene.render.use_border and not scene.render.use_crop_to_border:
+    if wanted.needs_sight and scene.render.use_border and not scene.render.use_crop_to_border:
         note(CUT)
     try:
         yield from run.frames(numbers)
@@ -140,6 +149,24 @@ class _Run:
             self.tell(text)
 
     def frames(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
+        if self.wanted.needs_sight:
+            yield from self._seen(numbers)
+        else:
+            yield from self._unseen(numbers)
+
+    def _unseen(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
+        """The frames as such, with new anchors where markers change the camera."""
+        camera, is_first = None, True
+        for number in numbers:
+            self.scene.frame_set(number)
+            is_cut = not is_first and self.scene.camera != camera
+            if is_cut:
+                self.note(CHANGES.format(number))
+            camera = self.scene.camera
+            yield FrameArrays(number, is_first or is_cut)
+            is_first = False
+
+    def _seen(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
         anchor = before = None
         for number in numbers:
             self.state.show_frame(number)
@@ -168,7 +195,7 @@ class _Run:
     def _is_cut(self, number: int, now: _Moment, before: _Moment) -> bool:
         """Whether the camera changes or jumps; said once for each frame."""
         if now.camera != before.camera:
-            self.note(f"Frame {number}: the camera changes, so the motion starts anew there.")
+            self.note(CHANGES.format(number))
         elif self._jumps(now, before):
             self.note(f"Frame {number}: the camera jumps, so the motion starts anew there.")
         else:

@@ -11,7 +11,7 @@ import bpy
 from mathutils import Color
 
 from t2vz_core.wire.job import GRID, Colour, Control, Frame, JobSpec
-from t2vz_core.wire.rules import passes_needed
+from t2vz_core.wire.rules import is_moved_by_scene, passes_needed
 
 from .. import preferences
 from ..capture import beauty, images, object_words, rendered_passes
@@ -245,6 +245,9 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         raise ValueError(
             "Choose the object whose movement is followed, or take the motion from the camera."
         )
+    if _is_keyed(scene):  # nothing of the scene moves it
+        by_hand = dataclasses.replace(spec.motion, mode="strength")
+        spec = dataclasses.replace(spec, motion=by_hand)
     needed = passes_needed(spec, settings.mode == INSTRUCT)
     if settings.has_hands and "pose" in needed:
         needed.add("hands")
@@ -258,6 +261,7 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         settings.foreground,
         settings.has_flow,
         spec.shot.pixel_aspect,
+        is_moved_by_scene(spec),
     )
 
 

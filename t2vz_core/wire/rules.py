@@ -56,6 +56,14 @@ def passes_needed(spec: JobSpec, is_instruct: bool) -> set[str]:
     if tied.fusion > tied.fusion_disturbed and is_mapped:
         needed.add("disturbed")
     follows = tied.fusion or tied.anchor_weight or tied.smoothing_until
-    if follows or tied.attention == "anchor+hidden" or motion.mode == "map":
+    follows = follows or tied.attention == "anchor+hidden"
+    # A prompt's own shapes lie elsewhere, and where nothing of the scene moves them, nothing of it
+    # is needed.
+    if motion.mode == "map" or (follows and (is_scene or is_moved_by_scene(spec))):
         needed |= {"map", "visible"}
     return needed
+
+
+def is_moved_by_scene(spec: JobSpec) -> bool:
+    """Whether the motion is what moves in the scene, and not held still or set by hand."""
+    return spec.motion.mode in ("translation", "map")

@@ -204,3 +204,35 @@ def test_of_the_scenes_range_those_frames_are_made_that_a_render_makes(scene):
     assert scene.t2vz.frame_numbers() == [1, 7]
     scene.t2vz.uses_scene_range, scene.t2vz.first, scene.t2vz.last = False, 2, 6
     assert scene.t2vz.frame_numbers() == [2, 4, 6]
+
+
+def without_camera_and_surface(scene):
+    for item in list(scene.objects):
+        bpy.data.objects.remove(item)
+
+
+@pytest.mark.parametrize("source", ["none", "strength"])
+def test_a_prompt_that_nothing_moves_needs_neither_camera_nor_surface(scene, tmp_path, source):
+    without_camera_and_surface(scene)
+    scene.frame_set(2)
+    scene.t2vz.motion_source = source
+    frames = job_of(scene, tmp_path / "job").frames
+    assert [frame.is_anchor for frame in frames] == [True, False, False]
+    assert all(path is None for frame in frames for path in vars(frame.passes).values())
+    assert scene.frame_current == 2
+
+
+def test_a_keyed_strength_needs_neither_camera_nor_surface(scene, tmp_path):
+    without_camera_and_surface(scene)
+    key_strength(scene)
+    frames = job_of(scene, tmp_path / "job").frames
+    assert [frame.shift_px for frame in frames] == [(0.0, 0.0), (-1.0, 0.5), (-3.0, 1.5)]
+
+
+@pytest.mark.parametrize(("source", "mode"), [("camera", "text"), ("none", "depth")])
+def test_what_the_scene_moves_or_shapes_needs_a_camera(scene, tmp_path, source, mode):
+    without_camera_and_surface(scene)
+    scene.t2vz.motion_source, scene.t2vz.mode = source, mode
+    generation = scene_job.generation_of(scene, None, tmp_path / "job")
+    generation.step()
+    assert generation.end == "failed" and "has no camera" in generation.error
