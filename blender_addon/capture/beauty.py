@@ -19,13 +19,13 @@ RESULT = "Render Result"
 
 
 def with_pictures(
-    arrays: Generator[FrameArrays],
+    arrays: Generator[FrameArrays | None],
     scene: bpy.types.Scene,
     view_layer: bpy.types.ViewLayer,
     size_px: tuple[int, int],
     files: str = "",
     pixel_aspect: float = 0.0,
-) -> Iterator[FrameArrays]:
+) -> Iterator[FrameArrays | None]:
     """The captured frames with their image pass.
 
     Args:
@@ -39,6 +39,9 @@ def with_pictures(
     """
     try:
         for each in arrays:
+            if each is None:
+                yield None
+                continue
             if files:
                 image = images.read(images.place_of(scene, files, each.number), size_px)
             else:

@@ -83,8 +83,9 @@ def capture(
     wanted: Wanted,
     numbers: Iterable[int],
     note: Callable[[str], None] = print,
-) -> Iterator[FrameArrays]:
-    """Reads the frames `numbers`, in this order, one at each step; the first is the anchor.
+) -> Iterator[FrameArrays | None]:
+    """Reads the frames `numbers`, in this order, one at a time; the first is the anchor. It may be
+    none yet (None): a simulation is led up to it.
 
     The scene's frame moves while this runs and is put back at the end, also when closed early.
     `note` is told, once each, what the artist should know (a new anchor after a cut, hair that is
@@ -148,7 +149,7 @@ class _Run:
             self.told.add(text)
             self.tell(text)
 
-    def frames(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
+    def frames(self, numbers: Iterable[int]) -> Iterator[FrameArrays | None]:
         if self.wanted.needs_sight:
             yield from self._seen(numbers)
         else:
@@ -166,9 +167,10 @@ class _Run:
             yield FrameArrays(number, is_first or is_cut)
             is_first = False
 
-    def _seen(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
+    def _seen(self, numbers: Iterable[int]) -> Iterator[FrameArrays | None]:
         anchor = before = None
         for number in numbers:
+            yield from self.state.steps_to(number)
             self.state.show_frame(number)
             now = self._moment()
             if (

@@ -51,6 +51,9 @@ def with_strengths(
     of_words = owners(scene)
     try:
         for each in arrays:
+            if each is None:
+                yield None
+                continue
             with bpy.context.temp_override(scene=scene, view_layer=view_layer):
                 depsgraph = bpy.context.evaluated_depsgraph_get()
             strengths = (_strength(owner, depsgraph) for owner in of_words)

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import bpy
 
+from . import simulations
 from .animated_values import is_animated
 
 Difference = tuple[
@@ -43,10 +44,22 @@ class RenderState:
         self.scene, self.view_layer, self.note, self.target = scene, view_layer, note, target
         self.before: dict[tuple[object, str], tuple[bpy.types.ID, object]] = {}
         self.opened: list[bpy.types.Object] = []
+        self.shown: int | None = None
         self.selected = [item for item in self._objects() if item.select_get(view_layer=view_layer)]
+
+    def steps_to(self, number: int) -> Iterator[None]:
+        """Plays the frames before one that simulations which are not baked must be led through."""
+        start = simulations.first_frame(self.scene)
+        if start is None:
+            return
+        is_on_the_way = self.shown is not None and start <= self.shown < number
+        for between in range(self.shown + 1 if is_on_the_way else start, number):
+            self.show_frame(between)
+            yield
 
     def show_frame(self, number: int) -> None:
         """Goes to a frame, where any of the switches may be animated."""
+        self.shown = number
         self.scene.frame_set(number)
         if self._apply():
             self.scene.frame_set(number)  # Blender does not animate what is hidden
@@ -92,7 +105,7 @@ class RenderState:
     def _of_modifiers(self, item: bpy.types.Object) -> Iterator[Difference]:
         """A simulation that is not baked starts anew at any change of its object, and would be
         lost."""
-        unbaked = _unbaked(item)
+        unbaked = simulations.unbaked(item)
         if not unbaked:
             yield from _of_modifiers(item)
         elif not item.hide_render:
@@ -126,27 +139,6 @@ def _of_modifiers(item: bpy.types.Object) -> Iterator[Difference]:
         yield system.settings, "display_percentage", 100
         yield system.settings, "display_method", "RENDER"
         yield system.settings, "child_percent", system.settings.rendered_child_count
-
-
-def _unbaked(item: bpy.types.Object) -> str:
-    """The name of what is simulated frame after frame, the result lying in memory alone; empty if
-    nothing is."""
-    caches = [
-        modifier.point_cache
-        for modifier in item.modifiers
-        if modifier.type in ("CLOTH", "SOFT_BODY")
-    ]
-    for system in item.particle_systems:
-        if system.settings.type == "EMITTER" or system.use_hair_dynamics:
-            caches.append(system.point_cache)
-    if not all(cache.is_baked for cache in caches):
-        return item.name
-    worlds = [scene.rigidbody_world for scene in item.users_scene] if item.rigid_body else []
-    return (
-        ""
-        if all(world is None or world.point_cache.is_baked for world in worlds)
-        else "Rigid bodies"
-    )
 
 
 def _of_data(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> Iterator[Difference]:

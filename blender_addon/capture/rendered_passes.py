@@ -67,7 +67,7 @@ def _held_by(path: Path, view_layer: bpy.types.ViewLayer, subject: Subject) -> f
 
 
 def with_files(
-    arrays: Generator[FrameArrays],
+    arrays: Generator[FrameArrays | None],
     scene: bpy.types.Scene,
     view_layer: bpy.types.ViewLayer,
     size_px: tuple[int, int],
@@ -75,7 +75,7 @@ def with_files(
     passes: frozenset[str],
     subject: Subject = None,
     pixel_aspect: float = 0.0,
-) -> Iterator[FrameArrays]:
+) -> Iterator[FrameArrays | None]:
     """The captured frames, each with its rendered file, whose `passes` the engine reads.
 
     Args:
@@ -91,6 +91,9 @@ def with_files(
     previous = None
     try:
         for each in arrays:
+            if each is None:
+                yield None
+                continue
             file = place_of(scene, files, each.number).path
             with bpy.context.temp_override(scene=scene, view_layer=view_layer):
                 depsgraph = bpy.context.evaluated_depsgraph_get()

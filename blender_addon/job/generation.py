@@ -15,6 +15,7 @@ from . import folders, resume
 from .engine import Engine
 
 CAPTURING, STARTING, CANCELLING = "capturing the scene", "starting the engine", "cancelling"
+END = folders.FrameArrays(0)  # stands behind the last frame
 FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
 
 
@@ -42,14 +43,14 @@ class Generation:
         self.is_without_scene = False  # its scene was not there any more when it finished
         self.captured_with: object = None  # the settings that its capture followed
         self._engine = engine
-        self._arrays: Generator[folders.FrameArrays] | None = None
+        self._arrays: Generator[folders.FrameArrays | None] | None = None
         self._is_sent = False
 
     def captures(
-        self, arrays: Generator[folders.FrameArrays], total: int, earlier: Path | None = None
+        self, arrays: Generator[folders.FrameArrays | None], total: int, earlier: Path | None = None
     ) -> Generation:
         """Makes the job's frames out of `total` captured ones first; without this the folder holds
-        a job already.
+        a job already. Where `arrays` gives None, the next frame is not there yet.
 
         With `earlier`, an interrupted job's folder, that job goes on if what is captured is the
         same once more.
@@ -92,17 +93,23 @@ class Generation:
         self._drop_capture()
         self.end, self.error = FAILED, reason
 
-    def _capture_one(self, arrays: Generator[folders.FrameArrays]) -> None:
-        frame = next(arrays, None)
-        if frame is not None:
-            if frame.flow_here is not None:
-                self._frames[-1] = folders.with_flow_ahead(
-                    self.folder, self._frames[-1], frame.flow_here
-                )
-            self._frames.append(folders.write_frame(self.folder, frame))
-            self.done = len(self._frames)
-            self.left_s = (time.monotonic() - self._began) / self.done * (self.total - self.done)
-            return
+    def _capture_one(self, arrays: Generator[folders.FrameArrays | None]) -> None:
+        frame = next(arrays, END)
+        if frame is END:
+            self._finish_capture()
+        elif frame is not None:
+            self._keep(frame)
+
+    def _keep(self, frame: folders.FrameArrays) -> None:
+        if frame.flow_here is not None:
+            self._frames[-1] = folders.with_flow_ahead(
+                self.folder, self._frames[-1], frame.flow_here
+            )
+        self._frames.append(folders.write_frame(self.folder, frame))
+        self.done = len(self._frames)
+        self.left_s = (time.monotonic() - self._began) / self.done * (self.total - self.done)
+
+    def _finish_capture(self) -> None:
         self.spec = folders.finish(self.folder, self.spec, self._frames)
         self._arrays = None
         if self._earlier is not None:

@@ -304,13 +304,16 @@ def _arrays(
 
 
 def _moved_by_hand(
-    arrays: Generator[folders.FrameArrays], scene: bpy.types.Scene, side_px: int
-) -> Generator[folders.FrameArrays]:
+    arrays: Generator[folders.FrameArrays | None], scene: bpy.types.Scene, side_px: int
+) -> Generator[folders.FrameArrays | None]:
     """The captured frames, each moved on from the one before by the strength that is keyed at
     it."""
     x = y = 0.0
     try:
         for each in arrays:
+            if each is None:
+                yield None
+                continue
             left, up = scene.t2vz.motion.strength
             x, y = (
                 (0.0, 0.0)
