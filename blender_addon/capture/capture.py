@@ -135,6 +135,7 @@ class _Run:
         self.state = RenderState(scene, view_layer, self.note, wanted.target)
         self.pixels = pixel_centres(wanted.width_px, wanted.height_px)
         self.told: set[str] = set()
+        self.crowns: dict[str, np.ndarray | None] = {}
         self.tell = note
         self.reader = Reader(
             view_layer,
@@ -221,7 +222,8 @@ class _Run:
         snapshot = self.reader.snapshot(depsgraph, view)
         pose = hands = None
         if "pose" in self.wanted.passes:
-            pose, hands = joints(depsgraph, snapshot, self.note, "hands" in self.wanted.passes)
+            has_hands = "hands" in self.wanted.passes
+            pose, hands = joints(depsgraph, snapshot, self.note, has_hands, self.crowns)
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
         return _Moment(
             Sight(snapshot, surface),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,14 +23,22 @@ _FACE = {
 }
 _EYE_HEIGHT = 0.57
 _HEADS_PER_TORSO = 0.39
+_CROWN_PERCENT = 99.0  # of the head's points: a hair that stands up does not tell its height
+# Where a limb has no bone beyond its middle: how long its lower part is, in upper parts, as on
+# Rigify's human; and how far a bone's own length and direction may be off to be believed.
+_LOWER = {"wrist": ("shoulder", 0.9), "ankle": ("hip", 0.97)}
+_BELIEVED = (0.6, 1.5)
+_STRAIGHT_COS = 0.5
 
 
 @dataclass(frozen=True)
 class Bone:
-    """A bone at rest: its matrix (4, 4) in armature space, y along it, and its length."""
+    """A bone at rest: its matrix (4, 4) in armature space, y along it, its length, and where (n, 3)
+    the bones begin that hang on it."""
 
     rest: np.ndarray
     length: float
+    ends: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
 
 @dataclass(frozen=True)
@@ -46,23 +54,29 @@ class Skeleton:
     looks: dict[str, np.ndarray]
 
 
-def skeleton_of(mapping: Mapping[str, str], bones: Mapping[str, Bone]) -> Skeleton:
+def skeleton_of(
+    mapping: Mapping[str, str], bones: Mapping[str, Bone], crown: np.ndarray | None = None
+) -> Skeleton:
     """The joints of a rig at rest: heads of the mapped bones, and a face made up where the rig has
-    none."""
+    none.
+
+    Args:
+        crown: (n, 3) points of the head in armature space, which tell how high it is; None:
+            unknown.
+    """
     places = {
         joint: (bone, _HERE) for joint, bone in mapping.items() if bone in bones and joint != HEAD
     }
     for side in ("right", "left"):
         for outer, inner in ((f"{side}_wrist", f"{side}_elbow"), (f"{side}_ankle", f"{side}_knee")):
             if outer not in places and inner in places:  # rigs without hands or feet
-                bone = places[inner][0]
-                places[outer] = (bone, np.array([0, bones[bone].length, 0, 1.0]))
+                places[outer] = (places[inner][0], _limb_end(outer, places, bones))
     places |= _fingertips(places, bones)
     head, axes = mapping.get(HEAD), _axes(places, bones)
     if head is None or head not in bones or axes is None:
         return Skeleton(places, None, {})
     to_head = np.linalg.inv(bones[head].rest)
-    height = _head_height(head, axes, places, bones)
+    height = _head_height(head, axes, places, bones, crown)
     looks = {}
     for joint, (place, look) in _FACE.items():
         point = bones[head].rest[:3, 3] + height * (axes @ place)
@@ -72,6 +86,32 @@ def skeleton_of(mapping: Mapping[str, str], bones: Mapping[str, Bone]) -> Skelet
 
 
 _HERE = np.array([0, 0, 0, 1.0])
+
+
+def _limb_end(outer: str, places: Mapping, bones: Mapping[str, Bone]) -> np.ndarray:
+    """Where a limb's last bone ends, (4,) in its own space: where another begins that hangs on it,
+    at its tail, or, where imports have left neither with a meaning, as long as limbs are."""
+    side, _, part = outer.partition("_")
+    start, proportion = _LOWER[part]
+    bone = bones[places[f"{side}_{'elbow' if part == 'wrist' else 'knee'}"][0]]
+    tail = np.array([0, bone.length, 0, 1.0])
+    if f"{side}_{start}" not in places:
+        return tail
+    to_bone = np.linalg.inv(bone.rest)
+    upper = bone.rest[:3, 3] - _at_rest(places[f"{side}_{start}"], bones)
+    ends = sorted(bone.ends, key=lambda end: -np.linalg.norm(end - bone.rest[:3, 3]))
+    for end in (*(to_bone @ np.append(end, 1.0) for end in ends), tail):
+        if _goes_on(bone.rest[:3, :3] @ end[:3], upper):
+            return end
+    return to_bone @ np.append(bone.rest[:3, 3] + proportion * upper, 1.0)
+
+
+def _goes_on(lower: np.ndarray, upper: np.ndarray) -> bool:
+    """Whether one part of a limb (3,) can be the other's continuation at rest."""
+    length, before = np.linalg.norm(lower), np.linalg.norm(upper)
+    shortest, longest = _BELIEVED
+    is_long_enough = shortest * before <= length <= longest * before
+    return bool(is_long_enough and lower @ upper >= _STRAIGHT_COS * length * before)
 
 
 def _fingertips(places: Mapping[str, tuple[str, np.ndarray]], bones: Mapping[str, Bone]) -> dict:
@@ -104,16 +144,31 @@ def _axes(
     return np.stack([axis / np.linalg.norm(axis) for axis in (left, forward, up)], axis=1)
 
 
-def _head_height(head: str, axes: np.ndarray, places: Mapping, bones: Mapping[str, Bone]) -> float:
-    origin = bones[head].rest[:3, 3]
+def _head_height(
+    head: str,
+    axes: np.ndarray,
+    places: Mapping,
+    bones: Mapping[str, Bone],
+    crown: np.ndarray | None,
+) -> float:
+    """From where the head's bone begins to the top of the head.
+
+    The eyes tell it; else the bone, if it is as long as a head may be and not far from the head's
+    own points; else these, as of characters whose head is as large as the rest of them.
+    """
+    origin, up = bones[head].rest[:3, 3], axes[:, 2]
     if "left_eye" in places and "right_eye" in places:
         eyes = (_at_rest(places["left_eye"], bones) + _at_rest(places["right_eye"], bones)) / 2
-        return max(float((eyes - origin) @ axes[:, 2]) / _EYE_HEIGHT, 1e-6)
+        return max(float((eyes - origin) @ up) / _EYE_HEIGHT, 1e-6)
     shoulder, hip = (_at_rest(places[f"left_{part}"], bones) for part in ("shoulder", "hip"))
-    torso = float((shoulder - hip) @ axes[:, 2])
-    along = float(bones[head].rest[:3, 1] @ axes[:, 2]) * bones[head].length
+    torso = float((shoulder - hip) @ up)
+    along = float(bones[head].rest[:3, 1] @ up) * bones[head].length
+    top = 0.0 if crown is None else float(np.percentile((crown - origin) @ up, _CROWN_PERCENT))
     # Imported rigs have tails that mean nothing: only a sensible one tells how high the head is.
-    return along if 0.25 * torso < along < torso else _HEADS_PER_TORSO * torso
+    if top < 0.1 * torso:
+        return along if 0.25 * torso < along < torso else _HEADS_PER_TORSO * torso
+    slack = 2.0 if 0.25 * torso < along < torso else 1.35
+    return along if top / slack < along < top * slack else top
 
 
 def _at_rest(place: tuple[str, np.ndarray], bones: Mapping[str, Bone]) -> np.ndarray:

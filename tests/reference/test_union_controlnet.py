@@ -63,8 +63,6 @@ def test_a_network_that_several_controls_name_is_loaded_once(folders: tuple[Path
     assert nets.controlnets[0] is nets.controlnets[1]
 
 
-def test_for_another_family_it_gets_a_sentence(
-    folders: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_for_another_family_it_gets_a_sentence(folders: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="union ControlNet, made for SDXL alone"):
         load(Model(str(write_model(tmp_path / "sd1"))), [Control("depth", str(folders[1]))], "cpu")

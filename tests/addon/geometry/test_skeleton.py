@@ -76,11 +76,64 @@ def test_the_face_turns_with_the_head():
     assert (joints[0] - matrices["head"][:3, 3]) @ left == pytest.approx(0.172, abs=0.01)
 
 
+def forearms_along(bones, length):
+    """The left forearm's bone turned to go on as the upper arm does, so long."""
+    elbow, shoulder = (bones[f"left_{part}"].rest[:3, 3] for part in ("elbow", "shoulder"))
+    along = (elbow - shoulder) / np.linalg.norm(elbow - shoulder)
+    rest = bones["left_elbow"].rest.copy()
+    rest[:3, 1], rest[:3, 0] = along, np.cross(along, rest[:3, 2])
+    bones["left_elbow"] = Bone(rest, length, bones["left_elbow"].ends)
+    return elbow, along, np.linalg.norm(elbow - shoulder)
+
+
+def left_wrist(mapping, bones):
+    return at_rest(skeleton_of(mapping, bones), bones)[0][JOINTS.index("left_wrist")]
+
+
 def test_a_rig_without_hands_has_its_wrists_at_the_end_of_the_forearms():
-    mapping, bones, (_, _, up) = figure(with_hands=False)
-    joints, _ = at_rest(skeleton_of(mapping, bones), bones)
-    wrist = JOINTS.index("left_wrist")
-    assert joints[wrist] == pytest.approx(bones["left_elbow"].rest[:3, 3] + 0.3 * up)
+    mapping, bones, _ = figure(with_hands=False)
+    elbow, along, _ = forearms_along(bones, 0.25)
+    assert left_wrist(mapping, bones) == pytest.approx(elbow + 0.25 * along)
+
+
+@pytest.mark.parametrize("length", [1.2, 0.01])
+def test_a_forearm_whose_tail_means_nothing_is_as_long_as_forearms_are(length):
+    mapping, bones, _ = figure(with_hands=False)
+    elbow, along, upper = forearms_along(bones, length)
+    assert left_wrist(mapping, bones) == pytest.approx(elbow + 0.9 * upper * along)
+
+
+def test_a_forearm_bone_that_points_elsewhere_does_not_say_where_the_wrist_is():
+    mapping, bones, _ = figure(with_hands=False)  # its bones point up
+    elbow, along, upper = forearms_along(dict(bones), 1.0)
+    assert left_wrist(mapping, bones) == pytest.approx(elbow + 0.9 * upper * along)
+
+
+def test_what_hangs_on_a_forearm_says_where_it_ends():
+    mapping, bones, _ = figure(with_hands=False)
+    elbow, along, _ = forearms_along(bones, 1.2)
+    twist, hand = elbow + 0.12 * along, elbow + 0.24 * along
+    bones["left_elbow"] = Bone(bones["left_elbow"].rest, 1.2, np.stack([twist, hand]))
+    assert left_wrist(mapping, bones) == pytest.approx(hand)
+
+
+def nose_above(mapping, bones, up, crown):
+    joints, _ = at_rest(skeleton_of(mapping, bones, crown), bones)
+    return (joints[0] - bones["head"].rest[:3, 3]) @ up
+
+
+@pytest.mark.parametrize("head_length", [0.05, 0.2, 1.0, 5.0])
+def test_the_heads_own_points_tell_how_large_the_head_of_a_cartoon_is(head_length):
+    """Twice as high as the torso; a nose lies at 0.32 of the head."""
+    mapping, bones, (_, _, up) = figure(head_length=head_length)
+    crown = bones["head"].rest[:3, 3] + np.linspace(0, 1, 400)[:, None] * up
+    assert nose_above(mapping, bones, up, crown) == pytest.approx(0.32, rel=0.02)
+
+
+def test_a_sensible_head_bone_counts_more_than_a_hat():
+    mapping, bones, (_, _, up) = figure(head_length=0.22)
+    crown = bones["head"].rest[:3, 3] + np.linspace(0, 0.35, 400)[:, None] * up
+    assert nose_above(mapping, bones, up, crown) == pytest.approx(0.32 * 0.22)
 
 
 def test_without_a_head_bone_there_is_no_face():

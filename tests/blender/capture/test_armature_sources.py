@@ -130,6 +130,48 @@ def test_hands_are_read_only_when_asked_for():
     )
 
 
+def skinned(armature, top, group):
+    """A column of vertices from the head's bone up, which the armature moves; the head's height."""
+    origin = bone_head(armature, "head")
+    mesh = bpy.data.meshes.new("Body")
+    column = np.linspace(origin.z - 0.5, origin.z + top, 600)
+    corners = [(origin.x + dx, origin.y, z) for z in column for dx in (-0.05, 0.05)]
+    faces = [(2 * i, 2 * i + 1, 2 * i + 3, 2 * i + 2) for i in range(len(column) - 1)]
+    mesh.from_pydata(corners, [], faces)
+    body = bpy.data.objects.new("Body", mesh)
+    bpy.context.scene.collection.objects.link(body)
+    body.modifiers.new("Armature", "ARMATURE").object = armature
+    high = [i for i, corner in enumerate(corners) if corner[2] > origin.z]
+    body.vertex_groups.new(name=group).add(high, 1.0, "REPLACE")
+    bpy.context.view_layer.update()
+    return 0.99 * top if group == "head" else 0.985 * top
+
+
+@pytest.mark.parametrize("group", ["head", "pelvis"])
+@pytest.mark.parametrize("top", [0.5, 1.1])
+def test_the_face_of_a_large_head_is_as_large(top, group):
+    """The bones of this source stand off what they move: their tails tell nothing."""
+    armature, ahead = rigs.build("Unreal"), rigs.ahead("Unreal")
+    height = skinned(armature, top, group)
+    look_from(Vector((0, 0, 1.6)) + 9 * ahead, at=(0, 0, 1.6))
+    (person,) = seen()
+    nose = bone_head(armature, "head") + height * (0.86 * ahead + Vector((0, 0, 0.32)))
+    assert abs(on_screen(nose) - person[0, :2]).max() <= 2
+
+
+def test_a_rigs_bone_at_the_top_of_the_head_tells_its_height():
+    """Of Mixamo's rigs, whose head is 0.19 high here; the bone's own tail is moved to nowhere."""
+    armature, ahead = rigs.build("Mixamo"), rigs.ahead("Mixamo")
+    bpy.ops.object.mode_set(mode="EDIT")
+    head = armature.data.edit_bones["mixamorig:Head"]
+    head.tail = head.head + 20 * (head.tail - head.head)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    look_from(Vector((0, 0, 1.6)) + 3 * ahead, at=(0, 0, 1.6))
+    (person,) = seen()
+    nose = bone_head(armature, "mixamorig:Head") + 0.19 * (0.86 * ahead + Vector((0, 0, 0.32)))
+    assert abs(on_screen(nose) - person[0, :2]).max() <= 2
+
+
 def test_the_artists_mapping_wins_over_the_names():
     armature = metarig()
     armatures.set_mapping(armature, {"left_wrist": "f_middle.01.L", "right_ear": ""})
