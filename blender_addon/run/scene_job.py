@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -60,8 +60,10 @@ def generation_of(
         OSError: the folder cannot be made.
     """
     shown = view_layer_of(scene, view_layer)
-    asked = numbers or scene.t2vz.frame_numbers()
-    return _begun(scene, shown, _spec_of(scene), asked, worker, folder)
+    spec, asked = _spec_of(scene), numbers or scene.t2vz.frame_numbers()
+    if worker is not None:
+        _demand_words(spec)
+    return _begun(scene, shown, spec, asked, worker, folder)
 
 
 def retried(scene: bpy.types.Scene, worker: Engine, last: Generation) -> Generation:
@@ -73,6 +75,7 @@ def retried(scene: bpy.types.Scene, worker: Engine, last: Generation) -> Generat
         OSError: the folder cannot be written.
     """
     spec = _spec_of(scene)
+    _demand_words(spec)
     frames = last.spec.frames
     missing = passes_needed(spec, scene.t2vz.mode == INSTRUCT) - _passes_of(frames)
     if _captured_by(scene, spec) != last.captured_with or missing:
@@ -107,6 +110,15 @@ def _captured_by(scene: bpy.types.Scene, spec: JobSpec) -> object:
     return (*named, *shot, asked.motion_source, asked.motion_bone, asked.rendered, asked.has_flow)
 
 
+def _demand_words(spec: JobSpec) -> None:
+    """Nobody waits for a film of nothing; controls that guess do without words, and objects may have
+    some of their own."""
+    texts = [spec.prompt.text, *(key.text for key in spec.prompt.keys)]
+    has_words = any(text.strip() for text in texts) or spec.regions
+    if not has_words and not any(control.is_guess for control in spec.controls):
+        raise ValueError("The prompt is empty: write what the frames show.")
+
+
 def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer:
     """The scene's view layer of this name, or else the active one; also in background mode, the one
     that was when the file was saved.
@@ -125,16 +137,14 @@ def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer
 
 
 def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
-    """The conditions that the settings ask for at these frames; depth and outlines where they ask
-    for none.
+    """What of the scene steers these frames: conditions, pictures, motion.
 
     Raises:
-        ValueError, OSError: as `generation_of`.
+        ValueError, OSError: as `generation_of`; nothing steers.
     """
     spec = _spec_of(scene)
-    spec = dataclasses.replace(
-        spec, controls=spec.controls or (Control("depth"), Control("outline"))
-    )
+    if not spec.controls and scene.t2vz.mode != INSTRUCT and spec.motion.mode == "none":
+        raise ValueError("Nothing of the scene steers: the prompt alone decides what is seen.")
     generation = _begun(scene, view_layer_of(scene), spec, numbers, worker, is_preview=True)
     has_depth = any(control.kind == "depth" for control in spec.controls)
     if (
@@ -245,6 +255,8 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         raise ValueError(
             "Choose the object whose movement is followed, or take the motion from the camera."
         )
+    if _is_keyed(scene):  # by hand it is still
+        spec = dataclasses.replace(spec, motion=dataclasses.replace(spec.motion, mode="strength"))
     needed = passes_needed(spec, settings.mode == INSTRUCT)
     if settings.has_hands and "pose" in needed:
         needed.add("hands")
@@ -272,6 +284,8 @@ def _arrays(
     """The frames' arrays, read from the scene or, as far as they have them, from files rendered
     before."""
     settings = scene.t2vz
+    if _is_bare(scene, wanted):
+        return _bare(scene, numbers, min(wanted.width_px, wanted.height_px))
     if sum(layer.use for layer in scene.view_layers) > 1:
         note(f"Only the view layer {view_layer.name} is captured; renders put several together.")
     has_files = rendered_passes.holds_passes(scene, settings.rendered)
@@ -297,6 +311,46 @@ def _arrays(
             wanted.pixel_aspect,
         )
     return arrays
+
+
+def _is_bare(scene: bpy.types.Scene, wanted: Wanted) -> bool:
+    """Nothing of the scene steers: neither a camera nor a surface is needed."""
+    is_by_hand = scene.t2vz.motion_source in ("none", "strength")
+    return is_by_hand and not (wanted.passes or wanted.has_flow)
+
+
+def _bare(
+    scene: bpy.types.Scene, numbers: list[int], side_px: int
+) -> Generator[folders.FrameArrays]:
+    """Frames without passes, new anchors at cuts; where the strength is keyed, the scene goes to
+    each."""
+    cameras = [_camera_at(scene, number) for number in numbers]
+    anchors = {n for n, one, two in zip(numbers, [None, *cameras], cameras) if one != two}
+    arrays = (folders.FrameArrays(n, n in anchors or n == numbers[0]) for n in numbers)
+    if not _is_keyed(scene):
+        yield from arrays
+        return
+    frame, subframe = scene.frame_current, scene.frame_subframe
+    try:
+        yield from _moved_by_hand(_visited(scene, arrays), scene, side_px)
+    finally:
+        scene.frame_set(frame, subframe=subframe)
+
+
+def _camera_at(scene: bpy.types.Scene, number: int) -> bpy.types.Object | None:
+    """The camera that a marker has made the scene's by then; before the first, the first's."""
+    bound = [marker for marker in scene.timeline_markers if marker.camera]
+    bound.sort(key=lambda marker: marker.frame)
+    known = [marker for marker in bound if marker.frame <= number] or bound[:1]
+    return known[-1].camera if known else None
+
+
+def _visited(
+    scene: bpy.types.Scene, arrays: Iterable[folders.FrameArrays]
+) -> Generator[folders.FrameArrays]:
+    for each in arrays:
+        scene.frame_set(each.number)
+        yield each
 
 
 def _moved_by_hand(

@@ -55,7 +55,10 @@ def passes_needed(spec: JobSpec, is_instruct: bool) -> set[str]:
         needed.add("ids")  # who hides whom
     if tied.fusion > tied.fusion_disturbed and is_mapped:
         needed.add("disturbed")
+    # By hand or without motion a prompt alone follows nothing of the scene.
+    is_of_scene = is_scene or motion.mode in ("translation", "map")
     follows = tied.fusion or tied.anchor_weight or tied.smoothing_until
-    if follows or tied.attention == "anchor+hidden" or motion.mode == "map":
+    follows = follows or tied.attention == "anchor+hidden"
+    if (follows and is_of_scene) or motion.mode == "map":
         needed |= {"map", "visible"}
     return needed
