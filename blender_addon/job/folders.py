@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,11 @@ import numpy as np
 from t2vz_core.wire.job import Frame, JobSpec, Passes, frame_file, write_job
 from t2vz_core.wire.passes import PASSES
 from t2vz_core.wire.rendered import SUFFIX, Rendered, write_rendered
+
+# letters that Unicode does not take apart
+LETTERS = {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
+           "đ": "d", "Đ": "D", "ı": "i"}  # fmt: skip
+MARKS = re.compile("[\u0300-\u036f]")  # accents, umlauts and the like, once taken apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +83,7 @@ def new_folder(home: Path, prompt: str, now: datetime) -> Path:
     Raises:
         OSError: it cannot be made.
     """
-    words = re.findall(r"[a-z0-9]+", prompt.lower())
+    words = re.findall(r"[^\W_]+", _plain(prompt))
     name = "-".join([now.strftime("%Y%m%d-%H%M%S"), *words[:5]])[:60].rstrip("-")
     home.mkdir(parents=True, exist_ok=True)
     free = (
@@ -87,6 +93,14 @@ def new_folder(home: Path, prompt: str, now: datetime) -> Path:
     folder = next(path for path in free if not path.exists())
     folder.mkdir()
     return folder
+
+
+def _plain(text: str) -> str:
+    """The text in small letters without marks on them; other scripts stay as they are."""
+    for letter, plain in LETTERS.items():
+        text = text.replace(letter, plain)
+    bare = MARKS.sub("", unicodedata.normalize("NFKD", text))
+    return unicodedata.normalize("NFC", bare).lower()
 
 
 def claimed(folder: Path) -> Path:
@@ -207,9 +221,9 @@ def finished_frames(folder: Path, spec: JobSpec) -> list[tuple[int, Path]]:
     return [(number, path) for number, path in paths if path.is_file()]
 
 
-def provenance(folder: Path, spec: JobSpec) -> str:
+def provenance(folder: str, spec: JobSpec) -> str:
     """What a strip remembers of its making, as JSON: the job's folder and its settings without the
     frames."""
     settings = dataclasses.replace(spec, frames=()).to_json()
     del settings["frames"]
-    return json.dumps({"folder": str(folder), **settings}, ensure_ascii=False)
+    return json.dumps({"folder": folder, **settings}, ensure_ascii=False)

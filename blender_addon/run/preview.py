@@ -26,12 +26,16 @@ def show_frame(generation: Generation, scene: bpy.types.Scene) -> None:
     since = sum(
         number < frame.number for number in scene.t2vz.frame_numbers()
     )  # the job has but two of them
-    _show(_image(beside_each_other([*_conditions(generation), _motion(generation, frame, since)])))
+    pictures = [*_conditions(generation), *_pictures(generation, frame)]
+    if generation.spec.motion.mode != "none" or not pictures:
+        pictures.append(_motion(generation, frame, since))
+    path = generation.folder / "conditions" / "preview.png"
+    _show(_shown_file(_saved(path, beside_each_other(pictures))))
 
 
 def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
     """Adds one strip for each kind of condition, and one for the motion; a step that can be
-    undone."""
+    undone. A note says where they are."""
     folder = generation.folder / "conditions" / "motion"
     motions = [
         (
@@ -41,15 +45,19 @@ def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
         for frame, since in _numbered(generation.spec.frames)
     ]
     aspect = generation.spec.shot.pixel_aspect
-    strips.add_strip(scene, "Motion", motions, motions[-1][0], pixel_aspect=aspect)
+    made = [strips.add_strip(scene, "Motion", motions, motions[-1][0], pixel_aspect=aspect)]
     for control in generation.spec.controls:
         folder = generation.folder / "conditions" / control.kind
         frames = [
             (frame.number, folder / f"{frame.number:04d}.png") for frame in generation.spec.frames
         ]
-        strips.add_strip(
-            scene, f"Conditions: {control.kind}", frames, frames[-1][0], pixel_aspect=aspect
+        made.append(
+            strips.add_strip(
+                scene, f"Conditions: {control.kind}", frames, frames[-1][0], pixel_aspect=aspect
+            )
         )
+    named = ", ".join(f"{strip.name} (channel {strip.channel})" for strip in made)
+    generation.notes.append(f"In the Sequencer of {scene.name}: {named}.")
     bpy.ops.ed.undo_push(message="Preview Conditions")
 
 
@@ -81,6 +89,17 @@ def _conditions(generation: Generation) -> list[np.ndarray]:
     return [read(Place(file), (shot.width_px, shot.height_px)) for file in files]
 
 
+def _pictures(generation: Generation, frame: Frame) -> list[np.ndarray]:
+    """The frame's own picture, where it is what is changed."""
+    path, shot = frame.passes.image, generation.spec.shot
+    if generation.spec.controls or path is None or not path.endswith((".npy", ".png")):
+        return []
+    file = generation.folder / path
+    if path.endswith(".npy"):
+        return [np.load(file)]
+    return [read(Place(file), (shot.width_px, shot.height_px))]
+
+
 def _motion(generation: Generation, frame: Frame, since: int) -> np.ndarray:
     """The content's movement since the anchor, `since` frames ago, in colours (H, W, 3) uint8."""
     spec = generation.spec
@@ -107,7 +126,7 @@ def _numbered(frames: Iterable[Frame]) -> Iterator[tuple[Frame, int]]:
 
 def _saved(path: Path, picture: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = bpy.data.images.new(NAME, picture.shape[1], picture.shape[0])
+    image = bpy.data.images.new(f"{NAME} File", picture.shape[1], picture.shape[0])
     _fill(image, picture)
     image.filepath_raw, image.file_format = str(path), "PNG"
     image.save()
@@ -115,13 +134,20 @@ def _saved(path: Path, picture: np.ndarray) -> Path:
     return path
 
 
-def _image(picture: np.ndarray) -> bpy.types.Image:
-    height, width = picture.shape[:2]
-    image = bpy.data.images.get(NAME) or bpy.data.images.new(NAME, width, height)
-    if tuple(image.size) != (width, height):
-        image.scale(width, height)
-    _fill(image, picture)
-    image.update()
+def _shown_file(path: Path) -> bpy.types.Image:
+    """The image of a file, in place of the last preview: what is in a file need not be saved, and
+    Blender packs it into no .blend."""
+    image = bpy.data.images.get(NAME)
+    if image is not None and image.source != "FILE":  # of an earlier version
+        bpy.data.images.remove(image)
+        image = None
+    if image is None:
+        image = bpy.data.images.load(str(path))
+        image.name = NAME
+    if image.packed_file:
+        image.unpack(method="REMOVE")
+    image.filepath = strips.path_of(path)
+    image.reload()
     return image
 
 

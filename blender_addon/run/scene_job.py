@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 from mathutils import Color
 
-from t2vz_core.wire.job import GRID, Colour, Control, Frame, JobSpec
+from t2vz_core.wire.job import GRID, Colour, Frame, JobSpec
 from t2vz_core.wire.rules import is_moved_by_scene, passes_needed
 
 from .. import preferences
@@ -60,8 +60,10 @@ def generation_of(
         OSError: the folder cannot be made.
     """
     shown = view_layer_of(scene, view_layer)
-    asked = numbers or scene.t2vz.frame_numbers()
-    return _begun(scene, shown, _spec_of(scene), asked, worker, folder)
+    spec, asked = _spec_of(scene), numbers or scene.t2vz.frame_numbers()
+    if worker is not None:
+        _demand_words(spec)
+    return _begun(scene, shown, spec, asked, worker, folder)
 
 
 def retried(scene: bpy.types.Scene, worker: Engine, last: Generation) -> Generation:
@@ -73,6 +75,7 @@ def retried(scene: bpy.types.Scene, worker: Engine, last: Generation) -> Generat
         OSError: the folder cannot be written.
     """
     spec = _spec_of(scene)
+    _demand_words(spec)
     frames = last.spec.frames
     missing = passes_needed(spec, scene.t2vz.mode == INSTRUCT) - _passes_of(frames)
     if _captured_by(scene, spec) != last.captured_with or missing:
@@ -107,6 +110,15 @@ def _captured_by(scene: bpy.types.Scene, spec: JobSpec) -> object:
     return (*named, *shot, asked.motion_source, asked.motion_bone, asked.rendered, asked.has_flow)
 
 
+def _demand_words(spec: JobSpec) -> None:
+    """Nobody waits for a film of nothing; controls that guess do without words, and objects may have
+    some of their own."""
+    texts = [spec.prompt.text, *(key.text for key in spec.prompt.keys)]
+    has_words = any(text.strip() for text in texts) or spec.regions
+    if not has_words and not any(control.is_guess for control in spec.controls):
+        raise ValueError("The prompt is empty: write what the frames show.")
+
+
 def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer:
     """The scene's view layer of this name, or else the active one; also in background mode, the one
     that was when the file was saved.
@@ -125,16 +137,14 @@ def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer
 
 
 def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
-    """The conditions that the settings ask for at these frames; depth and outlines where they ask
-    for none.
+    """What of the scene steers these frames: conditions, pictures, motion.
 
     Raises:
-        ValueError, OSError: as `generation_of`.
+        ValueError, OSError: as `generation_of`; nothing steers.
     """
     spec = _spec_of(scene)
-    spec = dataclasses.replace(
-        spec, controls=spec.controls or (Control("depth"), Control("outline"))
-    )
+    if not spec.controls and scene.t2vz.mode != INSTRUCT and spec.motion.mode == "none":
+        raise ValueError("Nothing of the scene steers: the prompt alone decides what is seen.")
     generation = _begun(scene, view_layer_of(scene), spec, numbers, worker, is_preview=True)
     has_depth = any(control.kind == "depth" for control in spec.controls)
     if (

@@ -44,7 +44,7 @@ def add_strip(
     files = _file_per_frame(frames, last)
     strips = strips_of(scene)
     channel = _free_channel(strips, first, first + len(files))
-    strip = strips.new_image(name, _path(frames[0][1]), channel, first)
+    strip = strips.new_image(name, path_of(frames[0][1]), channel, first)
     _scale(strip, scene.render, pixel_aspect)
     for file in files[1:]:
         strip.elements.append(file)
@@ -64,7 +64,7 @@ def import_job(scene: bpy.types.Scene, folder: Path, spec: JobSpec) -> Any:
     every = min((two - one for one, two in pairwise(numbers)), default=1)
     frames = folders.finished_frames(folder, spec)
     last = frames[-1][0] + every - 1 if frames else 0
-    told, pixel_aspect = folders.provenance(folder, spec), spec.shot.pixel_aspect
+    told, pixel_aspect = folders.provenance(path_of(folder), spec), spec.shot.pixel_aspect
     return add_strip(scene, name, frames, last, told, pixel_aspect)
 
 
@@ -128,7 +128,7 @@ def _free_channel(strips: Any, start: int, end: int) -> int:
     )
 
 
-def _path(path: Path) -> str:
+def path_of(path: Path) -> str:
     """The path as the .blend should remember it: relative to it where it is saved."""
     if not bpy.data.filepath:
         return str(path)

@@ -46,6 +46,7 @@ def scene(tmp_path):
     scene.frame_start, scene.frame_end = 1, 3
     scene.render.resolution_x = scene.render.resolution_y = 64
     scene.t2vz.side_px = 64
+    scene.t2vz.prompt.text = "a red cube"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     return scene
 

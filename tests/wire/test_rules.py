@@ -12,6 +12,9 @@ PLAIN = Coherence(fusion=0.0)
     "spec, is_instruct, needed",
     [
         (JobSpec(coherence=PLAIN), False, set()),
+        (JobSpec(motion=Motion("none")), False, set()),
+        (JobSpec(motion=Motion("strength")), False, set()),
+        (JobSpec(motion=Motion("none")), True, {"image", "map", "visible", "ids", "disturbed"}),
         (JobSpec(coherence=PLAIN), True, {"image"}),
         (JobSpec(coherence=PLAIN, motion=Motion("map")), False, {"map", "visible"}),
         (

@@ -23,7 +23,7 @@ def test_two_jobs_of_one_second_get_folders_of_their_own(tmp_path):
 
 
 def test_a_prompt_without_latin_letters_still_names_a_folder(tmp_path):
-    assert folders.new_folder(tmp_path, "🎈 赤い", NOON).name == "20261122-120000"
+    assert folders.new_folder(tmp_path, "🎈 !?", NOON).name == "20261122-120000"
 
 
 def test_a_written_job_is_read_back_with_its_arrays(tmp_path):
@@ -67,11 +67,26 @@ def test_only_frames_on_disk_count_as_finished(tmp_path):
     assert [number for number, _ in folders.finished_frames(tmp_path, spec)] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("ein röter Würfel", "ein-roter-wurfel"),
+        ("Straße, ÆTHER; łódź", "strasse-aether-lodz"),
+        ("赤い ガラス", "赤い-ガラス"),
+        ("красный куб", "красныи-куб"),
+        ("ﬁne ①", "fine-1"),
+        ("../../etc", "etc"),
+    ],
+)
+def test_a_folder_is_named_after_the_prompt_in_any_language(tmp_path, prompt, words):
+    assert folders.new_folder(tmp_path, prompt, NOON).name == f"20261122-120000-{words}"
+
+
 def test_provenance_holds_the_settings_and_no_frames(tmp_path):
     told = json.loads(
-        folders.provenance(tmp_path, JobSpec(prompt=Prompt("“snow”"), frames=(Frame(1),)))
+        folders.provenance("//t2vz/one", JobSpec(prompt=Prompt("“snow”"), frames=(Frame(1),)))
     )
-    assert told["prompt"]["text"] == "“snow”" and told["folder"] == str(tmp_path)
+    assert told["prompt"]["text"] == "“snow”" and told["folder"] == "//t2vz/one"
     assert "frames" not in told
 
 

@@ -52,9 +52,43 @@ def test_a_second_preview_replaces_the_first(scene, painter):
     assert len([image for image in bpy.data.images if image.name.startswith(preview.NAME)]) == 1
 
 
-def test_a_whole_range_becomes_a_strip_for_each_condition(scene, painter):
-    finished(scene, [1, 2, 3], preview.add_strips)
+def test_the_shown_picture_is_a_file_which_blender_asks_nobody_to_save(scene, painter):
+    scene.t2vz.mode = "depth"
+    for _ in range(2):
+        generation = finished(scene, [1, 2], preview.show_frame)
+        image = bpy.data.images[preview.NAME]
+        assert image.source == "FILE" and not image.is_dirty and image.packed_file is None
+        assert bpy.path.abspath(image.filepath) == str(generation.folder / "conditions/preview.png")
+
+
+def test_a_preview_that_an_earlier_version_made_gives_way(scene, painter):
+    old = bpy.data.images.new(preview.NAME, 8, 8)
+    old.pack()
+    scene.t2vz.mode = "depth"
+    finished(scene, [1, 2], preview.show_frame)
+    assert [image.source for image in bpy.data.images if image.name == preview.NAME] == ["FILE"]
+
+
+def test_where_the_prompt_alone_decides_nothing_is_drawn(scene, painter):
+    scene.t2vz.motion_source = "none"
+    with pytest.raises(ValueError, match="the prompt alone decides"):
+        scene_job.preview_of(scene, session.engine(), [1])
+
+
+def test_with_a_prompt_and_motion_only_the_motion_is_drawn(scene, painter):
+    generation = finished(scene, [1, 2], preview.show_frame)
+    assert generation.spec.controls == ()
+    assert tuple(bpy.data.images[preview.NAME].size) == (64, 64)
+
+
+def test_a_whole_range_becomes_a_strip_for_each_condition_and_says_where(scene, painter):
+    scene.t2vz.mode = "depth"
+    scene.t2vz.controls.add().kind = "outline"
+    generation = finished(scene, [1, 2, 3], preview.add_strips)
     made = strips.strips_of(scene)
+    assert (
+        "In the Sequencer of Scene: Motion (channel 1), Conditions: depth" in generation.notes[-1]
+    )
     assert {strip.name for strip in made} == {"Conditions: depth", "Conditions: outline", "Motion"}
     assert {len(strip.elements) for strip in made} == {3}
 
@@ -86,7 +120,7 @@ def test_the_motion_strip_shows_the_papers_motion_grow(scene, painter):
 
 
 def test_no_motion_is_white_though_the_camera_moves(scene, painter):
-    scene.t2vz.motion_source = "none"
+    scene.t2vz.motion_source, scene.t2vz.mode = "none", "depth"
     for frame, x in ((1, 7.0), (3, 8.0)):
         scene.camera.location.x = x
         scene.camera.keyframe_insert("location", frame=frame)

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.run import scene_job
+from blender_addon.run import scene_job, session
 from tests.blender.driving import job_of
 
 
@@ -23,6 +23,41 @@ def test_a_strength_that_is_not_keyed_is_the_papers(scene, tmp_path):
     assert spec.motion.mode == "strength" and {frame.shift_px for frame in spec.frames} == {
         (0.0, 0.0)
     }
+
+
+@pytest.mark.parametrize("source", ["none", "strength"])
+def test_a_prompt_without_the_scenes_motion_needs_neither_camera_nor_surface(
+    scene, tmp_path, source
+):
+    for thing in list(bpy.data.objects):
+        bpy.data.objects.remove(thing)
+    scene.t2vz.motion_source = source
+    spec = job_of(scene, tmp_path / "job")
+    assert [(frame.number, frame.is_anchor) for frame in spec.frames] == [
+        (1, True),
+        (2, False),
+        (3, False),
+    ]
+    assert not (tmp_path / "job/passes").exists()
+
+
+def test_a_keyed_strength_needs_no_camera_either(scene, tmp_path):
+    key_strength(scene)
+    for thing in list(bpy.data.objects):
+        bpy.data.objects.remove(thing)
+    scene.frame_set(2)
+    spec = job_of(scene, tmp_path / "job")
+    assert [frame.shift_px for frame in spec.frames] == [(0.0, 0.0), (-1.0, 0.5), (-3.0, 1.5)]
+    assert scene.frame_current == 2
+
+
+def test_an_empty_prompt_is_refused_before_anything_is_captured(scene, painter, tmp_path):
+    scene.t2vz.prompt.text = "  "
+    with pytest.raises(ValueError, match="The prompt is empty"):
+        scene_job.generation_of(scene, session.engine(), tmp_path / "job")
+    assert not (tmp_path / "job").exists()
+    scene.t2vz.mode, scene.t2vz.control.is_guess = "depth", True
+    assert scene_job.generation_of(scene, session.engine(), tmp_path / "job").spec.controls
 
 
 @pytest.mark.parametrize("is_open", [True, False])
@@ -45,6 +80,16 @@ def test_a_keyed_strength_starts_anew_at_a_cut(scene, tmp_path):
     scene.timeline_markers.new("two", frame=2).camera = other
     spec = job_of(scene, tmp_path / "job")
     assert [frame.shift_px for frame in spec.frames] == [(0.0, 0.0), (0.0, 0.0), (-2.0, 1.0)]
+
+
+def test_a_prompt_alone_starts_anew_at_a_cut_too(scene, tmp_path):
+    scene.t2vz.motion_source = "none"
+    for name, frame in (("one", 1), ("two", 3)):
+        other = scene.camera.copy()
+        scene.collection.objects.link(other)
+        scene.timeline_markers.new(name, frame=frame).camera = other
+    spec = job_of(scene, tmp_path / "job")
+    assert [frame.is_anchor for frame in spec.frames] == [True, False, True]
 
 
 def test_a_driven_strength_is_followed_too(scene, tmp_path):

@@ -38,7 +38,7 @@ def _room(name):
 
 
 def test_fresh_settings_ask_for_the_wires_defaults_and_read_prompts_as_webui_does(scene):
-    scene.t2vz.follows_render = False
+    scene.t2vz.follows_render, scene.t2vz.prompt.text = False, ""
     spec = spec_of(scene.t2vz, 1.0, lambda name: name)
     assert spec == JobSpec(prompt=Prompt(syntax="webui"))
 
