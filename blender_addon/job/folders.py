@@ -20,8 +20,20 @@ from t2vz_core.wire.passes import PASSES
 from t2vz_core.wire.rendered import SUFFIX, Rendered, write_rendered
 
 # letters that Unicode does not take apart
-LETTERS = {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
-           "đ": "d", "Đ": "D", "ı": "i"}  # fmt: skip
+LETTERS = {
+    "ß": "ss",
+    "æ": "ae",
+    "Æ": "Ae",
+    "œ": "oe",
+    "Œ": "Oe",
+    "ø": "o",
+    "Ø": "O",
+    "ł": "l",
+    "Ł": "L",
+    "đ": "d",
+    "Đ": "D",
+    "ı": "i",
+}
 MARKS = re.compile("[\u0300-\u036f]")  # accents, umlauts and the like, once taken apart
 
 

@@ -111,8 +111,8 @@ def _captured_by(scene: bpy.types.Scene, spec: JobSpec) -> object:
 
 
 def _demand_words(spec: JobSpec) -> None:
-    """Nobody waits for a film of nothing; controls that guess do without words, and objects may have
-    some of their own."""
+    """Nobody waits for a film of nothing; controls that guess do without words, and objects may
+    have some of their own."""
     texts = [spec.prompt.text, *(key.text for key in spec.prompt.keys)]
     has_words = any(text.strip() for text in texts) or spec.regions
     if not has_words and not any(control.is_guess for control in spec.controls):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .families import FAMILIES, ClassPath
 from .file_type import kind
+from .float8 import narrow, scaled, take_scales
 from .union_controlnet import UNION_CLASS, is_union
 from .weights import ModelError, read_config, read_weights, weight_files
 
@@ -83,15 +84,17 @@ class Checkpoint:
             raise ModelError(
                 f"{what} has a broken configuration ({said}); copy or download it again."
             ) from error
-        weights = _fitting(
-            network,
-            self.weights(part, network.state_dict()),
-            what,
-            part not in ("vae", "text_encoder", "text_encoder_2"),
-        )
+        weights = self.weights(part, network.state_dict())
+        scales = take_scales(weights, what)
+        is_strict = part not in ("vae", "text_encoder", "text_encoder_2")
+        weights = _fitting(network, weights, what, is_strict)
+        narrow_ones = narrow(network, weights, scales)
         for key in weights:  # one by one, so that the file's copy of each can go
-            weights[key] = weights[key].to(device, dtype)
-        return _filled(network, weights, what)
+            kept = weights[key].dtype if key in narrow_ones else dtype
+            weights[key] = weights[key].to(device, kept)
+        network = _filled(network, weights, what)
+        scaled(network, scales)
+        return network
 
     def _class_of(self, part: str) -> ClassPath:
         is_other = part == "controlnet" and is_union(self.configs[part])

@@ -16,6 +16,7 @@ from ..wire.model_facts import family_of, prediction_of
 from .checkpoints import KNOWN, Checkpoint, Config, check
 from .families import FAMILIES
 from .file_type import CONTROLNET, MODEL, UNION, kind, mistaken
+from .float8 import plain_names
 from .single_file_names import PREFIXES, SHARED_PREFIXES, original
 from .union_controlnet import MARK, union_config
 from .weights import PICKLES, ModelError, header, read_config, read_weights, reader
@@ -61,7 +62,7 @@ def open_file(path: Path, model: Model) -> Checkpoint:
         ModelError: the file is broken or holds something else.
     """
     contents = contents_of(path, model.allow_pickle)
-    found = kind(contents.shapes)
+    found = kind(plain_names(contents.shapes))
     for row in FAMILIES.values():
         if row.file_kind and row.file_kind == found:
             return row.rules.open_file(path, contents, model)

@@ -19,6 +19,7 @@ from torch import Tensor
 from .checkpoints import Checkpoint, Config
 from .families import FAMILIES, Query
 from .file_type import mistaken
+from .float8 import SCALE, scale_name
 from .locate import companion
 from .qwen import ChatText, tokenizer
 from .single_file import CONFIGS, Contents, contents_of
@@ -120,6 +121,8 @@ def _read(
         places = (prefix + one for prefix in _PREFIXES[part] for one in names)
         if place := next((one for one in places if one in contents.shapes), None):
             found[name] = _shaped(name, place, contents.read(place))
+            if scale := scale_name(place, contents.shapes):
+                found[name.removesuffix(".weight") + SCALE] = contents.read(scale)
     return found
 
 

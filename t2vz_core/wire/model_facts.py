@@ -24,6 +24,7 @@ SIDES_PX = {
     "sd1": 512,
     "sd2": 512,
     "sdxl": 1024,
+    "z-image": 1024,
 }  # of the squares that the families were trained on
 VELOCITY_SIDE_PX = 768  # SD 2's models that predict v
 LATENT_PX = 8  # pixels to a cell of the latents
@@ -39,7 +40,13 @@ TELLTALES = {  # how the name of a weight ends that only this family's files hav
         "cond_stage_model.transformer.text_model.final_layer_norm.weight",
         "cond_stage_model.transformer.final_layer_norm.weight",  # merged
     ),
+    "z-image": (
+        "noise_refiner.0.attention.k_norm.weight",
+        "noise_refiner.0.attention.norm_k.weight",
+    ),
 }
+TRANSFORMERS = {"ZImageTransformer2DModel": "z-image"}  # by the class in a folder's configuration
+FLOW = "flow"  # what models that flow predict: v = ε − x_0
 VELOCITY_MARK = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
 # Of that weight's numbers, ComfyUI's rule: SD 2's models for 768 px are above, those for 512 px
 # below.
@@ -66,14 +73,18 @@ class Suggestion:
     scheduler: str = Sampling.scheduler
 
 
+SUITED = {"z-image": Suggestion(30, 4.0, "euler")}  # what families not distilled are made with
+TURBO_STEPS = 8  # of Z-Image-Turbo
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """What is known of a model or LoRA without loading it.
 
     Attributes:
-        family: "sd1", "sd2", "sdxl", or "" where nothing tells.
+        family: "sd1", "sd2", "sdxl", "z-image", or "" where nothing tells.
         native_side_px: side of the squares that it was trained on.
-        prediction: "epsilon" or "v_prediction".
+        prediction: "epsilon", "v_prediction" or "flow".
         is_distilled: made for a few steps without guidance.
         suggested: what suits it.
     """
@@ -95,7 +106,9 @@ def facts_of(path: Path) -> ModelFacts:
     """What a model's folder or file, or a LoRA's, is; of one that cannot be read, what its name
     says."""
     try:
-        seen = [path, path / "unet/config.json"][path.is_dir()].stat()
+        parts = [path / part / "config.json" for part in ("unet", "transformer")]
+        told = next((part for part in parts if part.is_file()), parts[0])
+        seen = [path, told][path.is_dir()].stat()
     except (OSError, ValueError):
         return _facts(path, 0, 0)
     return _facts(path, seen.st_mtime_ns, seen.st_size)
@@ -110,7 +123,10 @@ def _facts(path: Path, _mtime_ns: int, _size: int) -> ModelFacts:
     ):  # what a broken file leads to is up to the file; loading it says what is wrong
         family, side_px, prediction, metadata = "", SIDES_PX["sd1"], "epsilon", {}
     suggested = suggestion_for(name_of(path), metadata)
-    return ModelFacts(family, side_px, prediction, suggested is not None, suggested or Suggestion())
+    usual = SUITED.get(family, Suggestion())
+    if suggested and family == "z-image":  # distilled to more steps than Stable Diffusion's
+        suggested = replace(suggested, steps=max(suggested.steps, TURBO_STEPS))
+    return ModelFacts(family, side_px, prediction, suggested is not None, suggested or usual)
 
 
 def facts_together(model: ModelFacts, loras: Iterable[ModelFacts]) -> ModelFacts:
@@ -201,6 +217,9 @@ def read_table(path: Path) -> dict[str, Any]:
 
 def _folder(path: Path) -> tuple[str, int, str, dict[str, str]]:
     files = list(path.glob("*.safetensors"))
+    transformer = _config(path / "transformer/config.json").get("_class_name", "")
+    if family := TRANSFORMERS.get(transformer):
+        return family, SIDES_PX[family], FLOW, {}
     if len(files) == 1 and not (path / "unet").is_dir():  # a LoRA's
         return _file(files[0])
     unet = _config(path / "unet/config.json")
@@ -227,6 +246,7 @@ def _file(path: Path) -> tuple[str, int, str, dict[str, str]]:
         names, numbers = list(table), partial(_numbers, path, table)
     family = family_of(names)
     prediction = prediction_of(path, names, metadata, numbers) or "epsilon"
+    prediction = FLOW if family in TRANSFORMERS.values() else prediction
     side_px = SIDES_PX.get(family, SIDES_PX["sd1"])
     if family == "sd2" and prediction == "v_prediction":
         side_px = VELOCITY_SIDE_PX

@@ -124,10 +124,16 @@ def write_single_files(folder: Path, networks: Any, *, in_one: bool = False) -> 
         prefixes["text_encoders"] = "text_encoders.qwen3_4b.transformer."
         whole = {prefixes[part] + k: v for part, some in parts.items() for k, v in some.items()}
         return _write(folder / "z_image.safetensors", whole)
+    return write_parts(folder, parts)
+
+
+def write_parts(folder: Path, parts: dict[str, dict[str, Tensor]]) -> Path:
+    """Writes parts apart, as ComfyUI's folders have them; returns the transformer's file."""
     names = {"text_encoders": "qwen_3_4b", "vae": "ae", "diffusion_models": "z_image_turbo"}
-    for part, name in names.items():
-        path = _write(folder / part / f"{name}.safetensors", parts[part])
-    return path
+    paths = [
+        _write(folder / part / f"{name}.safetensors", parts[part]) for part, name in names.items()
+    ]
+    return paths[-1]
 
 
 def single_files(networks: Any) -> dict[str, dict[str, Tensor]]:

@@ -103,6 +103,20 @@ def test_a_folders_configurations_tell_the_same(tmp_path):
     assert facts_of(sd2) == ModelFacts("sd2", 768, "v_prediction")
 
 
+def test_z_image_is_known_from_its_file_and_its_folder(tmp_path):
+    names = [f"model.diffusion_model.{TELLTALES['z-image'][0]}"]
+    base = facts_of(write_file(tmp_path / "z_image_bf16.safetensors", names))
+    turbo = facts_of(write_file(tmp_path / "z_image_turbo_bf16.safetensors", names))
+    assert (base.family, base.native_side_px, base.prediction) == ("z-image", 1024, "flow")
+    assert base.suggested == Suggestion(30, 4.0, "euler") and not base.is_distilled
+    assert turbo.suggested == Suggestion(8, 1.0, "euler") and turbo.is_distilled
+    folder = tmp_path / "Z-Image-Turbo"
+    (folder / "transformer").mkdir(parents=True)
+    config = json.dumps({"_class_name": "ZImageTransformer2DModel"})
+    (folder / "transformer/config.json").write_text(config)
+    assert facts_of(folder) == turbo
+
+
 def test_a_pickle_is_known_by_the_names_in_it_and_not_unpickled(tmp_path):
     path = tmp_path / "a.ckpt"
     with zipfile.ZipFile(path, "w") as archive:

@@ -241,3 +241,61 @@ def test_the_shipped_configurations_have_the_published_sizes():
         "vae": 83_819_683,
         "text_encoder": 4_022_468_096,
     }
+
+
+def narrowed(parts, scale):
+    """The tensors of linear layers in eight bits, as their files have them."""
+    for weights in (parts["diffusion_models"], parts["text_encoders"]):
+        for name in [n for n, w in weights.items() if w.ndim == 2 and "embed_tokens" not in n]:
+            weights[name] = (weights[name] / (scale or 1)).to(torch.float8_e4m3fn)
+            if scale:
+                weights[f"{name.removesuffix('.weight')}.scale_weight"] = torch.tensor(scale)
+    if scale:
+        parts["diffusion_models"]["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
+    return parts
+
+
+@pytest.mark.parametrize("scale", [None, 0.25])
+def test_weights_of_eight_bits_stay_so_and_say_nearly_the_same(
+    networks, tmp_path, tiny_configs, scale
+):
+    parts = narrowed(tiny.single_files(networks), scale)
+    path = tiny.write_parts(tmp_path / "models", parts)
+    found = load(Model(str(path)), (), "cpu")
+    layer = found.denoiser.layers[1].attention.to_k
+    assert layer.weight.dtype == torch.float8_e4m3fn
+    assert found.denoiser.t_embedder.mlp[0].weight.dtype == torch.float32  # needed in full
+    assert found.text.encoders[0].layers[0].mlp.up_proj.weight.dtype == torch.float8_e4m3fn
+    truth = networks.denoiser.layers[1].attention.to_k.weight
+    torch.testing.assert_close(layer.widened(), truth, rtol=0.07, atol=1e-3)
+    x, embedding = torch.randn(1, 16, 8, 8), networks.embed(PROMPTS[:1])
+    with torch.inference_mode():
+        ours, whole = (
+            one.predict(Query(x, 500.0, embedding, 1, (64, 64))) for one in (found, networks)
+        )
+    assert (ours - whole).norm() < 0.2 * whole.norm()
+    assert found.embed(PROMPTS).tokens.isfinite().all()
+
+
+def test_a_lora_widens_the_layers_it_changes(networks, tmp_path, tiny_configs):
+    path = tiny.write_parts(tmp_path / "models", narrowed(tiny.single_files(networks), 0.25))
+    down, up = 1e-3 * torch.randn(2, tiny.DIM), torch.randn(tiny.DIM, 2)
+    lora = tmp_path / "style.safetensors"
+    name = "transformer.layers.1.attention.to_q"
+    save_file({f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}, lora)
+    bent = load(Model(str(path), (Lora(str(lora)),)), (), "cpu").denoiser.layers[1].attention
+    plain = load(Model(str(path)), (), "cpu").denoiser.layers[1].attention
+    assert bent.to_q.weight.dtype == torch.bfloat16
+    assert bent.to_k.weight.dtype == torch.float8_e4m3fn
+    torch.testing.assert_close(
+        bent.to_q.widened(), plain.to_q.widened() + up @ down, rtol=1e-2, atol=1e-3
+    )
+
+
+def test_other_ways_of_quantising_are_refused(networks, tmp_path, tiny_configs):
+    parts = tiny.single_files(networks)
+    name = "layers.1.attention.qkv.weight"
+    parts["diffusion_models"][name] = parts["diffusion_models"][name].to(torch.int8)
+    path = tiny.write_parts(tmp_path / "models", parts)
+    with pytest.raises(ModelError, match="is quantised in a way that this engine does not read"):
+        load(Model(str(path)), (), "cpu")
