@@ -1,27 +1,19 @@
 """The families of models that are read: a family is one file and a row of FAMILIES.
 
 docs/models.md tells how to add one. The row says what a family is; its file, by the function names
-of `FamilyFile`, how it is opened and asked.
+of `family_file.FamilyFile`, how it is opened and asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
     from torch import Tensor
-    from torch.nn import Module
 
-    from ..wire.job import Model
-    from .checkpoints import Checkpoint
-    from .single_file import Contents
-    from .text_encoders import Embedding, TextEncoder
+    from .text_encoders import Embedding
 
 ClassPath = tuple[str, str]
 """A module and the name of a class in it; imported when it is built, since both are slow."""
@@ -88,51 +80,6 @@ class Query:
     look: Callable[[tuple[int, ...]], dict[str, Any]] = lambda _: {}
 
 
-class FamilyFile(Protocol):
-    """What the file of a family defines."""
-
-    def open_file(self, path: Path, contents: Contents, model: Model) -> Checkpoint:
-        """The model of a single file."""
-        ...
-
-    def open_control(self, path: Path, contents: Contents, base: Checkpoint) -> Checkpoint:
-        """The ControlNet of a single file, for models like `base`."""
-        ...
-
-    def check_control(self, control: Checkpoint, base: Checkpoint) -> None:
-        """Lets pass a ControlNet that fits the model, or raises a ModelError."""
-        ...
-
-    def text_encoder(self, checkpoint: Checkpoint, encoders: list[Any]) -> TextEncoder:
-        """What embeds prompts."""
-        ...
-
-    def other_name(self, name: str, config: Any) -> str:
-        """The original layout's name of a layer of the denoiser, by diffusers' name."""
-        ...
-
-    def join(self, denoiser: Module, controlnet: Module) -> None:
-        """Gives a ControlNet what it shares with its denoiser."""
-        ...
-
-    def control_input(self, networks: Any, network: Module, pictures: np.ndarray) -> Tensor:
-        """What a ControlNet takes, a row a picture, of pictures (f, H, W, 3) uint8."""
-        ...
-
-    def predict(self, networks: Any, query: Query) -> Tensor:
-        """The denoiser's word (groups·f, c, h, w): ε, v or x_0, as the scheduler's configuration
-        says."""
-        ...
-
-    def to_latents(self, vae: Any, codes: Tensor) -> Tensor:
-        """Latents of the VAE's codes (n, c, h, w)."""
-        ...
-
-    def to_codes(self, vae: Any, latents: Tensor) -> Tensor:
-        """The VAE's codes of latents (n, c, h, w)."""
-        ...
-
-
 @dataclass(frozen=True)
 class Family:
     """A row of FAMILIES.
@@ -161,11 +108,6 @@ class Family:
     def denoiser(self) -> str:
         """The name of the part that takes the noise away."""
         return "unet" if "unet" in self.classes else "transformer"
-
-    @property
-    def rules(self) -> FamilyFile:
-        """The file's functions."""
-        return cast(FamilyFile, import_module(f".{self.file}", __package__))
 
 
 _STABLE_DIFFUSION = {

@@ -21,6 +21,7 @@ from ..wire.model_facts import ModelFacts, facts_of, facts_together
 from ..wire.prompt_syntax import PLAIN
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
 from .families import FAMILIES, Family, Query
+from .family_file import rules_of
 from .locate import find, models_found
 from .loras import merge
 from .single_file import open_controlnet_file, open_file
@@ -108,12 +109,12 @@ class Networks:
 
     def control_input(self, network: Module, pictures: np.ndarray) -> Tensor:
         """What a ControlNet takes, a row a picture, of pictures (f, H, W, 3) uint8."""
-        return self.kind.rules.control_input(self, network, pictures)
+        return rules_of(self.kind).control_input(self, network, pictures)
 
     def predict(self, query: Query) -> Tensor:
         """The denoiser's word (groups·f, c, h, w): ε, v or x_0, as the scheduler's configuration
         says."""
-        return self.kind.rules.predict(self, query)
+        return rules_of(self.kind).predict(self, query)
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str], clip_skip: int = 0, syntax: str = PLAIN) -> Embedding:
@@ -145,7 +146,7 @@ class Networks:
     def _encoded(self, image: np.ndarray) -> Tensor:
         planes = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None]  # -> (1, 3, H, W)
         codes = self.vae.encode(planes.to(self.vae.dtype) / 127.5 - 1).latent_dist.mode()
-        return self.kind.rules.to_latents(self.vae, codes).to(self.dtype)
+        return rules_of(self.kind).to_latents(self.vae, codes).to(self.dtype)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Iterator[np.ndarray]:
@@ -159,7 +160,7 @@ class Networks:
                 yield self._decoded(latent[None])
 
     def _decoded(self, latent: Tensor) -> np.ndarray:
-        codes = self.kind.rules.to_codes(self.vae, latent.to(self.vae.dtype))
+        codes = rules_of(self.kind).to_codes(self.vae, latent.to(self.vae.dtype))
         image = self.vae.decode(codes).sample[0]
         if not image.isfinite().all():
             if self.vae.dtype == torch.float32 or not latent.isfinite().all():
@@ -251,7 +252,7 @@ def _loaded(
     denoiser = checkpoint.build(kind.denoiser, home, dtype)
     controlnets = _controlnets(controls, model, checkpoint, (place, home), dtype)
     for controlnet in controlnets:
-        kind.rules.join(denoiser, controlnet)
+        rules_of(kind).join(denoiser, controlnet)
     vae = checkpoint.build(
         "vae", CPU, vae_dtype(checkpoint.configs["vae"], checkpoint.family, dtype)
     )
@@ -262,7 +263,7 @@ def _loaded(
     bendable = {"unet": denoiser, **encoders}
     loras = [(find(lora.path, "style", model), lora.weight) for lora in model.loras]
     notes = [
-        merge(lora, weight, bendable, kind.rules.other_name, model.allow_pickle)
+        merge(lora, weight, bendable, rules_of(kind).other_name, model.allow_pickle)
         for lora, weight in loras
     ]
     facts = [facts_of(one) for one in (path, *(lora for lora, _ in loras))]
@@ -273,7 +274,7 @@ def _loaded(
     ]
     begins_at_noise = any(each.begins_at_noise for each in facts)
     spacing = {"timestep_spacing": "trailing"} if begins_at_noise else {}
-    text = kind.rules.text_encoder(checkpoint, cast(list[Any], [*encoders.values()]))
+    text = rules_of(kind).text_encoder(checkpoint, cast(list[Any], [*encoders.values()]))
     for inversion in model.inversions:
         if not isinstance(text, Text):
             raise ModelError(
@@ -342,5 +343,5 @@ def _controlnet(path: Path, model: Model, base: Checkpoint, prefers_half: bool) 
         checkpoint = open_controlnet_folder(path, base, prefers_half, model.allow_pickle)
     else:
         checkpoint = open_controlnet_file(path, base, model.allow_pickle)
-    FAMILIES[base.family].rules.check_control(checkpoint, base)
+    rules_of(FAMILIES[base.family]).check_control(checkpoint, base)
     return checkpoint

@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 from ..wire.model_facts import family_of, prediction_of
 from .checkpoints import KNOWN, Checkpoint, Config, check
 from .families import FAMILIES
+from .family_file import rules_of
 from .file_type import CONTROLNET, MODEL, UNION, kind, mistaken
 from .float8 import plain_names
 from .single_file_names import PREFIXES, SHARED_PREFIXES, original
 from .union_controlnet import MARK, union_config
-from .weights import PICKLES, ModelError, header, read_config, read_weights, reader
+from .weights import PICKLES, Contents, ModelError, header, read_config, read_weights, reader
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,15 +46,6 @@ _SPELLINGS = (  # what tools have written, and the name it has in published file
 )
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a weight file holds, and `read(name)` for one tensor of it."""
-
-    shapes: dict[str, list[int]]
-    metadata: dict[str, str]
-    read: Callable[[str], Tensor]
-
-
 def open_file(path: Path, model: Model) -> Checkpoint:
     """The model of a single file; of some families, parts of it lie in files of their own.
 
@@ -65,7 +56,7 @@ def open_file(path: Path, model: Model) -> Checkpoint:
     found = kind(plain_names(contents.shapes))
     for row in FAMILIES.values():
         if row.file_kind and row.file_kind == found:
-            return row.rules.open_file(path, contents, model)
+            return rules_of(row).open_file(path, contents, model)
     return open_whole(path, contents)
 
 
@@ -76,7 +67,7 @@ def open_controlnet_file(path: Path, base: Checkpoint, allow_pickle: bool = Fals
         ModelError: the file is broken or holds something else.
     """
     contents = contents_of(path, allow_pickle)
-    return FAMILIES[base.family].rules.open_control(path, contents, base)
+    return rules_of(FAMILIES[base.family]).open_control(path, contents, base)
 
 
 def open_whole(path: Path, contents: Contents) -> Checkpoint:

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from .checkpoints import Checkpoint
 from .families import Query
-from .single_file import Contents, open_controlnet, open_whole
+from .single_file import open_controlnet, open_whole
 from .single_file_names import original
 from .text_encoders import Text
 from .union_controlnet import conditions_of, together
-from .weights import ModelError
+from .weights import Contents, ModelError
 
 if TYPE_CHECKING:
     import numpy as np

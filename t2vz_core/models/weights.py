@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -34,6 +35,15 @@ _OTHERS = (  # how files begin that lie in a weight file's place, what they are 
 
 class ModelError(Fault):
     """A model that cannot be used: one sentence with its path and what to do."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a weight file holds, and `read(name)` for one tensor of it."""
+
+    shapes: dict[str, list[int]]
+    metadata: dict[str, str]
+    read: Callable[[str], Tensor]
 
 
 def weight_files(

@@ -22,10 +22,10 @@ from .file_type import mistaken
 from .float8 import SCALE, scale_name
 from .locate import companion
 from .qwen import ChatText, tokenizer
-from .single_file import CONFIGS, Contents, contents_of
+from .single_file import CONFIGS, contents_of
 from .single_file_names import original
 from .stable_diffusion import to_codes, to_latents
-from .weights import ModelError, read_config
+from .weights import Contents, ModelError, read_config
 
 if TYPE_CHECKING:
     import numpy as np
