@@ -9,7 +9,8 @@ from .job_folder.claims import Claims
 from .job_folder.frames import Frames
 from .job_folder.passes import Source
 from .job_folder.shared import SharedJob
-from .method.generate import anchor_numbers, generate
+from .method.generate import anchor_numbers
+from .method.inbetweens import animate
 from .method.progress import Watch
 from .method.share import Session
 from .models.networks import Networks
@@ -59,7 +60,8 @@ class Painting:
 
     def _paint(self, numbers: Sequence[int], share: SharedJob) -> None:
         work = (self._spec, self._source, self._networks, numbers, self._watch)
-        for number, picture in generate(*work, self._event.chunk, share):
+        made = animate(*work, self._event.chunk, self._frames.picture, share)
+        for number, picture in made:
             share.write(number, picture)
             self._tell()
 
