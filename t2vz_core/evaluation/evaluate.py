@@ -6,7 +6,7 @@ Writes `evaluation.json` and `evaluation.png` into the job folder.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -32,6 +32,15 @@ MEANINGS = {
     "warp_long_foreground": "warp_long on the masked objects",
     "warp_long_background": "warp_long elsewhere",
     "flicker": "mean absolute second difference along the motion; lower is steadier",
+    "warp_short_disturbed": "warp_short where something near has moved, and so the light",
+    "flicker_disturbed": "flicker there",
+    "flicker_undisturbed": "flicker on the surfaces elsewhere, beside which it is seen",
+    "flicker_new": "flicker of what the anchor did not show",
+    "new_colour": (
+        "distance of the colour of what the anchor did not show from that of the same object "
+        "elsewhere; lower is truer"
+    ),
+    "new_texture": "sharpness of it beside that of the same object elsewhere; 1 is alike",
     "motion_error_px": "optical flow against exact motion on textured pixels; lower is truer",
     "motion_px": "mean exact motion per frame",
     "structure": "F-score of drawn edges against depth edges; higher is truer",
@@ -84,9 +93,22 @@ def _measure_frame(pictures: Sequence[Array], motion: ExactMotion, i: int) -> Me
     forth = motion.link(i, i + 1) if i + 1 < len(pictures) else None
     long = motion.to_anchor[i] if i != anchor else None
     front, depth = motion.foreground[i], motion.depth[i]
+    disturbed, new = motion.disturbed[i], motion.hidden(i) if long else None
+    ids = motion.to_anchor[i].ids
 
     def to_anchor(where: Array | None = None) -> float | None:
         return long and metrics.warp_error(picture, pictures[anchor], long, where)
+
+    def flicker(where: Array | None = None) -> float | None:
+        if back is None or forth is None:
+            return None
+        return metrics.flicker(pictures[i - 1], picture, pictures[i + 1], back, forth, where)
+
+    def near(of: Callable[[Array], float | None], where: Array | None) -> float | None:
+        return None if where is None else of(where)
+
+    def warp_short(where: Array) -> float | None:
+        return back and metrics.warp_error(picture, pictures[i - 1], back, where)
 
     return {
         "warp_short": back and metrics.warp_error(picture, pictures[i - 1], back),
@@ -95,9 +117,13 @@ def _measure_frame(pictures: Sequence[Array], motion: ExactMotion, i: int) -> Me
         "coverage_long": long and float(long.visible.mean()),
         "warp_long_foreground": None if front is None else to_anchor(front),
         "warp_long_background": None if front is None else to_anchor(~front),
-        "flicker": back
-        and forth
-        and metrics.flicker(pictures[i - 1], picture, pictures[i + 1], back, forth),
+        "flicker": flicker(),
+        "warp_short_disturbed": near(warp_short, disturbed),
+        "flicker_disturbed": near(flicker, disturbed),
+        "flicker_undisturbed": None if disturbed is None else flicker(~disturbed),
+        "flicker_new": near(flicker, new),
+        "new_colour": near(lambda where: metrics.new_colour(picture, where, ids), new),
+        "new_texture": near(lambda where: metrics.new_texture(picture, where, ids), new),
         "motion_error_px": back and metrics.motion_error_px(picture, pictures[i - 1], back),
         "motion_px": back and metrics.motion_px(back),
         "structure": None if depth is None else metrics.structure(picture, depth),

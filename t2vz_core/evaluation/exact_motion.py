@@ -22,6 +22,7 @@ class ExactMotion:
         flow: to the frame before and to the next, where the job has it.
         foreground: (H, W) bool, where there are masks.
         depth: (H, W), where there is depth.
+        disturbed: (H, W) bool, where the light may have changed, if that is known.
     """
 
     frames: tuple[Frame, ...]
@@ -30,6 +31,13 @@ class ExactMotion:
     flow: tuple[tuple[Link | None, Link | None], ...]
     foreground: tuple[Array | None, ...]
     depth: tuple[Array | None, ...]
+    disturbed: tuple[Array | None, ...]
+
+    def hidden(self, i: int) -> Array | None:
+        """(H, W) bool: what frame i shows of surfaces and its anchor did not; None where the
+        objects are not known."""
+        to = self.to_anchor[i]
+        return None if to.ids is None else ~to.visible & (to.ids > 0)
 
     def link(self, i: int, j: int) -> Link | None:
         """From frame i to frame j; None across a cut."""
@@ -56,6 +64,7 @@ def read_motion(frames: Sequence[Frame], source: Source) -> ExactMotion:
         tuple((_flow(source, f, "flow_back"), _flow(source, f, "flow_ahead")) for f in frames),
         tuple(source.read(f, "mask") > 0 if f.passes.mask else None for f in frames),
         tuple(source.read(f, "depth") if f.passes.depth else None for f in frames),
+        tuple(source.read(f, "disturbed") > 0 if f.passes.disturbed else None for f in frames),
     )
 
 

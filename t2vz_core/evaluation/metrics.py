@@ -7,6 +7,8 @@ centres at +0.5) of the point seen at each pixel in another frame; visibility is
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import cv2
 import numpy as np
 
@@ -18,6 +20,7 @@ Measures = dict[str, float | None]
 TEXTURE = 1e-3
 DEPTH_JUMP = 0.1
 EDGE_TOLERANCE_PX = 2
+FEWEST_PX = 24  # of an object, below which its mean says nothing
 
 
 def warp_error(picture: Array, other: Array, to: Link, where: Array | None = None) -> float | None:
@@ -30,10 +33,68 @@ def warp_error(picture: Array, other: Array, to: Link, where: Array | None = Non
     return _mean(np.square(picture - warp(other, to.map)).mean(-1), used)
 
 
-def flicker(before: Array, picture: Array, after: Array, back: Link, forth: Link) -> float | None:
-    """Mean absolute second difference along the motion: what jumps and is no steady change."""
+def flicker(
+    before: Array,
+    picture: Array,
+    after: Array,
+    back: Link,
+    forth: Link,
+    where: Array | None = None,
+) -> float | None:
+    """Mean absolute second difference along the motion: what jumps and is no steady change.
+
+    `where` (H, W) bool restricts it.
+    """
     change = np.abs(warp(before, back.map) - 2 * picture + warp(after, forth.map)).mean(-1)
-    return _mean(change, back.visible & forth.visible)
+    used = back.visible & forth.visible
+    return _mean(change, used if where is None else used & where)
+
+
+def new_colour(picture: Array, new: Array, ids: Array) -> float | None:
+    """How far the colour of what is newly shown lies from that of the same object elsewhere: the
+    distance of the means (0..1 RGB), weighed by the pixels of each object.
+
+    Args:
+        new: (H, W) bool, what the anchor did not show.
+        ids: (H, W), one number for each object, background 0.
+    """
+    apart = [
+        (np.linalg.norm(picture[part].mean(0) - picture[rest].mean(0)), part.sum())
+        for part, rest in _new_and_rest(new, ids)
+    ]
+    return _weighed(apart)
+
+
+def new_texture(picture: Array, new: Array, ids: Array) -> float | None:
+    """How sharp what is newly shown is beside the same object elsewhere: the mean of the ratio of
+    squared Laplacians; 1 is alike, near 0 a smear."""
+    energy = np.square(_laplacian(picture))
+    ratios = [
+        (energy[part].mean() / energy[rest].mean(), part.sum())
+        for part, rest in _new_and_rest(new, ids)
+        if energy[rest].mean() > 0
+    ]
+    return _weighed(ratios)
+
+
+def _new_and_rest(new: Array, ids: Array) -> Iterator[tuple[Array, Array]]:
+    """Of each object that shows something new and something known, both, away from their borders
+    and each other."""
+    for number in np.unique(ids[new]):
+        part = _inner(new & (ids == number))
+        rest = _inner(~new & (ids == number))
+        if number and part.sum() >= FEWEST_PX and rest.sum() >= FEWEST_PX:
+            yield part, rest
+
+
+def _inner(where: Array) -> Array:
+    edge = np.ones((3, 3), np.uint8)
+    return cv2.erode(where.astype(np.uint8), edge) > 0
+
+
+def _weighed(values: Sequence[tuple[float, int]]) -> float | None:
+    total = sum(int(weight) for _, weight in values)
+    return sum(float(value) * int(weight) for value, weight in values) / total if total else None
 
 
 def motion_error_px(picture: Array, before: Array, back: Link) -> float | None:

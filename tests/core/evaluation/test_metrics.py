@@ -81,3 +81,42 @@ def test_sharpness_is_kept_by_what_moves_and_lost_by_what_is_blurred():
     assert metrics.sharpness_kept(moved, anchor, _pan(2)) == pytest.approx(1, abs=0.03)
     assert metrics.sharpness_kept(cv2.GaussianBlur(moved, (0, 0), 3), anchor, _pan(2)) < 0.6
     assert metrics.sharpness_kept(moved, anchor, Link(grid(SIDE, SIDE), ~EVERYWHERE)) is None
+
+
+def _two_objects() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A picture of two textured objects, left and right, what of them is new, and their ids."""
+    ids = np.where(np.arange(SIDE)[None] < SIDE // 2, 1, 2).repeat(SIDE, 0)
+    new = np.zeros((SIDE, SIDE), bool)
+    new[20:40, 10:30] = new[20:40, 60:80] = True
+    tint = np.where((ids == 1)[..., None], [0.5, 0.0, 0.0], [0.0, 0.0, 0.5])
+    return (_texture(grid(SIDE, SIDE)) * 0.4 + tint).astype(np.float32), new, ids
+
+
+def test_what_is_newly_shown_is_like_its_own_object_elsewhere():
+    picture, new, ids = _two_objects()
+    assert metrics.new_colour(picture, new, ids) < 0.05
+    assert metrics.new_texture(picture, new, ids) == pytest.approx(1, abs=0.25)
+
+
+def test_what_takes_the_colour_of_its_neighbour_or_is_a_smear_is_seen():
+    picture, new, ids = _two_objects()
+    swapped, smeared = picture.copy(), picture.copy()
+    swapped[20:40, 10:30], swapped[20:40, 60:80] = picture[20:40, 60:80], picture[20:40, 10:30]
+    smeared[new] = cv2.blur(picture, (17, 17))[new]
+    assert metrics.new_colour(swapped, new, ids) > 0.5
+    assert metrics.new_texture(smeared, new, ids) < 0.3
+
+
+def test_nothing_new_says_nothing():
+    picture, new, ids = _two_objects()
+    assert metrics.new_colour(picture, ~EVERYWHERE, ids) is None
+    assert metrics.new_colour(picture, new, np.zeros_like(ids)) is None
+
+
+def test_flicker_of_a_part_is_blind_to_the_rest():
+    pictures = [np.zeros((SIDE, SIDE, 3), np.float32) for _ in range(3)]
+    pictures[1][:, : SIDE // 2] = 1
+    here = Link(grid(SIDE, SIDE), EVERYWHERE)
+    left = grid(SIDE, SIDE)[..., 0] < SIDE // 2
+    assert metrics.flicker(*pictures, here, here, left) == pytest.approx(2)
+    assert metrics.flicker(*pictures, here, here, ~left) == 0
