@@ -4,6 +4,10 @@ keeps the diary by which a suite that was cut off is judged."""
 import os
 from importlib.util import find_spec
 
+# Before torch is loaded, here and in the engines that tests start: for networks this small, several
+# threads take longer than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SUITES = {"core": "torch", "reference": "torch", "benchmarks": "torch", "blender": "bpy"}
 collect_ignore = [suite for suite, library in SUITES.items() if find_spec(library) is None]
 

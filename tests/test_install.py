@@ -179,6 +179,7 @@ def test_what_uv_is_told_by_the_user_goes_before_what_pip_is_told(monkeypatch):
     assert uv.settings()["UV_FIND_LINKS"] == "/of,pip"
 
 
+@pytest.mark.slow
 def test_a_wheel_in_pips_folder_is_found_by_uv(monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     name = "t2vz_probe-1.0+cpu"
@@ -339,6 +340,7 @@ def test_the_manifest_in_the_zip_names_the_wheel_and_its_version():
     assert stamped["permissions"] == tomllib.loads(text)["permissions"]
 
 
+@pytest.mark.slow
 def test_the_zip_carries_the_addon_and_the_wheel_that_the_engine_gets(tmp_path):
     with zipfile.ZipFile(build_extension(tmp_path, Path("/env/bin/python"))) as archive:
         names = set(archive.namelist())

@@ -12,7 +12,14 @@ from blender_addon import preferences
 from blender_addon.run import session
 from tests.blender import cast
 
-PAINTER = Path(__file__).with_name("painter.py")
+HERE = Path(__file__).parent
+PAINTER = HERE / "painter.py"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("blender")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ def tiny(tmp_path: Path) -> str:
     return speed_models.write("tiny", tmp_path / "tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny", "tiny-xl"])
 def test_what_runs_on_a_card_has_both_sides_and_a_floor(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -29,6 +30,7 @@ def test_what_runs_on_a_card_has_both_sides_and_a_floor(
     assert row["floor"] == pytest.approx(row["tera"] / row["tera_per_s"])
 
 
+@pytest.mark.slow
 def test_a_side_that_does_not_fit_on_the_card_has_no_figure(
     tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +43,7 @@ def test_a_side_that_does_not_fit_on_the_card_has_no_figure(
     assert row["diffusers"] is None and row["diffusers_peak_mib"] is None and row["ours"] > 0
 
 
+@pytest.mark.slow
 def test_the_floor_counts_what_a_video_of_the_paper_takes(tiny: str) -> None:
     networks = Case(tiny, 64, 8).load("cpu")
     step, picture = speed_floor.operations(networks, 64)
@@ -48,11 +51,13 @@ def test_the_floor_counts_what_a_video_of_the_paper_takes(tiny: str) -> None:
     assert counted == pytest.approx(2 * (50 + 48 * 7) * step + 8 * picture)
 
 
+@pytest.mark.slow
 def test_time_and_peak_are_taken_in_a_process_of_its_own(tiny: str) -> None:
     taken = taken_alone("ours", Case(tiny, 256, 2, 2, (1, 501)), "cpu")
     assert taken["seconds"] > 0 and taken["peak_mib"] > 1
 
 
+@pytest.mark.slow
 def test_every_row_is_on_disk_as_soon_as_it_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

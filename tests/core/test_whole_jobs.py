@@ -199,6 +199,7 @@ def test_a_damaged_pass_is_a_sentence_with_its_path(worker, models, tmp_path):
     assert isinstance(end, events.Failed) and "depth2.npy" in end.reason
 
 
+@pytest.mark.slow
 def test_run_on_the_command_line_makes_the_frames_and_tells_where(models, tmp_path):
     folder = text_job(models, tmp_path / "Jörgs job", count=2)
     done = subprocess.run(
@@ -212,6 +213,7 @@ def test_run_on_the_command_line_makes_the_frames_and_tells_where(models, tmp_pa
     assert "frames, " in done.stderr and str(folder) in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [(["run", "nowhere"], 1), (["dance"], 2), (["run", "x", "--frames", "9-1"], 2)],

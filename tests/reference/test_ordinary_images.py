@@ -65,6 +65,7 @@ def image_of(kind: Any, nets: Networks, spec: JobSpec, **more: Any) -> np.ndarra
     return result.images[0] * 255
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family, scheduler",
     [*(("sd1", name) for name in SCHEDULERS), ("sd2", "ddim"), ("sdxl", "euler")],
@@ -105,6 +106,7 @@ def test_the_anchor_in_guess_mode_is_the_ordinary_image(tmp_path: Path) -> None:
     assert np.abs(image_of(kind, nets, spec, image=picture) - theirs).max() > 1
 
 
+@pytest.mark.slow
 def test_the_anchor_with_two_controlnets_is_the_ordinary_image(tmp_path: Path) -> None:
     nets = networks("sd1", controls=2)
     controls = Control("depth", scale=0.7, end=0.5), Control("edges", scale=0.4, start=0.25)

@@ -91,6 +91,7 @@ def published(
     return latents, np.stack([np.asarray(image) for image in images])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_the_faithful_mode_repeats_the_published_code_step_by_step(
     family: str, tmp_path: Path, walked: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch

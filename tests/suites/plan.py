@@ -19,6 +19,7 @@ from tests.suites.runner import Result, Suite, run_all
 
 _IN_BLENDER = ROOT / "tests/blender"
 _RUN = _IN_BLENDER / "run.py"
+_ALL = ("-m", "slow or not slow")  # what pyproject.toml leaves out of a plain run too
 
 
 def run_suites(folder: Path, blender: Path | None, backend: str | None = None) -> int:
@@ -54,7 +55,7 @@ def _suites(
     engine: Environment, blender: Blender | None, profiles: Path
 ) -> Iterator[Suite | Result]:
     """Every suite, ready to run; or, in its place, why it cannot run here."""
-    yield Suite("engine", (engine.python, "-m", "pytest", "tests"))
+    yield Suite("engine", (engine.python, "-m", "pytest", *_ALL, "tests"))
     for version in BPY_VERSIONS:
         yield _in_wheel(version, engine, profiles)
     yield from _in_blender(engine, blender, profiles)
@@ -111,4 +112,4 @@ def _blender_suite(
 ) -> Suite:
     profile.mkdir(exist_ok=True)
     variables = {"BLENDER_USER_RESOURCES": profile, "T2VZ_ENGINE": engine.python}
-    return Suite(name, (*command, _IN_BLENDER), variables)
+    return Suite(name, (*command, *_ALL, _IN_BLENDER), variables)

@@ -72,6 +72,7 @@ def shot(triangles: np.ndarray, camera: View, points: np.ndarray) -> tuple[np.nd
     return number, best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_orthographic", [False, True])
 @pytest.mark.parametrize("count, size", [(300, 0.5), (40, 4.0)])
 def test_what_is_drawn_is_what_rays_hit(count: int, size: float, is_orthographic: bool):

@@ -24,6 +24,8 @@ from t2vz_core.demo.train.vae import psnr
 from t2vz_core.models.networks import load
 from t2vz_core.wire.job import Lora, Model
 
+pytestmark = pytest.mark.weights
+
 
 @pytest.fixture(scope="module")
 def pipeline():

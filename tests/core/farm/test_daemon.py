@@ -83,6 +83,7 @@ def test_one_engine_starts_and_stops_and_its_address_is_its_owners_alone(at):
     assert said("daemon", "stop", "--at", at).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [b"\n", b"wrong\n", b"wrong leave\n", b"x" * 1000, b"\xff \xff\n"])
 def test_who_does_not_know_the_token_is_not_heard(at, line):
     daemon.start(at)

@@ -45,6 +45,7 @@ def ranges(step):
     return {one["name"]: one for one in step["parameterSpace"]["taskParameterDefinitions"]}
 
 
+@pytest.mark.slow
 @needs_openjd
 @pytest.mark.parametrize("more", [[], ["--parts", "3"], ["--models", "models"]])
 def test_openjd_takes_the_template(job, tmp_path, more):

@@ -29,6 +29,7 @@ def inputs(family: str) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     return (x, torch.tensor(500), text), more if family == "sdxl" else {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
 def test_the_outermost_blocks_with_what_is_remembered_of_the_same_step_are_the_whole_network(
     family: str,
@@ -64,6 +65,7 @@ def test_the_deep_layers_run_where_the_frames_begin_and_at_every_nth_step_from_t
     assert [step for step in range(9) if not asleep[step]] == [0, 1, 2, 5, 8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "depth", "xl", "still"])
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_a_frame_depends_neither_on_its_chunk_nor_on_what_is_kept_of_the_anchor(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from t2vz_core.geometry.pixel_maps import Link, grid
@@ -85,6 +86,7 @@ def test_a_frame_that_did_not_move_is_fused_into_its_anchor(tmp_path):
     assert np.abs(made[1].astype(int) - made[2]).max() <= 1
 
 
+@pytest.mark.slow
 def test_what_stands_near_to_what_moved_is_fused_in_fewer_steps(tmp_path):
     spec = job(
         tmp_path, 2, motion=Motion("map"), coherence=Coherence(fusion=1.0, fusion_disturbed=0.0)

@@ -74,6 +74,7 @@ KINDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frame_depends_neither_on_its_chunk_nor_on_the_range(
     kind: str, tmp_path: Path, latents: list[torch.Tensor]
@@ -136,6 +137,7 @@ def test_the_first_frame_is_there_before_the_others_are_begun(tmp_path: Path) ->
     assert watch.progress_seen[-1][1] == total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", [HOST, ONE_STEP])
 def test_where_the_anchor_s_keys_are_kept_changes_nothing(
     store: str, tmp_path: Path, latents: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
@@ -149,6 +151,7 @@ def test_where_the_anchor_s_keys_are_kept_changes_nothing(
     assert (torch.cat(latents[:3]) - torch.cat(latents[3:])).abs().max() <= 1e-5
 
 
+@pytest.mark.slow
 def test_a_key_frame_s_tokens_are_made_again_where_there_is_no_room_for_them(
     tmp_path: Path, latents: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +171,7 @@ def test_a_key_frame_s_tokens_are_made_again_where_there_is_no_room_for_them(
     assert (kept - without).abs().amax((1, 2, 3))[[1, 3]].min() > 1e-3
 
 
+@pytest.mark.slow
 def test_when_memory_runs_out_chunks_are_halved_and_the_frames_stay_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +192,7 @@ def test_when_memory_runs_out_chunks_are_halved_and_the_frames_stay_the_same(
     assert all(np.abs(made[n].astype(int) - expected[n]).max() <= 1 for n in expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("comforts", [2, 5])
 def test_what_is_given_up_when_one_frame_does_not_fit_leaves_the_frames_as_they_are(
     comforts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -210,6 +215,7 @@ def test_what_is_given_up_when_one_frame_does_not_fit_leaves_the_frames_as_they_
     assert all(np.abs(made[n].astype(int) - expected[n]).max() <= 1 for n in expected)
 
 
+@pytest.mark.slow
 def test_a_job_that_does_not_fit_at_all_ends_with_what_to_lower(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +278,7 @@ def test_attention_slicing_set_by_others_does_not_remove_the_anchor(tmp_path: Pa
     assert all(np.array_equal(made[number], expected[number]) for number in expected)
 
 
+@pytest.mark.slow
 def test_twenty_five_steps_take_the_nearest_noise_levels_and_say_so(tmp_path: Path) -> None:
     watch = Listener()
     spec = job(tmp_path, 2, sampling=replace(STEPS, steps=25))

@@ -16,6 +16,7 @@ from t2vz_core.wire.job import Coherence, Control, Motion
 from ..small_jobs import SIDE, job, make, networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["anchor", "anchor+hidden"])
 def test_a_part_of_the_shot_equals_the_same_part_of_the_whole(tmp_path, attention):
     coherence = Coherence(attention=attention, anchor_every=2, fusion=0.6)
@@ -27,6 +28,7 @@ def test_a_part_of_the_shot_equals_the_same_part_of_the_whole(tmp_path, attentio
         assert np.abs(picture.astype(int) - whole[number]).max() <= 1
 
 
+@pytest.mark.slow
 def test_without_fusion_there_are_no_key_frames(tmp_path):
     spec = job(tmp_path, 4, motion=Motion("map"), coherence=Coherence(anchor_every=2, fusion=0.0))
     plain = replace(spec, coherence=Coherence(anchor_every=0, fusion=0.0))
@@ -49,6 +51,7 @@ def test_the_gallery_shows_the_anchor_first_and_the_nearest_key_frame_next(tmp_p
     assert np.abs(links[6].map - (grid(SIDE, SIDE) + np.float32([3, 0])))[:, : SIDE - 3].max() < 0.3
 
 
+@pytest.mark.slow
 def test_fusion_follows_the_map_whatever_moves_the_noise(tmp_path):
     spec = job(tmp_path, 2, controls=(Control("depth"),))
 

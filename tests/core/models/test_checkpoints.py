@@ -151,6 +151,7 @@ BREAKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", BREAKS)
 def test_a_broken_folder_gets_a_sentence_with_its_path(folder, fault):
     do, path, words = BREAKS[fault]
@@ -208,6 +209,7 @@ def test_half_precision_files_are_found(folder):
     assert load(Model(str(folder)), (), "cpu").unet.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_shards_are_put_together(folder):
     weights = load_file(folder / UNET)
     (folder / UNET).unlink()
@@ -272,6 +274,7 @@ def test_a_whole_model_is_no_controlnet_and_no_lora(good):
     assert "LoRA" in sentence(good, loras=(Lora(str(good / "unet")),))
 
 
+@pytest.mark.slow
 def test_a_controlnet_of_another_kind_is_refused(good, tmp_path):
     path = write_controlnet(tmp_path / "control") / "diffusion_pytorch_model.safetensors"
     weights = load_file(path)

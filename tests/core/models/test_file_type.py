@@ -82,6 +82,7 @@ def test_the_refiner_is_told_from_sd_turbo():
     assert kind([*both, "model.diffusion_model.label_emb.0.0.weight"]) == "the SDXL refiner"
 
 
+@pytest.mark.slow
 def test_a_file_in_the_wrong_place_says_what_it_is_and_where_it_belongs(model, tmp_path):
     lora, control, other = (
         tmp_path / f"{name}.safetensors" for name in ("lora", "control", "other")

@@ -96,6 +96,7 @@ def write_lora(path, matrices, dialect):
     return write(path, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_each_dialect_changes_the_weights_it_names(tmp_path, folder, plain, matrices, dialect):
     path = write_lora(tmp_path / "lora.safetensors", matrices, dialect)
@@ -158,6 +159,7 @@ def whole_lokr(out, into):
     return {"lokr_w1": a, "lokr_w2": b}, torch.kron(a, b)  # without a rank there is no α
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("relative", [loha, lokr, whole_lokr])
 @pytest.mark.parametrize("name", [UNET_LAYER, CONVOLUTION])
 def test_the_relatives_of_lora_are_added(tmp_path, folder, plain, relative, name):
@@ -205,6 +207,7 @@ def test_a_convolutions_factors_may_have_a_core(tmp_path, folder, plain, relativ
     torch.testing.assert_close(layer(networks, CONVOLUTION), weight + change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "shape", "axes"),
     [
@@ -248,6 +251,7 @@ def test_a_layer_of_the_text_encoder_may_have_a_scale_of_its_own(
     torch.testing.assert_close(layer(networks, TEXT_LAYER), layer(plain, TEXT_LAYER) + change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "scale"),
     [
@@ -336,6 +340,7 @@ def test_a_lora_for_flux_is_refused_though_the_text_encoder_fits(tmp_path, folde
         load(Model(str(folder), (Lora(str(write(path, weights))),)), (), "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weights", "sentence"),
     [

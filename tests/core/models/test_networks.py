@@ -32,6 +32,7 @@ def pipelines(folders):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_folder_gives_the_networks_diffusers_gives(folders, pipelines, family):
     networks, pipeline = load(Model(str(folders[family])), (), "cpu"), pipelines[family]
@@ -69,6 +70,7 @@ def test_a_control_gets_its_network(folders, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "lora", "first"),
     [

@@ -65,6 +65,7 @@ def equal(ours, theirs):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_configs")
 def test_a_single_file_gives_the_networks_it_was_written_from(single):
     truth, _, path = single
@@ -125,6 +126,7 @@ def test_the_shipped_configurations_are_those_of_the_published_models(family):
         assert sum(weight.numel() for weight in network.parameters()) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "name"),
     [
@@ -199,6 +201,7 @@ def test_a_file_without_a_part_says_which(single, tmp_path, part):
         load(Model(str(path)), (), "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_configs")
 @pytest.mark.parametrize(
     ("single", "spellings"),
@@ -232,6 +235,7 @@ def test_the_spellings_of_other_writers_are_read(single, spellings, tmp_path):
         assert equal(ours.state_dict(), theirs.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("down", "middle", "depths"),
     [

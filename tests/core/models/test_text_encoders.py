@@ -16,6 +16,7 @@ def networks(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 def test_a_prompt_of_2000_words_is_read_to_its_end(networks):
     many = " ".join(["red"] * 2000)
     one, two = (networks["sd1"].embed([f"{many} {word}"]).tokens for word in ("ball", "cube"))

@@ -38,6 +38,7 @@ def test_where_memory_cannot_be_measured_larger_pictures_make_smaller_chunks() -
     assert [largest(side_px) for side_px in (128, 512, 2048)] == [8, 4, 1]
 
 
+@pytest.mark.slow
 def test_when_one_frame_is_too_much_comforts_are_given_up_in_turn() -> None:
     given: list[str] = []
     reliefs = [

@@ -50,6 +50,7 @@ def test_a_lent_network_says_the_same_and_gets_every_weight_back(
     assert all(weight is before[name] for name, weight in network.named_parameters())
 
 
+@pytest.mark.slow
 def test_only_one_block_is_lent_at_a_time() -> None:
     network = copy.deepcopy(networks("sd1").unet)
     lend(network, DEVICE)
