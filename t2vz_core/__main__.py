@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from . import __version__
 from .farm.commands import CODES, add_parts, frames_asked, said
 from .farm.commands import add as add_farm_commands
 from .wire import events
+from .wire.pace import Pace
 from .wire.ranges import with_negatives
 
 BAR_CELLS = 30
@@ -134,12 +136,12 @@ def _perform(event: events.Run | events.Preview) -> int:
 
 class Terminal:
     """Shows the events of one job on stderr: a progress bar and sentences; in a log, a line at
-    every tenth."""
+    every tenth, or after half a minute."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._out = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-        self._told = ("", 0)
+        self._pace = Pace()
         self.end: Any = None
 
     def show(self, event: Any) -> None:
@@ -165,8 +167,7 @@ class Terminal:
         if self._out.isatty():
             full = int(part * BAR_CELLS)
             self._write(f"{event.stage} {'█' * full}{'·' * (BAR_CELLS - full)} {figures}")
-        elif self._told != (now := (event.stage, int(part * 10))):
-            self._told = now
+        elif self._pace.is_due(event.stage, event.done, event.total, time.monotonic()):
             self._line(f"{event.stage} {figures}")
 
     def _line(self, text: str) -> None:

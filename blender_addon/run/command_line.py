@@ -15,6 +15,7 @@ from typing import Any
 import bpy
 
 from t2vz_core.wire import presets
+from t2vz_core.wire.pace import Pace
 from t2vz_core.wire.ranges import numbers_in, with_negatives
 
 from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
@@ -118,11 +119,11 @@ def _follow(
 
 
 class Meter:
-    """Shows how far a generation is: a line that moves in a terminal, one line per stage
-    elsewhere."""
+    """Shows how far a generation is: a line that moves in a terminal; elsewhere a line for every
+    stage, at every tenth of it, and after half a minute."""
 
     def __init__(self) -> None:
-        self._stage = ""
+        self._pace = Pace()
         self._said: Counter[int] = Counter()  # how many of each list
         self._shown = ""
         self._moves = sys.stderr.isatty()
@@ -136,9 +137,11 @@ class Meter:
         if self._moves and text != self._shown:
             sys.stderr.write(f"\r\033[K{text}")
             sys.stderr.flush()
-        elif not self._moves and generation.stage != self._stage:
+        elif not self._moves and self._pace.is_due(
+            generation.stage, generation.done, generation.total, time.monotonic()
+        ):
             _say(text)
-        self._stage, self._shown = generation.stage, text
+        self._shown = text
 
     def _line(self, text: str) -> None:
         _say(f"\r\033[K{text}" if self._moves else text)

@@ -1,7 +1,12 @@
 """The engine's page on its own health, as a text in the Text Editor."""
 
+from __future__ import annotations
+
 import subprocess
+import tempfile
+import time
 from pathlib import Path
+from typing import IO
 
 import bpy
 
@@ -11,6 +16,50 @@ from . import session
 
 TEXT = "T2VZ Engine"
 LIMIT_S = 120
+TICK_S = 0.2
+ASKING = "Asking the engine what it has…"
+
+
+class Question:
+    """`t2vz_core doctor` under way in a process of its own; Blender goes on meanwhile.
+
+    Raises:
+        ValueError: this Python cannot be started.
+    """
+
+    def __init__(self, python: Path) -> None:
+        command = [python, "-I", "-m", "t2vz_core", "doctor", "--models", preferences.models_home()]
+        self._python, self._last = python, time.monotonic() + LIMIT_S
+        self._said, self._complained = _kept(), _kept()
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._complained
+            )
+        except OSError as error:
+            raise ValueError(no_engine(python, str(error.strerror))) from error
+
+    def answer(self) -> str | None:
+        """The engine's page about itself; None while it is not there yet.
+
+        Raises:
+            ValueError: this is no engine, or it does not answer.
+        """
+        code = self._process.poll()
+        if code is None and time.monotonic() > self._last:
+            self.stop()
+            raise ValueError(no_engine(self._python, f"no answer within {LIMIT_S} s"))
+        if code is None:
+            return None
+        said, complained = (_text_of(file) for file in (self._said, self._complained))
+        if code:
+            words = complained.strip().rpartition("\n")[2] or f"exit code {code}"
+            raise ValueError(no_engine(self._python, words))
+        return said + complained
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.wait()
 
 
 class T2VZ_OT_test_engine(bpy.types.Operator):
@@ -19,42 +68,104 @@ class T2VZ_OT_test_engine(bpy.types.Operator):
     bl_idname = "t2vz.test_engine"
     bl_label = "Test Engine"
 
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """One question at a time."""
+        return question is None
+
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Runs `t2vz_core doctor`."""
-        python = preferences.engine_python()
-        if python is None:
-            return session.refuse(self, ValueError(preferences.NO_ENGINE))
-        context.window_manager.progress_begin(0, 1)
+        """Asks, and leaves the rest to a timer; in background mode, where none runs, waits."""
         try:
-            answer = doctor(python)
+            ask()
+            if not bpy.app.background:
+                context.workspace.status_text_set(ASKING)
+                bpy.app.timers.register(tick, first_interval=TICK_S, persistent=True)
+                return {"FINISHED"}
+            while not heard():
+                time.sleep(TICK_S)
         except ValueError as error:
             return session.refuse(self, error)
-        finally:
-            context.window_manager.progress_end()
-        text = bpy.data.texts.get(TEXT) or bpy.data.texts.new(TEXT)
-        text.from_string(answer)
-        self.report({"INFO"}, f"The engine answers: read the text “{TEXT}” in the Text Editor")
         return {"FINISHED"}
 
 
-def doctor(python: Path) -> str:
-    """The engine's page about itself.
+question: Question | None = None
+
+
+def ask() -> None:
+    """Begins to ask the engine of the preferences.
 
     Raises:
-        ValueError: this is no engine.
+        ValueError: there is none, or it cannot be started.
     """
-    command = [python, "-I", "-m", "t2vz_core", "doctor", "--models", preferences.models_home()]
+    global question
+    python = preferences.engine_python()
+    if python is None:
+        raise ValueError(preferences.NO_ENGINE)
+    question = Question(python)
+
+
+def heard() -> bool:
+    """Whether the answer has come; it is in the Text Editor then.
+
+    Raises:
+        ValueError: there will be none.
+    """
+    global question
+    assert question is not None
+    asked, question = question, None
+    answer = asked.answer()
+    if answer is None:
+        question = asked
+        return False
+    text = bpy.data.texts.get(TEXT) or bpy.data.texts.new(TEXT)
+    text.from_string(answer)
+    return True
+
+
+def tick() -> float | None:
+    """Looks whether the answer has come, and shows it."""
+    if question is None:
+        return None
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=True)
-    except subprocess.CalledProcessError as error:
-        words = error.stderr.strip().rpartition("\n")[2]
-        raise ValueError(no_engine(python, words or f"exit code {error.returncode}")) from error
-    except subprocess.TimeoutExpired as error:
-        raise ValueError(no_engine(python, f"no answer within {LIMIT_S} s")) from error
-    except OSError as error:
-        raise ValueError(no_engine(python, str(error.strerror))) from error
-    return done.stdout + done.stderr
+        if not heard():
+            return TICK_S
+        _show(f"The engine answers: read the text “{TEXT}” in the Text Editor")
+    except ValueError as error:
+        session.now.refusal = str(error)
+        _show(str(error))
+    return None
 
 
-CLASSES = (T2VZ_OT_test_engine,)
-register, unregister = bpy.utils.register_classes_factory(CLASSES)
+def _show(sentence: str) -> None:
+    """A word where the artist looks, since a timer has no report."""
+    for workspace in bpy.data.workspaces:
+        workspace.status_text_set(None)
+    session.redraw()
+    manager = bpy.context.window_manager
+    if manager.windows and not bpy.app.background:
+        with bpy.context.temp_override(window=manager.windows[0]):
+            manager.popup_menu(lambda menu, _: menu.layout.label(text=sentence), title="T2VZ")
+
+
+def _kept() -> IO[str]:
+    """A file for what the engine says; a pipe would fill up."""
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+
+
+def _text_of(file: IO[str]) -> str:
+    file.seek(0)
+    text = file.read()
+    file.close()
+    return text
+
+
+def register() -> None:
+    bpy.utils.register_class(T2VZ_OT_test_engine)
+
+
+def unregister() -> None:
+    global question
+    if question is not None:
+        question.stop()
+        question = None
+    bpy.utils.unregister_class(T2VZ_OT_test_engine)

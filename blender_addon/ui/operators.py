@@ -1,13 +1,15 @@
 """Buttons: each fetches, calls and reports."""
 
+import os
 from pathlib import Path
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
 from t2vz_core.wire import presets
-from t2vz_core.wire.job import read_job
+from t2vz_core.wire.job import job_folder, read_job
 
+from .. import preferences
 from ..run import command_line, preview, scene_job, session, strips
 
 
@@ -16,6 +18,17 @@ class _WhenIdle:
     def poll(cls, _context: bpy.types.Context) -> bool:
         """Only one generation at a time."""
         return not session.now.is_busy
+
+
+def _choose_job(operator: bpy.types.Operator, context: bpy.types.Context) -> set[str]:
+    """Opens Blender's file browser where this scene's jobs are."""
+    operator.directory = str(preferences.jobs_home(context.scene.t2vz.output)) + os.sep
+    context.window_manager.fileselect_add(operator)
+    return {"RUNNING_MODAL"}
+
+
+def _chosen_job(operator: bpy.types.Operator) -> Path:
+    return job_folder(Path(bpy.path.abspath(operator.directory)))
 
 
 class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
@@ -113,18 +126,13 @@ class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Lets the artist choose the job's folder where the button does not name it."""
-        if self.directory:
-            return self.execute(context)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return self.execute(context) if self.directory else _choose_job(self, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Takes the job up again."""
         is_last = session.now.can_resume and not self.directory
         try:
-            folder = (
-                session.now.generation.folder if is_last else Path(bpy.path.abspath(self.directory))
-            )
+            folder = session.now.generation.folder if is_last else _chosen_job(self)
             generation = session.resumed(folder, session.engine())
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
@@ -183,7 +191,9 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
     bl_label = "Import Frames"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender's own convention
 
-    directory: StringProperty(name="Job", description="The job's folder", subtype="DIR_PATH")
+    directory: StringProperty(
+        name="Job", description="The job's folder", subtype="DIR_PATH", options={"SKIP_SAVE"}
+    )
     scene: StringProperty(
         name="Scene",
         description="Whose sequencer; empty: the one shown",
@@ -191,15 +201,14 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
     )
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        """Lets the artist choose the job's folder."""
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        """Lets the artist choose the job's folder where the button does not name it."""
+        return self.execute(context) if self.directory else _choose_job(self, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Adds the strip."""
         shown = getattr(context, "sequencer_scene", None) or context.scene
         scene = bpy.data.scenes.get(self.scene, shown)
-        folder = Path(bpy.path.abspath(self.directory))
+        folder = _chosen_job(self)
         try:
             strips.import_job(scene, folder, read_job(folder))
         except (OSError, ValueError) as error:

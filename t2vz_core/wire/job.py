@@ -312,11 +312,28 @@ def read_job(folder: Path) -> JobSpec:
     try:
         return JobSpec.from_json(json.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
-        raise WireError(f"{path}: cannot be read ({error.strerror})") from error
+        raise WireError(_no_job(folder, error)) from error
     except WireError as error:
         raise WireError(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise WireError(f"{path}: is not JSON, or not whole ({error})") from error
+
+
+def _no_job(folder: Path, error: OSError) -> str:
+    path = folder / "job.json"
+    if not folder.is_dir():
+        return f"{folder}: there is no such folder; choose a job's own"
+    if isinstance(error, FileNotFoundError):
+        return f"{folder}: holds no job.json; choose a job's own folder"
+    return f"{path}: cannot be read ({error.strerror})"
+
+
+def job_folder(chosen: Path) -> Path:
+    """The job's folder where a part of it was chosen: its frames, its passes, its job.json."""
+    for folder in (chosen, *list(chosen.parents)[:2]):
+        if (folder / "job.json").is_file():
+            return folder
+    return chosen
 
 
 def write_job(folder: Path, spec: JobSpec) -> None:

@@ -64,7 +64,7 @@ def test_a_job_that_cannot_be_read_fails_with_a_sentence_and_the_next_is_served(
         (events.Failed, "one"),
         (events.Failed, "two"),
     ]
-    assert all("job.json: cannot be read" in end.reason for end in ends)
+    assert all("holds no job.json" in end.reason for end in ends)
 
 
 def test_a_folder_that_can_be_no_path_ends_its_job_with_a_sentence():
@@ -132,7 +132,7 @@ def test_the_log_alone_tells_what_ran_where_and_what_was_said(tmp_path, monkeypa
 
 def test_a_folder_that_is_not_there_is_named_by_its_job(tmp_path, monkeypatch):
     (end,) = performed(tmp_path / "gone", monkeypatch, lambda *_: pytest.fail("made"))
-    assert end.reason.startswith(f"{tmp_path / 'gone' / 'job.json'}: cannot be read")
+    assert end.reason.startswith(f"{tmp_path / 'gone'}: there is no such folder")
 
 
 def test_what_native_code_prints_goes_to_the_log(tmp_path, monkeypatch):

@@ -137,7 +137,7 @@ def test_a_wrong_value_gets_its_sentence(change, sentence):
 
 
 def test_a_missing_job_is_a_sentence(tmp_path):
-    with pytest.raises(WireError, match=r"job\.json: cannot be read"):
+    with pytest.raises(WireError, match=r"holds no job\.json"):
         read_job(tmp_path)
 
 

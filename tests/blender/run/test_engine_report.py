@@ -1,5 +1,7 @@
 """The engine's own page comes into the Text Editor."""
 
+import time
+
 import bpy
 import pytest
 
@@ -22,6 +24,24 @@ def test_the_answer_is_a_text_and_knows_the_models_folder_of_the_preferences(pyt
     assert bpy.ops.t2vz.test_engine() == {"FINISHED"}
     said = bpy.data.texts[engine_report.TEXT].as_string()
     assert f"doctor --models {preferences.models_home()}" in said
+
+
+def test_blender_goes_on_while_the_engine_answers(python):
+    python.write_text("#!/bin/sh\nsleep 0.5\necho well\n")
+    began = time.monotonic()
+    engine_report.ask()
+    assert time.monotonic() - began < 0.4
+    assert engine_report.tick() and not bpy.ops.t2vz.test_engine.poll()
+    while engine_report.tick() is not None:
+        time.sleep(0.05)
+    assert bpy.data.texts[engine_report.TEXT].as_string().strip() == "well"
+    assert bpy.ops.t2vz.test_engine.poll()
+
+
+def test_an_engine_that_says_very_much_is_heard_to_the_end(python):
+    python.write_text("#!/bin/sh\nfor i in $(seq 30000); do echo $i; done\n")
+    assert bpy.ops.t2vz.test_engine() == {"FINISHED"}
+    assert bpy.data.texts[engine_report.TEXT].as_string().split()[-1] == "30000"
 
 
 def test_an_engine_that_cannot_be_started_is_a_sentence(python):

@@ -1,11 +1,13 @@
 """A generation beside the artist's work: what its buttons, other files, undo and playback do to
 it."""
 
+import os
 from types import SimpleNamespace
 
 import bpy
 import pytest
 
+from blender_addon import preferences
 from blender_addon.run import session, strips, unfinished
 from blender_addon.ui import operators
 from t2vz_core.wire.job import read_job
@@ -39,7 +41,27 @@ def test_the_engine_is_kept_for_a_while_and_then_lets_its_memory_go(scene, paint
 
 def test_resuming_a_folder_without_a_job_is_a_sentence(scene, painter, tmp_path):
     assert bpy.ops.t2vz.resume(directory=str(tmp_path)) == {"CANCELLED"}
-    assert "job.json" in session.now.error
+    assert session.now.error == f"{tmp_path}: holds no job.json; choose a job's own folder"
+
+
+def test_any_part_of_a_jobs_folder_means_the_job(scene, painter):
+    generate(scene)
+    folder = to_the_end().folder
+    for chosen in (folder, folder / "frames", folder / "passes"):
+        assert bpy.ops.t2vz.import_frames(directory=str(chosen)) == {"FINISHED"}
+    assert len(strips.strips_of(scene)) == 4
+
+
+def test_jobs_are_looked_for_where_this_scenes_jobs_are(scene):
+    asked = []
+    context = SimpleNamespace(
+        scene=scene, window_manager=SimpleNamespace(fileselect_add=asked.append)
+    )
+    for kind in (operators.T2VZ_OT_resume, operators.T2VZ_OT_import_frames):
+        button = SimpleNamespace(directory="")
+        assert kind.invoke(button, context, None) == {"RUNNING_MODAL"}
+        assert button.directory == str(preferences.jobs_home("")) + os.sep
+    assert len(asked) == 2
 
 
 def test_esc_is_left_to_playback_and_the_next_one_cancels(scene, painter, monkeypatch):
