@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -22,11 +21,9 @@ from .frame_maps import FrameMaps
 from .fusion import HUNG
 from .keyframes import REMEMBERED, Attended
 from .progress import DECODING, Progress
+from .sampler import Sampler
 from .share import Share
 from .shots import ShotPlan
-
-if TYPE_CHECKING:
-    from .generate import Sampler
 
 
 class Shot:
@@ -89,7 +86,7 @@ class Shot:
                 session.anchor = self._budget.measured(walk)
                 session.frame_bytes = self._budget.frame_bytes
             else:
-                self._progress.spare(len(sampler.solver))
+                self._progress.spare(sampler.anchor_steps)
             way, known = session.anchor, session.keyframes
             sampler.tokens = way.tokens
             sampler.attended = Attended(sampler.predict, way, sampler.spec, known)
