@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
 
 from .job_folder.claims import Claims
 from .job_folder.frames import Frames
 from .job_folder.passes import Source
 from .job_folder.shared import SharedJob
-from .method.generate import anchor_numbers
-from .method.inbetweens import animate
+from .method.generate import anchor_numbers, generate
+from .method.inbetweens import animate, paintings
 from .method.progress import Watch
 from .method.share import Session
 from .models.networks import Networks
 from .wire import events
 from .wire.job import JobSpec
 
+CARRIED = 32  # in-betweens that are claimed at once
 WAIT_S = 0.3  # between two looks at what other processes do
 
 
@@ -52,15 +55,27 @@ class Painting:
                 numbers = anchor_numbers(self._spec, self._wanted, self._networks.is_instruct)
                 self._paint(numbers, share)
                 return
-            while missing := self._tell():
+            needed = paintings(self._spec, self._frames.missing(self._wanted))
+            while missing := self._frames.missing(needed):
                 if share.is_free(missing):
                     self._paint(missing, share)
                 else:
                     self._wait()
+            while missing := self._tell():
+                self._carry(self._frames.take(missing[:CARRIED], claims), share)
 
     def _paint(self, numbers: Sequence[int], share: SharedJob) -> None:
         work = (self._spec, self._source, self._networks, numbers, self._watch)
-        made = animate(*work, self._event.chunk, self._frames.picture, share)
+        self._keep(generate(*work, self._event.chunk, share), share)
+
+    def _carry(self, numbers: Sequence[int], share: SharedJob) -> None:
+        """Makes in-betweens of frames that are painted."""
+        if not numbers:
+            self._wait()
+        work = (self._spec, self._source, self._networks, numbers, self._watch)
+        self._keep(animate(*work, self._event.chunk, self._frames.picture), share)
+
+    def _keep(self, made: Iterable[tuple[int, np.ndarray]], share: SharedJob) -> None:
         for number, picture in made:
             share.write(number, picture)
             self._tell()

@@ -73,6 +73,16 @@ def painted(spec: JobSpec) -> list[int]:
     return numbers
 
 
+def paintings(spec: JobSpec, numbers: Sequence[int]) -> list[int]:
+    """The frames that are painted so that the frames `numbers` can be shown: themselves, or those
+    between which they lie."""
+    if spec.coherence.paint_every == 1:
+        return list(numbers)
+    keys = painted(spec)
+    sides = [[n] if n in set(keys) else neighbours(keys, n) for n in numbers]
+    return sorted({n for side in sides for n in side})
+
+
 def animate(
     spec: JobSpec,
     source: Source,
@@ -95,8 +105,9 @@ def animate(
     for shot in _shots(spec.frames):
         wanted = [frame.number for frame in shot if frame.number in set(numbers)]
         if wanted:
-            work = _Shot(spec, source, networks, shot, wanted, watch, chunk)
-            yield from work.pictures(finished)
+            yield from _Shot(
+                spec, source, networks, shot, wanted, watch, chunk, finished
+            ).pictures()
 
 
 @dataclass
@@ -110,17 +121,17 @@ class _Shot:
     wanted: Sequence[int]
     watch: Watch
     chunk: int
+    finished: Finished
     shown: dict[int, Array] = field(default_factory=dict)
 
-    def pictures(self, finished: Finished) -> Pictures:
+    def pictures(self) -> Pictures:
         """The wanted frames, each as soon as it is there."""
         keys = [n for n in painted(self.spec) if n in {frame.number for frame in self.frames}]
         between = [n for n in self.wanted if n not in keys]
         sides = {n: neighbours(keys, n) for n in between}
         needed = {n for n in self.wanted if n in keys}.union(*sides.values())
         for number in sorted(needed - set(self.wanted)):
-            if (picture := finished(number)) is not None:
-                self.shown[number] = picture
+            self._recall(number)
         missing = sorted(needed - self.shown.keys())
         for number, picture in self._generate(self.spec, self.source, missing):
             self.shown[number] = picture
@@ -153,7 +164,7 @@ class _Shot:
         anchor = self.frames[0].number
         arrays = {(n, "start"): picture for n, (picture, _) in holes.items()}
         arrays |= {(n, "repaint"): np.uint8(255) * ~known for n, (_, known) in holes.items()}
-        if anchor not in self.shown:
+        if not self._recall(anchor):
             made = self._generate(self.spec, self.source, [anchor])
             self.shown |= dict(made)
         arrays[anchor, "start"] = self.shown[anchor]
@@ -163,6 +174,12 @@ class _Shot:
         start = Start("picture", REPAINT)
         spec = replace(self.spec, frames=frames, coherence=tied, start=start, repaints=())
         yield from self._generate(spec, replace(self.source, arrays=arrays), sorted(holes))
+
+    def _recall(self, number: int) -> bool:
+        """Whether a frame that was made is at hand from now on."""
+        if number not in self.shown and (picture := self.finished(number)) is not None:
+            self.shown[number] = picture
+        return number in self.shown
 
     def _generate(self, spec: JobSpec, source: Source, numbers: list[int]) -> Pictures:
         if numbers:

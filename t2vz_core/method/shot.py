@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 from torch import Tensor
@@ -16,56 +15,15 @@ from torch import Tensor
 from ..job_folder.anchors import Painted
 from ..models.networks import Networks
 from ..runtime.memory_budget import MemoryBudget
-from ..runtime.token_cache import TokenCache
-from ..wire.job import Frame, JobSpec
+from ..wire.job import Frame
 from ..wire.rules import attends_to_keyframes
-from .frame_maps import FrameMaps, ShotMaps
+from .frame_maps import FrameMaps
 from .fusion import HUNG
-from .keyframes import REMEMBERED, Attended, Way
-from .predict import Predictor
+from .keyframes import REMEMBERED, Attended
 from .progress import DECODING, Progress
+from .sampler import Sampler
 from .share import Share
 from .shots import ShotPlan
-from .solvers import Solver
-
-
-class Sampler(Protocol):
-    """The ways down of a shot's frames, one for the anchor and one for the others (generate.py)."""
-
-    spec: JobSpec
-    networks: Networks
-    solver: Solver
-    predict: Predictor
-    maps: ShotMaps
-    T: int
-    tokens: TokenCache
-    attended: Attended | None
-
-    @property
-    def anchor_steps(self) -> int:
-        """How many steps the anchor takes."""
-        ...
-
-    @property
-    def frame_steps(self) -> int:
-        """How many steps any other frame takes."""
-        ...
-
-    def anchor(self, frame: Frame, seen_from: int) -> Way:
-        """The anchor, all the way down."""
-        ...
-
-    def keyframe(self, maps: FrameMaps) -> Tensor:
-        """x_0 (1, c, h, w) of a frame that others are made of."""
-        ...
-
-    def between(self, frames: list[Frame]) -> Tensor:
-        """x_0 (f, c, h, w) of frames between key frames."""
-        ...
-
-    def show(self, maps: FrameMaps, painted: Painted) -> None:
-        """Lets the frames to come be made of a finished one."""
-        ...
 
 
 class Shot:
