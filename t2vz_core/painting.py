@@ -9,7 +9,8 @@ from .job_folder.claims import Claims
 from .job_folder.frames import Frames
 from .job_folder.passes import Source
 from .job_folder.shared import SharedJob
-from .method.generate import anchor_numbers, generate
+from .method.generate import anchor_numbers
+from .method.inbetweens import animate
 from .method.progress import Watch
 from .method.share import Session
 from .models.networks import Networks
@@ -52,16 +53,18 @@ class Painting:
                 self._paint(numbers, share)
                 return
             while missing := self._tell():
-                if share.is_free(missing):
-                    self._paint(missing, share)
-                else:
+                if not share.is_free(missing) or not self._paint(missing, share):
                     self._wait()
 
-    def _paint(self, numbers: Sequence[int], share: SharedJob) -> None:
+    def _paint(self, numbers: Sequence[int], share: SharedJob) -> int:
+        """Makes what nobody else does of some frames; returns how many."""
+        made = 0
         work = (self._spec, self._source, self._networks, numbers, self._watch)
-        for number, picture in generate(*work, self._event.chunk, share):
+        for number, picture in animate(*work, self._event.chunk, share, self._frames.picture):
             share.write(number, picture)
             self._tell()
+            made += 1
+        return made
 
     def _wait(self) -> None:
         missing, total = len(self._tell()), len(self._wanted)

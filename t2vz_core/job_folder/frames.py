@@ -71,7 +71,7 @@ class Frames:
         """A frame (H, W, 3) uint8 sRGB that was made before; None where it was not."""
         from .passes import load_picture
 
-        path = self._folder / self.path(number)
+        path = self.job / self.path(number)
         return load_picture(path) if path.exists() else None
 
     def write(self, number: int, picture: Any) -> None:

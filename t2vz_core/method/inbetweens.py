@@ -21,6 +21,7 @@ from .correspondence import Correspondence, correspond
 from .fusion import filled, link_of
 from .generate import generate
 from .progress import Watch
+from .share import Share
 
 HOLES = 0.01  # of a picture that neither side shows; more is painted
 REPAINT = 0.5  # how strongly: the part of the steps that it takes
@@ -79,21 +80,24 @@ def animate(
     numbers: Sequence[int],
     watch: Watch,
     chunk: int = 0,
+    share: Share | None = None,
     finished: Finished = lambda _: None,
 ) -> Pictures:
     """The frames `numbers` of a job, painted or carried; arguments and errors as of `generate`.
+
+    An in-between whose sides others are still painting is left out, as they are.
 
     Args:
         finished: the picture (H, W, 3) uint8 of a frame made before, or None.
     """
     if spec.coherence.paint_every == 1:
-        yield from generate(spec, source, networks, numbers, watch, chunk)
+        yield from generate(spec, source, networks, numbers, watch, chunk, share)
         return
     for shot in _shots(spec.frames):
         wanted = [frame.number for frame in shot if frame.number in set(numbers)]
         if wanted:
-            work = _Shot(spec, source, networks, shot, wanted, watch, chunk)
-            yield from work.pictures(finished)
+            work = _Shot(spec, source, networks, shot, wanted, watch, chunk, finished)
+            yield from work.pictures(share)
 
 
 @dataclass
@@ -107,23 +111,29 @@ class _Shot:
     wanted: Sequence[int]
     watch: Watch
     chunk: int
+    finished: Finished
     shown: dict[int, Array] = field(default_factory=dict)
 
-    def pictures(self, finished: Finished) -> Pictures:
+    def pictures(self, share: Share | None) -> Pictures:
         """The wanted frames, each as soon as it is there."""
         keys = [n for n in painted(self.spec) if n in {frame.number for frame in self.frames}]
         between = [n for n in self.wanted if n not in keys]
         sides = {n: neighbours(keys, n) for n in between}
         needed = {n for n in self.wanted if n in keys}.union(*sides.values())
-        for number in sorted(needed - set(self.wanted)):
-            if (picture := finished(number)) is not None:
-                self.shown[number] = picture
+        self._look_up(needed - set(self.wanted))
         missing = sorted(needed - self.shown.keys())
-        for number, picture in self._generate(self.spec, self.source, missing):
+        for number, picture in self._generate(self.spec, self.source, missing, share):
             self.shown[number] = picture
             if number in self.wanted:
                 yield number, picture
-        yield from self._carried(sides)
+        self._look_up(needed - self.shown.keys())
+        yield from self._carried({n: s for n, s in sides.items() if self.shown.keys() >= {*s}})
+
+    def _look_up(self, numbers: set[int]) -> None:
+        """Takes those of the frames that were made before."""
+        for number in numbers:
+            if (picture := self.finished(number)) is not None:
+                self.shown[number] = picture
 
     def _carried(self, sides: dict[int, tuple[int, int]]) -> Pictures:
         holes: dict[int, tuple[Array, Array]] = {}
@@ -161,9 +171,12 @@ class _Shot:
         spec = replace(self.spec, frames=frames, coherence=tied, start=start, repaints=())
         yield from self._generate(spec, replace(self.source, arrays=arrays), sorted(holes))
 
-    def _generate(self, spec: JobSpec, source: Source, numbers: list[int]) -> Pictures:
+    def _generate(
+        self, spec: JobSpec, source: Source, numbers: list[int], share: Share | None = None
+    ) -> Pictures:
         if numbers:
-            yield from generate(spec, source, self.networks, numbers, self.watch, self.chunk)
+            work = (spec, source, self.networks, numbers, self.watch, self.chunk)
+            yield from generate(*work, share)
 
     def _pixels(self, number: int) -> Correspondence:
         """Where the points of a frame lay in the shot's anchor, pixel by pixel."""
