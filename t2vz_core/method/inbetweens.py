@@ -21,7 +21,6 @@ from .correspondence import Correspondence, correspond
 from .fusion import filled, link_of
 from .generate import generate
 from .progress import Watch
-from .share import Share
 
 HOLES = 0.01  # of a picture that neither side shows; more is painted
 REPAINT = 0.5  # how strongly: the part of the steps that it takes
@@ -91,16 +90,14 @@ def animate(
     watch: Watch,
     chunk: int = 0,
     finished: Finished = lambda _: None,
-    share: Share | None = None,
 ) -> Pictures:
     """The frames `numbers` of a job, painted or carried; arguments and errors as of `generate`.
 
     Args:
         finished: the picture (H, W, 3) uint8 of a frame made before, or None.
-        share: whom to ask before anything is painted; in-betweens are nobody's but this run's.
     """
     if spec.coherence.paint_every == 1:
-        yield from generate(spec, source, networks, numbers, watch, chunk, share)
+        yield from generate(spec, source, networks, numbers, watch, chunk)
         return
     for shot in _shots(spec.frames):
         wanted = [frame.number for frame in shot if frame.number in set(numbers)]

@@ -67,7 +67,9 @@ def adapt(unet: Any, paths: Sequence[Path], allow_pickle: bool = False) -> None:
         unet._load_ip_adapter_weights(parts, low_cpu_mem_usage=False)
     except (RuntimeError, KeyError) as error:
         said = str(error).splitlines()[0]
-        raise ModelError(f"{paths[0]}: does not fit this model ({said}); choose another.") from error
+        raise ModelError(
+            f"{paths[0]}: does not fit this model ({said}); choose another."
+        ) from error
     for layer in unet.modules():
         own = getattr(layer, "processor", None)
         if hasattr(own, "to_k_ip"):

@@ -34,7 +34,7 @@ def spec_of(folder, every, count=5, **parts):
 def made(folder, spec, numbers=None, chunk=2, finished=lambda _: None):
     wanted = numbers or [frame.number for frame in spec.frames]
     nets = networks("sd1", len(spec.controls))
-    return dict(animate(spec, Source(folder), nets, wanted, Listener(), chunk, None, finished))
+    return dict(animate(spec, Source(folder), nets, wanted, Listener(), chunk, finished))
 
 
 def test_each_shot_is_painted_on_its_first_every_nth_and_last_frame():
