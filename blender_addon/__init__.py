@@ -6,12 +6,18 @@ ROOMS = (
     "preferences",
     "ui.properties",
     "ui.object_words",
+    "run.older_files",
     "run.session",
     "ui.operators",
+    "ui.take_buttons",
+    "ui.words",
+    "ui.engine_buttons",
     "run.engine_report",
+    "run.engine_setup",
     "ui.lists",
     "ui.rig_editor",
     "ui.panels",
+    "ui.results",
     "run.command_line",
 )
 

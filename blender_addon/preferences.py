@@ -2,16 +2,29 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import EnumProperty, StringProperty
 
 from t2vz_core.wire.homes import model_path, models_folder, name_in
 
 ENGINE_VARIABLE = "T2VZ_ENGINE"
 ENGINE_FILE = "engine.json"  # install.py writes it beside this module: {"python": "/…/bin/python"}
-DEFAULTS = {"output": "//t2vz"}
+DEFAULTS = {"output": "//t2vz", "torch": "auto"}
+TORCH_BUILDS = (
+    ("auto", "Automatic", "What this machine's graphics card and driver want"),
+    ("cpu", "Processor Only", "Small to download; slow to paint"),
+    ("cu130", "CUDA 13", "NVIDIA cards from the Turing generation on, driver 580 or newer"),
+    ("cu126", "CUDA 12.6", "Older NVIDIA cards or drivers"),
+    ("rocm7.1", "ROCm", "AMD cards, on Linux"),
+    ("xpu", "XPU", "Intel's Arc cards"),
+)
+POINTER = "engine.json"  # in the engine's home: {"python": "/…/bin/python", "wheel": "…"}
+answer: list[str] = []  # the engine's last page about itself
+engine_pages: list[Callable[[Any, Any], None]] = []  # what ui draws of the engine in here
 # Paths may begin with //, the .blend's folder; from 4.5 on Blender wants to be told, or shows them
 # red.
 MAY_BE_RELATIVE = {"ANIMATABLE"} | (
@@ -27,9 +40,26 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
 
     engine: StringProperty(
         name="Engine",
-        description="Python of the engine's environment, or its folder; empty: "
-        "the one install.py made",
+        description="Python of another engine's environment, or its folder; empty: the one set up "
+        "here",
         subtype="FILE_PATH",
+    )
+    engine_home: StringProperty(
+        name="Install Into",
+        description="Folder for the engine, 2 to 6 GB; a short path on a quick disk is best",
+        subtype="DIR_PATH",
+    )
+    wheels: StringProperty(
+        name="Offline Wheels",
+        description="Folder with the wheels of all libraries, for machines without network; "
+        "empty: download them",
+        subtype="DIR_PATH",
+    )
+    index: StringProperty(
+        name="Package Index", description="A mirror of the package index; empty: the public one"
+    )
+    torch: EnumProperty(
+        name="Build for", description="Which build of torch is installed", items=TORCH_BUILDS
     )
     models: StringProperty(
         name="Models",
@@ -49,30 +79,48 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
         """Lays out the fields, and says whether an engine is there."""
         layout = self.layout
         layout.use_property_split = True
-        python = engine_python()
-        layout.prop(self, "engine", placeholder=str(python or ""))
+        for draw in engine_pages:
+            draw(layout, self)
+        layout.separator()
         layout.prop(self, "models", placeholder=str(models_folder()))
         layout.prop(self, "output")
-        if python is None:
-            row = layout.row()
-            row.alert = True
-            row.label(text=NO_ENGINE, icon="ERROR")
-        layout.operator("t2vz.test_engine")
 
 
 NO_ENGINE = (
-    "No engine found: run `python3 install.py engine`, "
-    "or choose its Python in the add-on's preferences."
+    "No engine yet: press Set Up Engine here or in the panel (or run `python3 install.py engine`)."
 )
 
 
 def engine_python() -> Path | None:
-    """The Python that starts the engine: the preferences', T2VZ_ENGINE's or install.py's; None if
-    none is there."""
-    for said in (_chosen("engine"), os.environ.get(ENGINE_VARIABLE, ""), _installed_engine()):
+    """The Python that starts the engine: the preferences', T2VZ_ENGINE's, the one set up here or
+    install.py's; None if none is there."""
+    set_up = set_up_engine().get("python", "")
+    variable = os.environ.get(ENGINE_VARIABLE, "")
+    for said in (_chosen("engine"), variable, set_up, _installed_engine()):
         if said:
             return _python_of(Path(said))
     return None
+
+
+def engine_home() -> Path:
+    """The folder of engines that are set up from here; short, as some systems' paths must be."""
+    return Path(_chosen("engine_home") or Path.home() / "t2vz-engine")
+
+
+def wheels_folder() -> Path | None:
+    """The folder of wheels that replaces the network, if one is chosen."""
+    chosen = _chosen("wheels")
+    return Path(chosen) if chosen else None
+
+
+def package_index() -> str:
+    """The mirror of the package index, if one is named."""
+    return _said("index")
+
+
+def torch_build() -> str:
+    """The build of torch, in uv's words."""
+    return _said("torch")
 
 
 def _python_of(place: Path) -> Path | None:
@@ -82,12 +130,20 @@ def _python_of(place: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def set_up_engine() -> dict[str, str]:
+    """Python and wheel of the engine that was set up from here; empty where none was."""
+    return _told(engine_home() / POINTER)
+
+
 def _installed_engine() -> str:
+    return _told(Path(__file__).parent / ENGINE_FILE).get("python", "")
+
+
+def _told(file: Path) -> dict[str, str]:
     try:
-        said = json.loads((Path(__file__).parent / ENGINE_FILE).read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
-    return said.get("python", "")
+        return {}
 
 
 def models_found() -> list[str]:

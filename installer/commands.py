@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from . import lock
+from .carried_uv import PLATFORMS
 from .console import Stop, say
 from .demo import run_demo
 from .engine import provide_engine
@@ -106,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where the zip goes (default: dist)",
     )
+    extension.add_argument(
+        "--platform",
+        action="append",
+        choices=list(PLATFORMS),
+        help="a zip for artists: it carries uv for this system and sets its engine up itself; may "
+        "be said more than once",
+    )
     return parser
 
 
@@ -142,6 +150,10 @@ def _lock(_: argparse.Namespace) -> int:
 
 
 def _extension(asked: argparse.Namespace) -> int:
-    build_extension(asked.out, provide_engine(asked.env).python if asked.env.exists() else None)
+    for platform in asked.platform or []:
+        build_extension(asked.out, platform=platform)
+    if not asked.platform:
+        made = provide_engine(asked.env).python if asked.env.exists() else None
+        build_extension(asked.out, made)
     say("In Blender: Edit > Preferences > Get Extensions > Install from Disk, and choose this zip.")
     return 0

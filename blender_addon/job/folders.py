@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from t2vz_core.wire.job import Frame, JobSpec, Passes, frame_file, write_job
 from t2vz_core.wire.passes import PASSES
 from t2vz_core.wire.rendered import SUFFIX, Rendered, write_rendered
 
+PANEL = "settings.json"  # the panel's settings, beside job.json
 # letters that Unicode does not take apart
 LETTERS = {
     "ß": "ss",
@@ -130,6 +132,44 @@ def claimed(folder: Path) -> Path:
     return folder
 
 
+def twin(folder: Path, spec: JobSpec, now: datetime) -> Path:
+    """A new job beside a captured one, with its passes and other settings; the passes are one file
+    on disk where the disk can.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    other = new_folder(folder.parent, spec.prompt.text, now)
+    for path in [*(folder / "passes").rglob("*"), folder / PANEL]:
+        if path.is_file():
+            target = other / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(path, target)
+    write_job(other, spec)
+    return other
+
+
+def adopt_frames(folder: Path, donor: Path, numbers: Iterable[int]) -> None:
+    """Takes these finished frames over from another job; the engine keeps what is there.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    for number in numbers:
+        path = donor / frame_file(number)
+        if path.is_file():
+            target = folder / frame_file(number)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(path, target)
+
+
 def is_job(folder: Path) -> bool:
     """A job was captured there to its end."""
     return (folder / "job.json").is_file()
@@ -222,6 +262,7 @@ def discard(folder: Path) -> None:
     alone."""
     if not is_job(folder):
         shutil.rmtree(folder / "passes", ignore_errors=True)
+        (folder / PANEL).unlink(missing_ok=True)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 

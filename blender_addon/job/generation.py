@@ -16,6 +16,8 @@ from .engine import Engine
 
 CAPTURING, STARTING, CANCELLING = "capturing the scene", "starting the engine", "cancelling"
 END = folders.FrameArrays(0)  # stands behind the last frame
+WAITING = "waiting for its turn"
+PAINTING = "painting frames"  # the engine's own word; it counts steps of frames
 FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
 
 
@@ -42,6 +44,12 @@ class Generation:
         self.is_preview = is_preview
         self.is_without_scene = False  # its scene was not there any more when it finished
         self.captured_with: object = None  # the settings that its capture followed
+        self.is_held = False  # captured, it waits until another has left the engine
+        self.newest: Path | None = None
+        self.painted = 0
+        self.painting_s = 0.0
+        self._painting_since: float | None = None
+        self._first_share = 0.0
         self._engine = engine
         self._arrays: Generator[folders.FrameArrays | None] | None = None
         self._is_sent = False
@@ -118,6 +126,8 @@ class Generation:
             self.end = FINISHED
             return
         self.stage, self.done, self.total, self.left_s = STARTING, 0, 1, None
+        if self.is_held:
+            self.stage = WAITING
 
     def _drop_capture(self) -> None:
         """Lets the capture put the scene back, and leaves no half-captured job behind."""
@@ -128,7 +138,10 @@ class Generation:
 
     def _ask(self, engine: Engine) -> None:
         """Sends the job, or hears what has come of it since."""
+        if self.is_held and not self._is_sent:
+            return
         if not self._is_sent:
+            self.stage = STARTING
             (engine.preview if self.is_preview else engine.run)(self.folder)
             self._is_sent = True
             return
@@ -144,18 +157,31 @@ class Generation:
                     event.total,
                     event.left_s,
                 )
+                self._clock(event)
             case events.Note():
                 known = self.details if event.rank == events.LOG else self.notes
                 if event.text not in known:
                     known.append(event.text)
             case events.FrameDone():
                 self.frames_done += 1
+                self.newest = self.folder / event.path
+                if self._painting_since is not None:
+                    self.painted += 1
+                    spent_s = time.monotonic() - self._painting_since
+                    self.painting_s = spent_s / (1 - self._first_share)
             case events.Finished():
                 self.end = FINISHED
             case events.Failed():
                 self.end, self.error, self.log = FAILED, event.reason, event.log
             case events.Cancelled():
                 self.end = CANCELLED
+
+    def _clock(self, event: events.Progress) -> None:
+        """Begins to take the time after the first step, which is slow: the device warms up."""
+        is_first = self._painting_since is None and 0 < event.done < event.total
+        if event.stage == PAINTING and is_first:
+            self._painting_since = time.monotonic()
+            self._first_share = event.done / event.total
 
 
 def sentence(error: Exception) -> str:
@@ -164,17 +190,21 @@ def sentence(error: Exception) -> str:
 
 
 def caption(generation: Generation) -> str:
-    """What is being done, how far it is and how long it will take: `Denoising 12/50, 1 min 20 s
-    left`."""
-    return f"{capital(generation.stage)} {count(generation)}".strip()
+    """What is being done, how far it is and how long it will take: `Painting frames: frame 3 of 16,
+    1 min 20 s left`."""
+    how_far = count(generation)
+    return capital(generation.stage) + (f": {how_far[:1].lower()}{how_far[1:]}" if how_far else "")
 
 
 def count(generation: Generation) -> str:
-    """How far the stage is and how long it will take: `12/50, 1 min 20 s left`; nothing of a stage
-    in one piece."""
-    done = [f"{generation.done}/{generation.total}"] if generation.total > 1 else []
+    """The frame at which the stage is, and how long it will take: `Frame 3 of 16, 1 min 20 s left`;
+    nothing of a stage in one piece."""
     left = [] if generation.left_s is None else [f"{duration(generation.left_s)} left"]
-    return ", ".join(done + left)
+    if generation.total <= 1:
+        return ", ".join(left)
+    frames = len(generation.spec.frames) if generation.stage == PAINTING else generation.total
+    number = min(generation.done * frames // generation.total + 1, frames)
+    return ", ".join([f"Frame {number} of {frames}", *left])
 
 
 def capital(text: str) -> str:

@@ -36,34 +36,73 @@ PARTS = {
     "coherence": wire.Coherence,
     "start": wire.Start,
 }
-# (name, what the artist reads, what it does), for Blender's menus and the command line
+# (name, what the artist reads, what it does, its number in .blend files), for Blender's menus and
+# the command line
 MODES = (
-    (TEXT, "Text to Video", "The prompt alone; the scene gives the motion"),
-    ("depth", "Depth", "The scene's depth gives the shapes"),
-    ("normal", "Normals", "The scene's surface directions give the shapes"),
-    ("pose", "Pose", "The scene's armatures give the poses"),
-    ("edges", "Edges", "The edges of the rendered frames give the shapes"),
-    ("outline", "Outline", "Silhouettes and creases of the scene's geometry give the shapes"),
-    ("segments", "Segments", "One flat colour for every object gives the shapes"),
+    ("depth", "Depth", "The picture keeps the scene's shapes and distances; the best start", 1),
+    (
+        "pose",
+        "Pose",
+        "Characters take the poses of the scene's armatures; clothes and faces are free",
+        3,
+    ),
+    ("outline", "Outline", "The picture keeps silhouettes and creases, as of a drawing", 5),
+    (
+        "normal",
+        "Normals",
+        "The picture keeps the surfaces' directions: fine relief, free distances",
+        2,
+    ),
+    ("edges", "Edges", "The picture keeps the edges of the rendered frames, textures included", 4),
+    (
+        "segments",
+        "Segments",
+        "The picture keeps where each object is; one flat colour an object",
+        6,
+    ),
     (
         INSTRUCT,
         "Instruct",
-        "The rendered frames, changed as the prompt says; needs an InstructPix2Pix model",
+        "The rendered frames, changed as the prompt says: “make it winter”; "
+        "needs an InstructPix2Pix model",
+        7,
     ),
+    (TEXT, "Text to Video", "The prompt alone; of the scene only its motion is taken", 0),
 )
 SOURCES = (
-    ("camera", "Camera", "The movement of the whole picture"),
-    ("object", "Object", "The movement of one object or bone on screen"),
-    ("own", "Object Alone", "The movement of one object or bone, as if the camera stood still"),
-    ("both", "Camera + Object", "The movement of the picture and that of the object, added"),
-    ("geometry", "Geometry", "Where each point of each surface was in the first frame"),
+    (
+        "geometry",
+        "Geometry (Recommended)",
+        "Every point of every surface carries its look along, characters and camera alike",
+        4,
+    ),
+    (
+        "camera",
+        "Camera",
+        "The whole picture moves as the camera does: for pans over a still place",
+        0,
+    ),
+    ("object", "Object", "The whole picture moves with one object or bone on screen", 1),
+    (
+        "own",
+        "Object Alone",
+        "The whole picture moves with one object or bone, as if the camera stood still",
+        2,
+    ),
+    (
+        "both",
+        "Camera + Object",
+        "Camera and object, added: for a subject that the camera follows",
+        3,
+    ),
     (
         "vectors",
         "Vector Pass",
-        "The Vector pass of rendered EXR files, followed from frame to frame",
+        "The Vector pass of rendered EXR files: for hair, volumes and what only a render knows",
+        5,
     ),
-    ("strength", "By Hand", "So far per frame, as in the paper; it can be keyed"),
-    ("none", "None", "Hold still"),
+    ("strength", "By Hand", "So far per frame, as in the paper; it can be keyed", 6),
+    ("none", "None", "Hold still", 7),
 )
 
 
@@ -104,6 +143,7 @@ def spec_of(
     return JobSpec(
         **{
             **parts,
+            "prompt": _prompt(parts["prompt"], settings),
             "model": model,
             "motion": dataclasses.replace(parts["motion"], mode=mode),
             "shot": _shot(parts["shot"], settings, aspect, facts.native_side_px),
@@ -119,6 +159,16 @@ def base_for(name: str, mode: str) -> str:
     """The demo model has a checkpoint of its own for instructions; any other model is taken as it
     is named."""
     return DEMO_INSTRUCT if (name, mode) == (wire.DEMO_MODEL, INSTRUCT) else name
+
+
+def _prompt(prompt: wire.Prompt, settings: Any) -> wire.Prompt:
+    """The prompt, or the lines of the text that is taken for it, and behind it the style."""
+    text = getattr(settings, "prompt_text", None)
+    lines = [line.body.strip() for line in text.lines] if text else [prompt.text]
+    style = getattr(settings, "style", "").strip()
+    words = " ".join(filter(None, lines)) if text else prompt.text
+    said = ", ".join(filter(None, (words, style))) if style else words
+    return dataclasses.replace(prompt, text=said)
 
 
 def _found(model: wire.Model, mode: str, find: Callable[[str], str]) -> wire.Model:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,13 @@ from typing import Any
 import bpy
 
 from t2vz_core.wire import presets
-from t2vz_core.wire.pace import Pace
 from t2vz_core.wire.ranges import numbers_in, with_negatives
 
-from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
+from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, sentence
 from ..job.settings import MODES, SOURCES
-from . import scene_job, session, strips
+from . import dry_run, edit_scenes, live, scene_job, session, settings_file, strips
 from .assignments import Usage, assign
+from .meters import JsonMeter, Meter, say, tell
 
 NAME = "t2vz"
 DONE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -41,7 +39,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _perform(asked)
     except Usage as error:
-        _say(str(error))
+        say(str(error))
         return USAGE
     except (OSError, ValueError, RuntimeError) as error:
         return _wrong(sentence(error))
@@ -54,44 +52,84 @@ def _perform(asked: argparse.Namespace) -> int:
             "as in blender -b scene.blend -c t2vz …"
         )
     scene = _scene_named(asked.scene) if asked.scene else bpy.context.scene
-    numbers = apply(asked, scene.t2vz)
     if asked.save and not asked.save.absolute().parent.is_dir():
         raise Usage(f"--save: there is no folder {asked.save.absolute().parent}; make it first.")
-    worker = None if asked.capture_only else session.engine()
-    out = asked.out and asked.out.absolute()
+    if len(asked.settings) > 1 and asked.out:
+        raise Usage("--out names one film's folder: leave it out where there are several.")
+    for file in asked.settings or [None]:
+        code = _one_film(asked, scene, file)
+        if code != DONE:
+            return code
+    if asked.save and not asked.dry_run:
+        bpy.ops.wm.save_as_mainfile(filepath=str(asked.save.absolute()), check_existing=False)
+        say(f"Saved {asked.save}")
+    return DONE
+
+
+def _one_film(asked: argparse.Namespace, scene: bpy.types.Scene, file: Path | None) -> int:
+    """The film of a settings file, or of the settings as they are, with what else is asked."""
+    if file is not None and (unknown := settings_file.read(file, scene.t2vz)):
+        say(f"{file}: not here, and left out: {', '.join(unknown)}")
+    numbers = apply(asked, scene.t2vz)
     if asked.view_layer:
         _known(asked.view_layer, scene.view_layers, "view layer", f"The scene {scene.name}")
+    if asked.dry_run:
+        return _tell_dry(dry_run.look(scene), asked.json)
+    worker = None if asked.capture_only else session.engine()
+    out = asked.out and asked.out.absolute()
     generation = scene_job.generation_of(scene, worker, out, asked.view_layer, numbers)
-    code = carry_out(generation, scene)
-    if code == DONE and asked.save:
-        bpy.ops.wm.save_as_mainfile(filepath=str(asked.save.absolute()), check_existing=False)
-        _say(f"Saved {asked.save}")
-    return code
+    return carry_out(generation, scene, JsonMeter() if asked.json else Meter())
 
 
-def carry_out(generation: Generation, scene: bpy.types.Scene) -> int:
-    """Steps a generation to its end with progress on stderr, adds its strip, and returns the exit
-    code."""
+def _tell_dry(seen: dict[str, Any], is_json: bool) -> int:
+    missing = seen["missing"]
+    if is_json:
+        tell("dry_run", **seen)
+        return WRONG if missing else DONE
+    for name, value in seen.items():
+        if name != "missing":
+            say(f"{name:<12} {'unknown' if value is None else value}")
+    for each in missing:
+        say(each)
+    return WRONG if missing else DONE
+
+
+def carry_out(
+    generation: Generation,
+    scene: bpy.types.Scene,
+    meter: Callable[[Generation], None] | None = None,
+) -> int:
+    """Steps a generation to its end, adds its strip, and returns the exit code.
+
+    `meter` is shown it after each step; without one progress goes to stderr.
+    """
+    meter = meter or Meter()
     interrupted = (
         threading.Event()
     )  # a signal comes in the midst of a step, and must wait for its end
     before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     try:
-        _follow(generation, interrupted, Meter())
+        _follow(generation, interrupted, meter)
     finally:
         signal.signal(
             signal.SIGINT, before or signal.SIG_DFL
         )  # None: the handler was Blender's own
         session.stop_engine()
+    if isinstance(meter, JsonMeter):
+        told = {"end": generation.end, "error": generation.error}
+        tell("end", folder=str(generation.folder), frames=generation.frames_done, **told)
+    live.remember_time(generation)
     if generation.end == FAILED:
         return _wrong(generation.error + (f" Log: {generation.log}" if generation.log else ""))
     if generation.end == CANCELLED:
-        _say("Cancelled; frames already done are kept.")
+        say("Cancelled; frames already done are kept.")
     elif generation.frames_done:
-        strips.import_job(scene, generation.folder, generation.spec)
-        if caution := strips.caution(scene):
-            _say(caution)
-    _say(str(generation.folder))
+        target = edit_scenes.target_of(scene)
+        notes = [edit_scenes.keep_render(target), strips.caution(target)]
+        strips.import_job(target, generation.folder, generation.spec)
+        for note in filter(None, (f"The film is in the Sequencer of {target.name}.", *notes)):
+            say(note)
+    say(str(generation.folder))
     return CODES[generation.end or FAILED]
 
 
@@ -118,35 +156,6 @@ def _follow(
             time.sleep(POLL_S)
 
 
-class Meter:
-    """Shows how far a generation is: a line that moves in a terminal; elsewhere a line for every
-    stage, at every tenth of it, and after half a minute."""
-
-    def __init__(self) -> None:
-        self._pace = Pace()
-        self._said: Counter[int] = Counter()  # how many of each list
-        self._shown = ""
-        self._moves = sys.stderr.isatty()
-
-    def __call__(self, generation: Generation) -> None:
-        for said in (generation.notes, generation.details):
-            for note in said[self._said[id(said)] :]:
-                self._line(note)
-            self._said[id(said)] = len(said)
-        text = caption(generation)
-        if self._moves and text != self._shown:
-            sys.stderr.write(f"\r\033[K{text}")
-            sys.stderr.flush()
-        elif not self._moves and self._pace.is_due(
-            generation.stage, generation.done, generation.total, time.monotonic()
-        ):
-            _say(text)
-        self._shown = text
-
-    def _line(self, text: str) -> None:
-        _say(f"\r\033[K{text}" if self._moves else text)
-
-
 def apply(asked: argparse.Namespace, settings: bpy.types.PropertyGroup) -> list[int] | None:
     """Puts what the command line says into the scene's settings; returns the frames to make where
     they are no plain range.
@@ -154,8 +163,8 @@ def apply(asked: argparse.Namespace, settings: bpy.types.PropertyGroup) -> list[
     Raises:
         Usage: a setting that is not there or cannot have that value.
     """
-    if asked.fast:
-        presets.follow(settings.sampling, presets.FAST)
+    if asked.quality or asked.fast:
+        settings.quality = asked.quality or presets.FAST
     for path in SETTINGS:
         value = getattr(asked, path.rpartition(".")[2])
         if value is not None:
@@ -225,6 +234,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a quick solver with shortcuts, as the panel's preset Fast",
     )
+    add(
+        "--quality",
+        choices=list(presets.PRESETS),
+        help="solver, steps and shortcuts in one go, as in the panel",
+    )
     add("--steps", type=int, metavar="N", help="denoising steps")
     add("--guidance", type=float, metavar="X", help="how closely the prompt is followed")
     add(
@@ -257,6 +271,16 @@ def _parser() -> argparse.ArgumentParser:
         "a new one beside the .blend)",
     )
     add("--save", type=Path, metavar="FILE", help="save the .blend with its strip under this name")
+    add(
+        "--settings",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="settings saved by the panel; of several, one film each, in turn",
+    )
+    add("--dry-run", action="store_true", help="say what would be made and what is missing")
+    add("--json", action="store_true", help="tell progress as JSON lines on stdout")
     add("--capture-only", action="store_true", help="write the job folder and make no frames")
     return parser
 
@@ -284,12 +308,8 @@ def _frames(text: str) -> tuple[int, ...]:
 
 
 def _wrong(text: str) -> int:
-    _say(text)
+    say(text)
     return WRONG
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def register() -> None:

@@ -102,10 +102,11 @@ def ask() -> None:
     if python is None:
         raise ValueError(preferences.NO_ENGINE)
     question = Question(python)
+    preferences.answer[:] = [ASKING]
 
 
 def heard() -> bool:
-    """Whether the answer has come; it is in the Text Editor then.
+    """Whether the answer has come; it is in the preferences and the Text Editor then.
 
     Raises:
         ValueError: there will be none.
@@ -117,9 +118,15 @@ def heard() -> bool:
     if answer is None:
         question = asked
         return False
-    text = bpy.data.texts.get(TEXT) or bpy.data.texts.new(TEXT)
-    text.from_string(answer)
+    preferences.answer[:] = answer.splitlines()
+    show_text(answer)
     return True
+
+
+def show_text(words: str) -> None:
+    """Puts them into the text of the Text Editor."""
+    text = bpy.data.texts.get(TEXT) or bpy.data.texts.new(TEXT)
+    text.from_string(words)
 
 
 def tick() -> float | None:
@@ -129,8 +136,9 @@ def tick() -> float | None:
     try:
         if not heard():
             return TICK_S
-        _show(f"The engine answers: read the text “{TEXT}” in the Text Editor")
+        _show(f"The engine answers: read it in the preferences, or as the text “{TEXT}”")
     except ValueError as error:
+        preferences.answer[:] = [str(error)]
         session.now.refusal = str(error)
         _show(str(error))
     return None

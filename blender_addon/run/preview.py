@@ -30,7 +30,7 @@ def show_frame(generation: Generation, scene: bpy.types.Scene) -> None:
     if generation.spec.motion.mode != "none" or not pictures:
         pictures.append(_motion(generation, frame, since))
     path = generation.folder / "conditions" / "preview.png"
-    _show(_shown_file(_saved(path, beside_each_other(pictures))))
+    show(path, beside_each_other(pictures), NAME)
 
 
 def add_strips(generation: Generation, scene: bpy.types.Scene) -> None:
@@ -134,16 +134,22 @@ def _saved(path: Path, picture: np.ndarray) -> Path:
     return path
 
 
-def _shown_file(path: Path) -> bpy.types.Image:
+def show(path: Path, picture: np.ndarray, name: str) -> None:
+    """Saves a picture (H, W, 3) uint8 and puts it into the Image Editors, as the image of this
+    name."""
+    show_image(_shown_file(_saved(path, picture), name))
+
+
+def _shown_file(path: Path, name: str) -> bpy.types.Image:
     """The image of a file, in place of the last preview: what is in a file need not be saved, and
     Blender packs it into no .blend."""
-    image = bpy.data.images.get(NAME)
+    image = bpy.data.images.get(name)
     if image is not None and image.source != "FILE":  # of an earlier version
         bpy.data.images.remove(image)
         image = None
     if image is None:
         image = bpy.data.images.load(str(path))
-        image.name = NAME
+        image.name = name
     if image.packed_file:
         image.unpack(method="REMOVE")
     image.filepath = strips.path_of(path)
@@ -157,7 +163,7 @@ def _fill(image: bpy.types.Image, picture: np.ndarray) -> None:
     image.pixels.foreach_set(pixels.ravel())
 
 
-def _show(image: bpy.types.Image) -> None:
+def show_image(image: bpy.types.Image) -> None:
     """In every Image Editor that is open; opens a window with one where none is, as Blender does
     for renders."""
     windows = bpy.context.window_manager.windows
@@ -171,4 +177,14 @@ def _show(image: bpy.types.Image) -> None:
         editors[0].type = "IMAGE_EDITOR"
     for area in editors:
         area.spaces.active.image = image
-        area.tag_redraw()
+        _fit(area)
+
+
+def _fit(area: bpy.types.Area) -> None:
+    """Zooms so that the whole picture fills the editor."""
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    for window in bpy.context.window_manager.windows:
+        if area in list(window.screen.areas) and not bpy.app.background:
+            with bpy.context.temp_override(window=window, area=area, region=region):
+                bpy.ops.image.view_all(fit_view=True)
+    area.tag_redraw()

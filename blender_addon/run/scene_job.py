@@ -19,10 +19,11 @@ from ..capture.animated_values import is_animated
 from ..capture.cameras import aspect_of
 from ..capture.capture import Wanted, capture, object_numbers
 from ..capture.meshes import MESHED
-from ..job import folders, resume
+from ..job import folders, resume, timing
 from ..job.engine import Engine
 from ..job.generation import Generation
 from ..job.settings import INSTRUCT, spec_of, suited_sentence
+from . import settings_file
 from .assignments import seed_of
 
 FEW_DEPTHS = (
@@ -136,6 +137,33 @@ def view_layer_of(scene: bpy.types.Scene, name: str = "") -> bpy.types.ViewLayer
     return next(shown, scene.view_layers[0])
 
 
+def one_frame_of(scene: bpy.types.Scene, worker: Engine) -> Generation:
+    """The current frame with all settings; with it the first, from which the film's own frame takes
+    its look.
+
+    Raises:
+        ValueError, OSError: as `generation_of`.
+    """
+    current = scene.frame_current
+    numbers = sorted({min(scene.t2vz.frame_numbers()[0], current), current})
+    return generation_of(scene, worker, numbers=numbers)
+
+
+def estimate_of(scene: bpy.types.Scene, past: list[timing.Past]) -> timing.Estimate | None:
+    """What Generate will take; None where the settings do not make a job."""
+    try:
+        frames = len(scene.t2vz.frame_numbers()) * scene.t2vz.takes
+        return timing.estimate(_spec_of(scene), frames, past)
+    except ValueError:
+        return None
+
+
+def size_of(scene: bpy.types.Scene) -> tuple[int, int]:
+    """Width and height of the pictures, px."""
+    shot = _spec_of(scene).shot
+    return shot.width_px, shot.height_px
+
+
 def preview_of(scene: bpy.types.Scene, worker: Engine, numbers: list[int]) -> Generation:
     """What of the scene steers these frames: conditions, pictures, motion.
 
@@ -242,6 +270,7 @@ def _begun(
             if folder
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
+    settings_file.write(folder / folders.PANEL, settings)
     generation = Generation(folder, spec, worker, is_preview)
     generation.captured_with = _captured_by(scene, spec)
     generation.notes += [caution] if caution else []

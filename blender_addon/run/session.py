@@ -20,7 +20,8 @@ from .. import preferences
 from ..job.engine import Engine, worker_command
 from ..job.folders import is_job
 from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
-from . import strips, unfinished
+from ..job.left_over import LeftOver
+from . import edit_scenes, live, queue_file, strips, unfinished
 from .assignments import values
 
 TICK_S = 0.1
@@ -32,13 +33,35 @@ Conclude = Callable[[Generation, bpy.types.Scene], None]
 
 
 @dataclasses.dataclass
-class Session:
-    """What this Blender is making, or made last, and what it must tell the artist."""
+class Task:
+    """One generation, the scene it is of, the scene that takes its strip, and what becomes of
+    it.
 
-    generation: Generation | None = None
-    scene_uid: int = 0  # stays through renaming and undo, and no other file has it
-    conclude: Conclude | None = None
-    home: tuple[str, str] = ("", "")  # the .blend and the name of the generation's scene
+    Scenes are known by their session_uid, which stays through renaming and undo.
+    """
+
+    generation: Generation
+    scene_uid: int
+    target_uid: int
+    home: tuple[str, str]  # the .blend and the name of the scene that takes the strip
+    conclude: Conclude
+    when_captured: Callable[[Generation], None] | None = None
+    has_strip: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the queue calls it."""
+        return strips.name_of(self.generation.folder, self.generation.spec)
+
+
+@dataclasses.dataclass
+class Session:
+    """What this Blender is making, what waits behind it, and what it must tell the artist."""
+
+    task: Task | None = None  # under way, or the last one
+    waiting: list[Task] = dataclasses.field(default_factory=list)
+    left_over: list[LeftOver] = dataclasses.field(default_factory=list)  # of earlier Blenders
+    is_paused: bool = False
     refusal: str = ""
     asked: Any = None  # what was set in the scene when the last sentence was said
     scene_user: str = ""
@@ -46,14 +69,25 @@ class Session:
     chosen: tuple[Path, Path] | None = None  # its Python and its models folder
 
     @property
+    def generation(self) -> Generation | None:
+        """Under way, or the last one."""
+        return self.task.generation if self.task else None
+
+    @property
     def is_busy(self) -> bool:
         """A generation is under way."""
         return self.generation is not None and self.generation.end is None
 
     @property
+    def capturing(self) -> Generation | None:
+        """The one to which the scene belongs at present."""
+        tasks = ([self.task] if self.task else []) + self.waiting
+        return next((t.generation for t in tasks if t.generation.is_capturing), None)
+
+    @property
     def waits_for(self) -> str:
         """What the capture waits for to end; "" while it goes on, and when there is none."""
-        return self.scene_user if self.is_busy and self.generation.is_capturing else ""
+        return self.scene_user if self.capturing else ""
 
     @property
     def can_resume(self) -> bool:
@@ -130,47 +164,165 @@ def resumed(folder: Path, worker: Engine) -> Generation:
     return Generation(folder, read_job(folder), worker)
 
 
+def folder_to_resume(scene: bpy.types.Scene) -> str:
+    """The last job's folder where frames of it are missing, or this scene's from another day; else
+    "" """
+    if now.can_resume:
+        return str(now.generation.folder)
+    return str(unfinished.job_of(scene) or "") if now.generation is None else ""
+
+
+def strip_of_last() -> tuple[bpy.types.Scene, Any] | None:
+    """Scene and strip of the film that was made or begun last; None where there is none."""
+    scene = _target_of(now.task) if now.task else None
+    if scene is None or now.generation.is_preview:
+        return None
+    strip = strips.strip_of_job(scene, now.generation.folder)
+    return None if strip is None else (scene, strip)
+
+
 def import_strip(generation: Generation, scene: bpy.types.Scene) -> None:
     """Adds the strip by the button's own operator, so that it can be undone."""
+    said = edit_scenes.keep_render(scene)
     bpy.ops.t2vz.import_frames(
-        "EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name
+        "EXEC_DEFAULT", True, directory=str(generation.folder), scene=scene.name, is_once=True
     )
-    generation.notes.append(f"The film is a strip in the sequencer of {scene.name}.")
-    if caution := strips.caution(scene):
-        generation.notes.append(caution)
+    generation.notes.append(f"The film is a strip in the sequencer of {scene.name}: Show.")
+    for note in (said, strips.caution(scene)):
+        if note:
+            generation.notes.append(note)
 
 
 def begin(
-    generation: Generation, scene: bpy.types.Scene, conclude: Conclude = import_strip
+    generation: Generation,
+    scene: bpy.types.Scene,
+    conclude: Conclude = import_strip,
+    target: bpy.types.Scene | None = None,
+    when_captured: Callable[[Generation], None] | None = None,
 ) -> None:
-    """Drives a generation beside the artist's work; `conclude` is called when it has finished in
-    its scene."""
-    now.generation, now.conclude, now.refusal = generation, conclude, ""
-    now.scene_uid, now.home = scene.session_uid, (bpy.data.filepath, scene.name)
-    now.asked = asked_of(scene)
-    if not generation.is_preview:
+    """Drives a generation beside the artist's work, or queues it behind the one under way.
+
+    `conclude` is called when it has finished, with `target`, the scene itself where none is named;
+    `when_captured` once its job is whole on disk, before any frame is made.
+    """
+    into = target or scene
+    home = (bpy.data.filepath, into.name)
+    uids = (scene.session_uid, into.session_uid)
+    task = Task(generation, *uids, home, conclude, when_captured)
+    now.refusal, now.asked = "", asked_of(scene)
+    if not generation.is_preview and conclude is import_strip:
         unfinished.remember(scene, generation.folder)
+    if now.is_busy:
+        generation.is_held = True
+        now.waiting.append(task)
+    else:
+        now.task = task
+    queue_file.write(now)
     _forget(stop_engine)
-    bpy.app.timers.register(tick, persistent=True)
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, persistent=True)
 
 
 def tick() -> float | None:
     """Goes on a little; returns the seconds until it wants to be called again, None at the end."""
-    generation = now.generation
-    if generation is None:
+    task = now.task
+    if task is None:
         return None
-    before = _shown(generation)
+    before = _shown()
     former, now.scene_user = now.scene_user, _user_of_the_scene()
     # Playback that ends may jump back; by the next tick the scene has followed.
-    if not (generation.is_capturing and (former or now.scene_user)):
-        _advance(generation)
-    if _shown(generation) != before:
+    is_scene_free = not (former or now.scene_user)
+    if is_scene_free or not task.generation.is_capturing:
+        _advance(task)
+    if is_scene_free:
+        _capture_behind(task)
+    if task.generation.end is not None:
+        _next()
+    if _shown() != before:
         redraw()
-    if generation.end is not None:
+    if now.generation.end is not None and now.capturing is None:
         _forget(stop_engine)
         bpy.app.timers.register(stop_engine, first_interval=WARM_S, persistent=True)
         return None
-    return CAPTURE_TICK_S if generation.is_capturing and not now.waits_for else TICK_S
+    return CAPTURE_TICK_S if now.capturing and not now.waits_for else TICK_S
+
+
+def cancel(task: Task) -> None:
+    """Stops one task of the queue, or the one under way; frames already done are kept."""
+    task.generation.cancel()
+    if task in now.waiting:
+        now.waiting.remove(task)
+    queue_file.write(now)
+    redraw()
+
+
+def tasks_under_way() -> list[Task]:
+    """The one that is made and those that wait."""
+    return [*([now.task] if now.is_busy else []), *now.waiting]
+
+
+def reorder(index: int, action: str) -> None:
+    """Moves what waits at this place `UP` or `DOWN`, or `CANCEL`s it; nothing where none waits."""
+    if not 0 <= index < len(now.waiting):
+        return
+    if action == "CANCEL":
+        return cancel(now.waiting[index])
+    other = index + (-1 if action == "UP" else 1)
+    if 0 <= other < len(now.waiting):
+        now.waiting[index], now.waiting[other] = now.waiting[other], now.waiting[index]
+    queue_file.write(now)
+    redraw()
+
+
+def take_left_over(target: bpy.types.Scene | None) -> None:
+    """Queues what earlier Blenders have left, each into its scene if that is open, else into
+    `target`; without a target forgets it.
+
+    Raises:
+        ValueError: no engine is found.
+    """
+    jobs, worker = now.left_over, engine() if target else None
+    now.left_over = []
+    for job in jobs if worker and target else []:
+        scene = bpy.data.scenes.get(job.scene) if job.blend == bpy.data.filepath else None
+        begin(resumed(Path(job.folder), worker), scene or target)
+    queue_file.write(now)
+    redraw()
+
+
+def pause() -> None:
+    """Begins nothing new until `go_on`."""
+    now.is_paused = True
+    redraw()
+
+
+def go_on() -> None:
+    """Takes the next of the queue, once it is no longer paused."""
+    now.is_paused = False
+    if not now.is_busy:
+        _next()
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, persistent=True)
+    redraw()
+
+
+def _capture_behind(task: Task) -> None:
+    """Reads the scene for what waits, as the artist has it now, while the engine paints."""
+    capturing = next((t for t in now.waiting if t.generation.is_capturing), None)
+    if capturing is None or task.generation.is_capturing:
+        return
+    _advance(capturing)
+    if capturing.generation.end is not None:
+        now.waiting.remove(capturing)
+        now.refusal = capturing.generation.error
+
+
+def _next() -> None:
+    """The one that has ended makes room for the first that waits."""
+    if now.waiting and not now.is_paused:
+        now.task = now.waiting.pop(0)
+        now.generation.is_held = False
+    queue_file.write(now)
 
 
 def _forget(timer: Callable[[], float | None]) -> None:
@@ -178,11 +330,21 @@ def _forget(timer: Callable[[], float | None]) -> None:
         bpy.app.timers.unregister(timer)
 
 
-def _advance(generation: Generation) -> None:
+def _advance(task: Task) -> None:
+    generation = task.generation
+    newest, was_capturing = generation.newest, generation.is_capturing
     try:
         generation.step()
+        is_captured = was_capturing and not generation.is_capturing and generation.end is None
+        if is_captured and task.when_captured:
+            task.when_captured(generation)
+        if generation.newest != newest:
+            live.show_newest(generation)
+            _grow_strip(task)
         if generation.end == FINISHED:
-            _conclude(generation)
+            _conclude(task)
+        if generation.end is not None:
+            live.remember_time(generation)
         if generation.end in (FINISHED, CANCELLED) and not generation.is_without_scene:
             unfinished.forget(generation.folder)
     except Exception as error:
@@ -193,15 +355,32 @@ def _advance(generation: Generation) -> None:
         )
 
 
-def _shown(generation: Generation) -> tuple[object, ...]:
-    """What the panel tells of it."""
+def _shown() -> tuple[object, ...]:
+    """What the panel tells."""
+    generation = now.generation
     return (
         caption(generation),
         len(generation.notes),
         generation.end,
         generation.error,
         now.waits_for,
+        now.refusal,
+        [task.generation.stage for task in now.waiting],
     )
+
+
+def _grow_strip(task: Task) -> None:
+    """Shows in the Sequencer what is done so far; a strip that the artist has removed stays
+    away."""
+    generation, scene = task.generation, _target_of(task)
+    if task.conclude is not import_strip or scene is None or generation.is_capturing:
+        return
+    is_there = strips.strip_of_job(scene, generation.folder) is not None
+    if is_there or not task.has_strip:
+        if said := edit_scenes.keep_render(scene) if not is_there else "":
+            generation.notes.append(said)
+        strips.import_job(scene, generation.folder, generation.spec, is_once=True)
+        task.has_strip = True
 
 
 def _user_of_the_scene() -> str:
@@ -215,25 +394,27 @@ def _user_of_the_scene() -> str:
     return "playback" if playing else ""
 
 
-def _conclude(generation: Generation) -> None:
-    scene = _scene_of_the_run()
+def _conclude(task: Task) -> None:
+    scene = _target_of(task)
     if scene is None:
-        generation.is_without_scene = True
-        generation.notes.append(
+        task.generation.is_without_scene = True
+        task.generation.notes.append(
             "Its scene is not open any more; Import Frames adds the strip to another one."
         )
     else:
         with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-            now.conclude(generation, scene)
+            task.conclude(task.generation, scene)
 
 
-def _scene_of_the_run() -> bpy.types.Scene | None:
-    """Its scene, also where the file has been read again since."""
-    for scene in bpy.data.scenes:
-        if scene.session_uid == now.scene_uid:
-            return scene
-    file, name = now.home
-    return bpy.data.scenes.get(name) if file and file == bpy.data.filepath else None
+def _scene_of(uid: int) -> bpy.types.Scene | None:
+    return next((scene for scene in bpy.data.scenes if scene.session_uid == uid), None)
+
+
+def _target_of(task: Task) -> bpy.types.Scene | None:
+    """The scene that takes the strip, also where the file has been read again since."""
+    file, name = task.home
+    again = bpy.data.scenes.get(name) if file and file == bpy.data.filepath else None
+    return _scene_of(task.target_uid) or again
 
 
 def redraw() -> None:
@@ -256,10 +437,8 @@ def refuse(operator: bpy.types.Operator, error: Exception) -> set[str]:
 
 def _end_capture(reason: str) -> None:
     """The scene must be as it was, and let go, before Blender does what `reason` says."""
-    if now.is_busy and now.generation.is_capturing:
-        now.generation.fail(
-            f"{reason} while the scene was captured, which ended it: generate again."
-        )
+    while capturing := now.capturing:
+        capturing.fail(f"{reason} while the scene was captured, which ended it: generate again.")
 
 
 @persistent
@@ -267,7 +446,7 @@ def _before_load(*_: object) -> None:
     """What was said of this file is not said in the next."""
     now.refusal = ""
     if not now.is_busy:
-        now.generation = None
+        now.task = None
     _end_capture("Another file was opened")
 
 
@@ -293,6 +472,8 @@ def register() -> None:
     for name, handler in HANDLERS:
         getattr(bpy.app.handlers, name).append(handler)
     atexit.register(stop_engine)
+    if not bpy.app.background:
+        now.left_over = queue_file.left_over()
 
 
 def unregister() -> None:
@@ -300,7 +481,9 @@ def unregister() -> None:
         getattr(bpy.app.handlers, name).remove(handler)
     for timer in (tick, stop_engine):
         _forget(timer)
+    _end_capture("The add-on was disabled")
     if now.is_busy:
         now.generation.fail("The add-on was disabled, which ended it.")
+    now.waiting.clear()
     stop_engine()
     atexit.unregister(stop_engine)

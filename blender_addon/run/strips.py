@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -53,19 +55,60 @@ def add_strip(
     return strip
 
 
-def import_job(scene: bpy.types.Scene, folder: Path, spec: JobSpec) -> Any:
+def import_job(scene: bpy.types.Scene, folder: Path, spec: JobSpec, is_once: bool = False) -> Any:
     """Adds the strip of a job's finished frames; returns it.
+
+    With `is_once` the strip that this job has there already is brought up to date instead.
 
     Raises:
         ValueError: there is no finished frame, or no free channel.
     """
-    name = spec.prompt.text.strip()[:NAME_LENGTH] or folder.name
-    numbers = [frame.number for frame in spec.frames]
-    every = min((two - one for one, two in pairwise(numbers)), default=1)
     frames = folders.finished_frames(folder, spec)
-    last = frames[-1][0] + every - 1 if frames else 0
+    last = frames[-1][0] + _every(spec) - 1 if frames else 0
+    if is_once and frames and (strip := strip_of_job(scene, folder)) is not None:
+        _bring_up_to_date(strip, frames, last)
+        return strip
     told, pixel_aspect = folders.provenance(path_of(folder), spec), spec.shot.pixel_aspect
-    return add_strip(scene, name, frames, last, told, pixel_aspect)
+    return add_strip(scene, name_of(folder, spec), frames, last, told, pixel_aspect)
+
+
+def name_of(folder: Path, spec: JobSpec) -> str:
+    """What a take is called: its prompt, mode and seed."""
+    mode = spec.controls[0].kind if spec.controls else ""
+    words = spec.prompt.text.strip()[:NAME_LENGTH] or folder.name
+    return " · ".join(filter(None, (words, mode, f"seed {spec.sampling.seed}")))
+
+
+def strip_of_job(scene: bpy.types.Scene, folder: Path) -> Any:
+    """The scene's strip that shows the frames of this job folder, or None."""
+    if scene.sequence_editor is None:
+        return None
+    where = Path(os.path.normpath(folder))
+    return next((strip for strip in strips_of(scene) if folder_of(strip) == where), None)
+
+
+def folder_of(strip: Any) -> Path | None:
+    """The job folder of a strip; None of strips that are not ours."""
+    try:
+        told = json.loads(strip.get(PROVENANCE, ""))["folder"]
+        return Path(os.path.normpath(bpy.path.abspath(told)))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _every(spec: JobSpec) -> int:
+    numbers = [frame.number for frame in spec.frames]
+    return min((two - one for one, two in pairwise(numbers)), default=1)
+
+
+def _bring_up_to_date(strip: Any, frames: list[tuple[int, Path]], last: int) -> None:
+    """Gives a strip that has begun with the same frame what has been finished since."""
+    files = _file_per_frame(frames, last)
+    for element, file in zip(strip.elements, files):
+        if element.filename != file:
+            element.filename = file
+    for file in files[len(strip.elements) :]:
+        strip.elements.append(file)
 
 
 def caution(scene: bpy.types.Scene) -> str:
@@ -75,8 +118,8 @@ def caution(scene: bpy.types.Scene) -> str:
     if transform == "Standard":
         return ""
     return (
-        f"The scene's view transform, {transform}, changes the strip's colours: "
-        "Standard shows them as generated."
+        f"The view transform of {scene.name}, {transform}, changes the strip's colours: Move to an "
+        "Edit Scene shows them as generated."
     )
 
 

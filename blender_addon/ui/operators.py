@@ -4,13 +4,26 @@ import os
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from t2vz_core.wire import presets
 from t2vz_core.wire.job import job_folder, read_job
 
 from .. import preferences
-from ..run import command_line, preview, scene_job, session, strips
+from ..run import (
+    command_line,
+    edit_scenes,
+    one_frame,
+    preview,
+    scene_job,
+    session,
+    strips,
+    takes,
+    told,
+)
+from . import drawing
+
+LONG_S = 60.0  # a run that has painted for so long is not ended by a slip of the finger
 
 
 class _WhenIdle:
@@ -31,27 +44,56 @@ def _chosen_job(operator: bpy.types.Operator) -> Path:
     return job_folder(Path(bpy.path.abspath(operator.directory)))
 
 
-class T2VZ_OT_generate(_WhenIdle, bpy.types.Operator):
-    """Capture the frame range and make a styled video of it"""
+class T2VZ_OT_generate(bpy.types.Operator):
+    """Capture the frame range and make a styled video of it; while another is made, queue it"""
 
     bl_idname = "t2vz.generate"
     bl_label = "Generate"
 
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Asks before a long run."""
+        if warning := told.warning(context.scene):
+            manager, words = context.window_manager, {"title": "A Long Run", "icon": "WARNING"}
+            return manager.invoke_confirm(self, event, message=warning, **words)
+        return self.execute(context)
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Begins, and leaves the rest to the timer; in background mode, where none runs, goes on to
         the end."""
+        scene = context.scene
         try:
-            generation = scene_job.generation_of(context.scene, session.engine())
+            if bpy.app.background:
+                generation = scene_job.generation_of(scene, session.engine())
+                done = command_line.carry_out(generation, scene) == command_line.DONE
+                return {"FINISHED"} if done else {"CANCELLED"}
+            takes.generate(scene, target_of(context))
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
-        if not bpy.app.background:
-            session.begin(generation, context.scene)
-            return {"FINISHED"}
-        return (
-            {"FINISHED"}
-            if command_line.carry_out(generation, context.scene) == command_line.DONE
-            else {"CANCELLED"}
-        )
+        return {"FINISHED"}
+
+
+def target_of(context: bpy.types.Context) -> bpy.types.Scene:
+    """Where the film goes; from the Sequencer, into the scene that it shows."""
+    is_there = context.area is not None and context.area.type == edit_scenes.SEQUENCER
+    shown = getattr(context, "sequencer_scene", None) if is_there else None
+    return edit_scenes.target_of(context.scene, shown)
+
+
+class T2VZ_OT_one_frame(bpy.types.Operator):
+    """Paint the current frame with all settings, and show it beside the viewport's picture"""
+
+    bl_idname = "t2vz.one_frame"
+    bl_label = "One Frame"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Captures, and has the engine paint."""
+        scene = context.scene
+        try:
+            generation = scene_job.one_frame_of(scene, session.engine())
+            session.begin(generation, scene, one_frame.concluding(context, scene))
+        except (OSError, ValueError) as error:
+            return session.refuse(self, error)
+        return {"FINISHED"}
 
 
 class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
@@ -82,7 +124,10 @@ class T2VZ_OT_preview(_WhenIdle, bpy.types.Operator):
             generation = scene_job.preview_of(scene, session.engine(), numbers)
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
-        session.begin(generation, scene, preview.add_strips if is_shot else preview.show_frame)
+        conclude, target = preview.show_frame, scene
+        if is_shot:
+            conclude, target = preview.add_strips, target_of(context)
+        session.begin(generation, scene, conclude, target)
         return {"FINISHED"}
 
 
@@ -93,21 +138,24 @@ class T2VZ_OT_preset(bpy.types.Operator):
     bl_label = "Preset"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender's own convention
 
-    preset: EnumProperty(
-        name="Preset",
-        items=(
-            (presets.PUBLISHED, "Published", "As in the paper: DDIM, 50 steps"),
-            (
-                presets.FAST,
-                "Fast",
-                "DPM++ 2M, 14 steps, guidance in the first 60 %, deep features every other step",
-            ),
-        ),
-    )
+    preset: EnumProperty(name="Preset", items=[(name, name, "") for name in presets.PRESETS])
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Puts its settings into the scene's."""
-        presets.follow(context.scene.t2vz.sampling, self.preset)
+        context.scene.t2vz.quality = self.preset
+        return {"FINISHED"}
+
+
+class T2VZ_OT_new_seed(bpy.types.Operator):
+    """Throw the dice for another seed"""
+
+    bl_idname = "t2vz.new_seed"
+    bl_label = "New Seed"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender's own convention
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Puts it into the scene's settings."""
+        takes.throw_dice(context.scene.t2vz)
         return {"FINISHED"}
 
 
@@ -130,13 +178,13 @@ class T2VZ_OT_resume(_WhenIdle, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Takes the job up again."""
-        is_last = session.now.can_resume and not self.directory
+        last = session.folder_to_resume(context.scene)
+        folder = _chosen_job(self) if self.directory else Path(bpy.path.abspath(last))
         try:
-            folder = session.now.generation.folder if is_last else _chosen_job(self)
             generation = session.resumed(folder, session.engine())
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
-        session.begin(generation, context.scene)
+        session.begin(generation, context.scene, target=target_of(context))
         return {"FINISHED"}
 
 
@@ -155,7 +203,7 @@ class T2VZ_OT_retry(_WhenIdle, bpy.types.Operator):
             generation = scene_job.retried(context.scene, session.engine(), last)
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
-        session.begin(generation, context.scene)
+        session.begin(generation, context.scene, target=target_of(context))
         return {"FINISHED"}
 
 
@@ -172,15 +220,20 @@ class T2VZ_OT_cancel(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Leaves Esc to playback or a render, which it ends first; Blender's own Esc has ended
-        playback by now."""
+        playback by now. Asks where much would have to be painted again."""
         if event.type == "ESC" and session.now.scene_user:
             return {"PASS_THROUGH"}
+        if session.now.generation.painting_s > LONG_S:
+            manager, words = context.window_manager, "Frames already done are kept."
+            title = "Stop Generating?"
+            return manager.invoke_confirm(
+                self, event, title=title, message=words, confirm_text="Stop"
+            )
         return self.execute(context)
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Asks for it; the end is shown when it has come."""
-        session.now.generation.cancel()
-        session.redraw()
+        session.cancel(session.now.task)
         return {"FINISHED"}
 
 
@@ -199,6 +252,7 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
         description="Whose sequencer; empty: the one shown",
         options={"HIDDEN", "SKIP_SAVE"},
     )
+    is_once: BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         """Lets the artist choose the job's folder where the button does not name it."""
@@ -206,13 +260,30 @@ class T2VZ_OT_import_frames(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Adds the strip."""
-        shown = getattr(context, "sequencer_scene", None) or context.scene
-        scene = bpy.data.scenes.get(self.scene, shown)
+        scene = bpy.data.scenes.get(self.scene) or target_of(context)
         folder = _chosen_job(self)
         try:
-            strips.import_job(scene, folder, read_job(folder))
+            edit_scenes.keep_render(scene)
+            strips.import_job(scene, folder, read_job(folder), self.is_once)
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
+        return {"FINISHED"}
+
+
+class T2VZ_OT_show(bpy.types.Operator):
+    """Show the film in a Sequencer, at its first frame"""
+
+    bl_idname = "t2vz.show"
+    bl_label = "Show"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Once the last film has a strip."""
+        return session.strip_of_last() is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Opens a Sequencer where none is open."""
+        edit_scenes.show(context, *session.strip_of_last())
         return {"FINISHED"}
 
 
@@ -225,7 +296,8 @@ class T2VZ_OT_open_folder(bpy.types.Operator):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         """Once there is one."""
-        return session.now.generation is not None
+        generation = session.now.generation
+        return generation is not None and generation.folder.exists()
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Opens the system's file browser."""
@@ -233,15 +305,41 @@ class T2VZ_OT_open_folder(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class T2VZ_OT_read(bpy.types.Operator):
+    """Read the whole message"""
+
+    bl_idname = "t2vz.read"
+    bl_label = "Read"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender's own convention
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Opens it beside the mouse."""
+        return context.window_manager.invoke_popup(self, width=drawing.READ_WIDTH)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """All its lines."""
+        width_px = drawing.READ_WIDTH * context.preferences.system.ui_scale * 0.9
+        for line in drawing.lines_of(told.now(context.scene)[1], width_px):
+            self.layout.label(text=line)
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        """There is nothing to do."""
+        return {"FINISHED"}
+
+
 CLASSES = (
     T2VZ_OT_generate,
+    T2VZ_OT_one_frame,
     T2VZ_OT_preview,
     T2VZ_OT_preset,
+    T2VZ_OT_new_seed,
     T2VZ_OT_resume,
     T2VZ_OT_retry,
     T2VZ_OT_cancel,
     T2VZ_OT_import_frames,
+    T2VZ_OT_show,
     T2VZ_OT_open_folder,
+    T2VZ_OT_read,
 )
 _keys: list[tuple[bpy.types.KeyMap, bpy.types.KeyMapItem]] = []
 

@@ -1,24 +1,15 @@
 """The sidebar tab T2VZ in the 3D Viewport and in the Sequencer."""
 
-import textwrap
 from typing import Any
 
-import blf
 import bpy
 
-from t2vz_core.wire import presets
-
 from .. import preferences
-from ..job.generation import CANCELLED, capital, count
 from ..job.settings import INSTRUCT, TEXT
-from ..run import session, unfinished
+from ..run import edit_scenes, engine_setup, session, told
 from . import object_words, rig_editor
+from .drawing import SPACES, Section, draw_all, draw_list, draw_message, in_space
 
-TAB = "T2VZ"
-SPACES = ("VIEW_3D", "SEQUENCE_EDITOR")
-BESIDE_WORDS_PX = 96  # tabs, margins and icon, at Blender's usual scale
-FEWEST_LETTERS = 12
-MOST_NOTES = 5
 STEERING = ("model", "scale", "start", "end", "is_guess")
 
 
@@ -30,17 +21,30 @@ class Main:
     def draw(self, context: bpy.types.Context) -> None:
         """Prompt, frames, Generate, and the state of things."""
         layout, settings = self.layout, context.scene.t2vz
-        layout.prop(settings.prompt, "text", text="", placeholder="Prompt")
-        layout.prop(settings.prompt, "negative", text="", placeholder="Negative prompt")
+        _draw_prompt(layout, settings)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(settings, "mode")
-        column.prop(settings.model, "base", text="Model")
-        column.prop(settings.sampling, "seed")
-        if settings.seed_high:
-            column.prop(settings, "seed_high")
+        row = column.row(align=True)
+        row.prop(settings.model, "base", text="Model")
+        row.operator("t2vz.choose_model", text="", icon="FILE_FOLDER")
         _draw_range(column, settings)
-        _draw_action(layout, context)
+        _draw_seed(column, settings)
+        layout.row(align=True).prop(settings, "quality", expand=True)
+        layout.label(text=told.estimate(context.scene), icon="TIME")
+        _draw_actions(layout)
+        draw_message(layout, context, *reversed(told.now(context.scene)))
+        _draw_result(layout)
+
+
+def _draw_prompt(layout: Any, settings: Any) -> None:
+    row = layout.row(align=True)
+    if settings.prompt_text:
+        row.prop(settings, "prompt_text", text="")
+    else:
+        row.prop(settings.prompt, "text", text="", placeholder="Prompt")
+    row.popover("T2VZ_PT_words", text="", icon="TEXT")
+    layout.prop(settings.prompt, "negative", text="", placeholder="Negative prompt")
 
 
 def _draw_range(column: Any, settings: Any) -> None:
@@ -49,102 +53,75 @@ def _draw_range(column: Any, settings: Any) -> None:
         settings, "uses_scene_range", text=f"Scene, {scene.frame_start} to {scene.frame_end}"
     )
     if not settings.uses_scene_range:
-        _draw_all(column.column(align=True), settings, "first", "last")
+        draw_all(column.column(align=True), settings, "first", "last")
 
 
-def _draw_action(layout: Any, context: bpy.types.Context) -> None:
-    generation = session.now.generation
-    if session.now.is_busy:
-        waits = session.now.waits_for
-        layout.label(text=f"Waiting for {waits} to end" if waits else capital(generation.stage))
-        row = layout.row(align=True)
-        row.progress(factor=generation.done / max(generation.total, 1), text=count(generation))
-        row.operator("t2vz.cancel", text="", icon="X")
-    else:
-        row = layout.row(align=True)
-        row.scale_y = 1.4
+def _draw_seed(column: Any, settings: Any) -> None:
+    row = column.row(align=True)
+    row.prop(settings.sampling, "seed")
+    row.operator("t2vz.new_seed", text="", icon="FILE_REFRESH")
+    row.prop(settings, "is_seed_new", text="", icon="MOD_NOISE")
+    if settings.seed_high:
+        column.prop(settings, "seed_high")
+
+
+def _draw_actions(layout: Any) -> None:
+    """Generate is always there: pressed while another runs, it queues."""
+    is_set_up = preferences.engine_python() is not None
+    row = layout.row(align=True)
+    row.scale_y = 1.4
+    if is_set_up:
         row.operator("t2vz.generate", icon="RENDER_ANIMATION")
+        row.operator("t2vz.one_frame", icon="RENDER_STILL")
         row.operator_menu_enum("t2vz.preview", "span", text="", icon="HIDE_OFF")
-    _draw_error(layout, context)
-    if generation is None:
-        _draw_unfinished(layout, context)
-        return
-    for note in session.now.notes[-MOST_NOTES:]:
-        _draw_words(layout, context, note, "INFO")
-    if not session.now.is_busy:
-        _draw_ended(layout, generation)
-
-
-def _draw_error(layout: Any, context: bpy.types.Context) -> None:
-    """The last sentence, red as long as nothing of what it was about has been changed."""
-    if not session.is_outdated(context.scene):
-        _draw_words(layout, context, session.now.error, "ERROR")
-    elif session.now.error and not session.now.refusal:
-        _draw_words(layout, context, f"The last run: {session.now.error}", "INFO")
-
-
-def _draw_unfinished(layout: Any, context: bpy.types.Context) -> None:
-    folder = unfinished.job_of(context.scene)
-    if folder is None:
-        return
-    _draw_words(layout, context, f"Not finished when Blender was closed: {folder.name}", "INFO")
+    else:
+        row.operator("t2vz.set_up_engine", icon="IMPORT")
+        shown = row.operator("preferences.addon_show", text="", icon="PREFERENCES")
+        shown.module = preferences.__package__
+    factor, text = told.progress()
     row = layout.row(align=True)
-    row.operator("t2vz.resume").directory = str(folder)
-    row.operator("t2vz.import_frames").directory = str(folder)
+    row.progress(factor=factor, text=text)
+    stop = "t2vz.cancel_set_up" if engine_setup.is_busy() else "t2vz.cancel"
+    row.operator(stop, text="", icon="X")
 
 
-def _draw_ended(layout: Any, generation: Any) -> None:
-    if generation.end == CANCELLED and not session.now.refusal:
-        kept = f"; finished frames kept: {generation.frames_done}" if generation.frames_done else ""
-        layout.label(text=f"Cancelled{kept}", icon="INFO")
-    if not generation.folder.exists():
-        return
+def _draw_result(layout: Any) -> None:
     row = layout.row(align=True)
-    if session.now.can_resume:
-        row.operator("t2vz.retry")
-        row.operator("t2vz.resume").directory = str(generation.folder)
-    row.operator("t2vz.open_folder")
+    row.operator("t2vz.show", icon="HIDE_OFF")
+    unfinished = session.folder_to_resume(bpy.context.scene)
+    resume = row.row(align=True)
+    resume.enabled = bool(unfinished)
+    resume.operator("t2vz.resume", icon="PLAY").directory = unfinished
+    resume.operator("t2vz.retry", text="", icon="FILE_REFRESH")
+    row.operator("t2vz.open_folder", text="", icon="FILE_FOLDER")
 
 
-def _draw_words(layout: Any, context: bpy.types.Context, text: str, icon: str) -> None:
-    """A sentence in as many lines as the sidebar needs."""
-    if not text.strip():
-        return
-    scale = context.preferences.system.ui_scale
-    blf.size(0, context.preferences.ui_styles[0].widget.points * scale)
-    box = layout.box().column(align=True)
-    box.alert = icon == "ERROR"
-    box.scale_y = 0.8
-    for i, line in enumerate(_lines(text, context.region.width - BESIDE_WORDS_PX * scale)):
-        box.label(text=line, icon=icon if i == 0 else "BLANK1")
+class Words(bpy.types.Panel):
+    """What is said besides the prompt's one line."""
 
-
-def _lines(text: str, width_px: float) -> list[str]:
-    """The text in lines no wider than this, as letters are in Blender's font; narrow places get a
-    few at least."""
-    letters = len(text)
-    while True:
-        lines = textwrap.wrap(text, letters)
-        wide_px, longest = max((blf.dimensions(0, line)[0], len(line)) for line in lines)
-        if wide_px <= width_px or letters == FEWEST_LETTERS:
-            return lines
-        letters = max(FEWEST_LETTERS, min(letters - 1, int(longest * width_px / wide_px)))
-
-
-class _Section:
-    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender's own convention
+    bl_idname = "T2VZ_PT_words"
+    bl_label = "Prompt"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "WINDOW"
+    bl_options = {"INSTANCED"}  # noqa: RUF012 - Blender's own convention
+    bl_ui_units_x = 20
 
     def draw(self, context: bpy.types.Context) -> None:
-        """The section's fields, split into names and values."""
-        self.layout.use_property_split = True
-        self.layout.use_property_decorate = False
-        self.draw_fields(self.layout, context.scene.t2vz)
+        """Text, style, keys."""
+        layout, settings = self.layout, context.scene.t2vz
+        layout.prop(settings, "prompt_text", text="From Text")
+        layout.operator("t2vz.prompt_as_text", icon="TEXT")
+        row = layout.row(align=True)
+        row.prop(settings, "style", placeholder="Style, as watercolour")
+        row.menu("T2VZ_MT_styles", text="", icon="PRESET")
+        draw_list(layout, settings, "prompt.keys", "Prompt Key", ("number", "text"))
+        draw_all(layout, settings.prompt, "syntax", "clip_skip")
 
 
-class Shapes(_Section):
+class Shapes(Section):
     """How strongly the scene's shapes steer."""
 
-    bl_label = "Shapes"
+    bl_label = "ControlNet"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -152,20 +129,20 @@ class Shapes(_Section):
         return context.scene.t2vz.mode != TEXT
 
     def draw_fields(self, layout: Any, settings: Any) -> None:
-        """The mode's own control, and further ones."""
+        """The mode's own ControlNet, and further ones."""
         if settings.mode == INSTRUCT:
             layout.prop(settings.sampling, "image_guidance")
         else:
-            _draw_all(layout, settings.control, *STEERING)
+            draw_all(layout, settings.control, *STEERING)
         if settings.mode == "depth":
-            _draw_all(layout, settings.shot, "near", "far")
+            draw_all(layout, settings.shot, "near", "far")
         if "pose" in (settings.mode, *(extra.kind for extra in settings.controls)):
             layout.prop(settings, "has_hands")
         layout.prop(settings, "rendered")
-        _draw_list(layout, settings, "controls", "Further Control", ("kind", *STEERING))
+        draw_list(layout, settings, "controls", "Further ControlNet", ("kind", *STEERING))
 
 
-class ObjectWords(_Section):
+class ObjectWords(Section):
     """Words of their own for objects and collections."""
 
     bl_label = "Words for Objects"
@@ -185,7 +162,7 @@ def _draw_start(layout: Any, settings: Any) -> None:
         layout.prop(settings, "rendered")
 
 
-class Joints(_Section):
+class Joints(Section):
     """Which bone of the active armature is which joint."""
 
     bl_label = "Joints"
@@ -202,7 +179,7 @@ class Joints(_Section):
         rig_editor.draw(layout, rig_editor.armature_of(bpy.context))
 
 
-class Motion(_Section):
+class Motion(Section):
     """What moves the picture."""
 
     bl_label = "Motion"
@@ -210,7 +187,7 @@ class Motion(_Section):
     def draw_fields(self, layout: Any, settings: Any) -> None:
         """The source, and what it needs."""
         layout.prop(settings, "motion_source", text="Source")
-        if settings.motion_source in ("object", "both"):
+        if settings.motion_source in ("object", "own", "both"):
             layout.prop(settings, "motion_object")
             chosen = settings.motion_object
             if chosen and chosen.type == "ARMATURE":
@@ -221,92 +198,85 @@ class Motion(_Section):
             row.prop(settings.motion, "strength")
         if settings.motion_source == "vectors":
             layout.prop(settings, "rendered")
-        _draw_all(layout, settings, "every", "has_flow")
+        layout.prop(settings, "every")
 
 
-class Picture(_Section):
-    """How large, and how it is denoised."""
+class Picture(Section):
+    """How large, how many, and where they go."""
 
-    bl_label = "Picture"
+    bl_label = "Picture and Output"
 
     def draw_fields(self, layout: Any, settings: Any) -> None:
-        """Size and sampling."""
+        """Size, takes, places."""
         layout.prop(settings, "follows_render")
         if settings.follows_render:
-            layout.prop(settings, "side_px")
+            layout.prop(settings, "side_shown_px")
         else:
-            _draw_all(layout, settings.shot, "width_px", "height_px")
-        followed = presets.preset_of(settings.sampling)
-        row = layout.row(heading="Preset")
-        row.operator_menu_enum(
-            "t2vz.preset", "preset", text=followed.capitalize() if followed else "Own"
-        )
-        _draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
+            draw_all(layout, settings.shot, "width_px", "height_px")
         _draw_start(layout, settings)
-        layout.prop(settings.coherence, "paint_every")
-        layout.prop(settings, "follows_model")
+        layout.prop(settings, "takes")
+        layout.prop(settings, "destination")
+        if settings.destination == edit_scenes.EDIT:
+            layout.prop(settings, "edit_scene")
         layout.prop(settings, "output", placeholder=preferences.output_said())
 
 
-class Coherence(_Section):
+class Advanced(Section):
+    """What is seldom touched, and jobs of other days."""
+
+    bl_label = "Advanced"
+
+    def draw_fields(self, layout: Any, settings: Any) -> None:
+        """Adapters, the levels of the method."""
+        draw_list(layout, settings, "model.loras", "LoRA", ("path", "weight"))
+        draw_list(layout, settings, "model.inversions", "Textual Inversion", ("path", "word"))
+        draw_all(layout, settings.model, "precision", "allow_network", "allow_pickle")
+        draw_all(layout, settings.motion, "level_from", "level_to", "is_faithful")
+        layout.prop(settings, "has_flow")
+        row = layout.row(align=True)
+        row.operator("t2vz.resume", text="Resume Job")
+        row.operator("t2vz.import_frames")
+        row = layout.row(align=True)
+        row.operator("t2vz.save_settings", icon="EXPORT")
+        row.operator("t2vz.open_settings", icon="IMPORT")
+
+
+class Sampling(Section):
+    """How the noise is taken away."""
+
+    bl_label = "Sampling"
+
+    def draw_fields(self, layout: Any, settings: Any) -> None:
+        """What Quality sets, by hand."""
+        draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
+        draw_all(layout, settings.sampling, "guidance_from", "guidance_to", "deep_every")
+        layout.prop(settings.coherence, "paint_every")
+        layout.prop(settings, "follows_model")
+
+
+class Coherence(Section):
     """What ties the frames together."""
 
     bl_label = "Coherence"
 
     def draw_fields(self, layout: Any, settings: Any) -> None:
         """Attention, background, fusion."""
-        _draw_all(
-            layout, settings.coherence, "attention", "anchor_every", "anchor_weight", "fusion"
-        )
-        layout.prop(settings.coherence, "fusion_disturbed", text="Near Motion")
-        _draw_all(layout, settings.coherence, "smoothing")
-        if settings.coherence.smoothing:
+        tied = settings.coherence
+        draw_all(layout, tied, "attention", "anchor_every", "anchor_weight", "fusion")
+        layout.prop(tied, "fusion_disturbed", text="Near Motion")
+        layout.prop(tied, "smoothing")
+        if tied.smoothing:
             layout.prop(settings, "foreground")
-            _draw_all(layout, settings.coherence, "smoothing_until", "keeps_variance")
+            draw_all(layout, tied, "smoothing_until", "keeps_variance")
 
 
-class Advanced(_Section):
-    """What is seldom touched, and jobs of other days."""
-
-    bl_label = "Advanced"
-
-    def draw_fields(self, layout: Any, settings: Any) -> None:
-        """Prompt keys, adapters, the levels of the method."""
-        _draw_list(layout, settings, "prompt.keys", "Prompt Key", ("number", "text"))
-        _draw_list(layout, settings, "model.loras", "LoRA", ("path", "weight"))
-        _draw_all(layout, settings.model, "precision", "allow_network", "allow_pickle")
-        _draw_list(layout, settings, "model.inversions", "Textual Inversion", ("path", "word"))
-        _draw_all(layout, settings.prompt, "syntax", "clip_skip")
-        _draw_all(layout, settings.sampling, "guidance_from", "guidance_to", "deep_every")
-        _draw_all(layout, settings.motion, "level_from", "level_to", "is_faithful")
-        row = layout.row(align=True)
-        row.operator("t2vz.resume", text="Resume Job")
-        row.operator("t2vz.import_frames")
-
-
-def _draw_all(layout: Any, group: Any, *names: str) -> None:
-    for name in names:
-        layout.prop(group, name)
-
-
-def _draw_list(layout: Any, settings: Any, place: str, title: str, names: tuple[str, ...]) -> None:
-    for index, item in enumerate(settings.path_resolve(place)):
-        box = layout.box()
-        row = box.row()
-        row.label(text=f"{title} {index + 1}")
-        gone = row.operator("t2vz.remove", text="", icon="X", emboss=False)
-        gone.place, gone.index = place, index
-        _draw_all(box, item, *names)
-    layout.operator("t2vz.add", text=title, icon="ADD").place = place
-
-
-def _in_space(section: type, space: str) -> type:
-    place = {"bl_space_type": space, "bl_region_type": "UI", "bl_category": TAB}
-    name = f"T2VZ_PT_{space.lower()}_{section.__name__.lower()}"
-    parent = {} if section is Main else {"bl_parent_id": f"T2VZ_PT_{space.lower()}_main"}
-    return type(name, (section, bpy.types.Panel), {"bl_idname": name, **place, **parent})
-
-
-SECTIONS = (Main, Shapes, ObjectWords, Joints, Motion, Picture, Coherence, Advanced)
-CLASSES = tuple(_in_space(section, space) for space in SPACES for section in SECTIONS)
+BELOW_ADVANCED = (Sampling, Coherence)
+SECTIONS = (Main, Shapes, ObjectWords, Joints, Motion, Picture, Advanced, *BELOW_ADVANCED)
+PARENTS = {Main: ""} | dict.fromkeys(BELOW_ADVANCED, "advanced")
+PANELS = tuple(
+    in_space(section, space, PARENTS.get(section, "main"))
+    for space in SPACES
+    for section in SECTIONS
+)
+CLASSES = (Words, *PANELS)
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -18,13 +18,16 @@ from bpy.props import (
 )
 
 from t2vz_core.wire import job as wire
+from t2vz_core.wire import presets
 
 from .. import preferences
 from ..capture import images
-from ..job.settings import MODES, PARTS, SOURCES, frame_numbers
+from ..job.settings import MODES, PARTS, SOURCES, facts_for, frame_numbers
 from ..preferences import MAY_BE_RELATIVE
+from ..run import edit_scenes
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
+CUSTOM = "custom"
 SPELLED = {
     "ddim": "DDIM",
     "dpm++2m": "DPM++ 2M",
@@ -35,6 +38,30 @@ SPELLED = {
 }
 OTHER_DEFAULTS = {"syntax": "webui"}  # than the wire's, which keeps old jobs' pictures
 FILES = {"base", "model", "path"}  # text fields that may name a file or folder
+QUALITIES = (
+    (presets.DRAFT, "Draft", "Eight steps: composition and colours, to try words and seeds"),
+    (
+        presets.FAST,
+        "Fast",
+        "Fourteen steps with shortcuts: nearly the full quality, several times as fast",
+    ),
+    (presets.PUBLISHED, "Quality", "Fifty steps, as in the paper: the most detail"),
+    (CUSTOM, "Custom", "Your own solver, steps and shortcuts, as set under Advanced"),
+)
+DESTINATIONS = (
+    (
+        edit_scenes.EDIT,
+        "Edit Scene",
+        "A scene for the film alone: strips show the colours of their files, and this scene's "
+        "renders stay the 3D scene",
+    ),
+    (
+        edit_scenes.HERE,
+        "This Scene",
+        "The Sequencer of this scene; its renders stay the 3D scene, and its view transform "
+        "changes strips",
+    ),
+)
 
 
 def _own_fields(kind: type) -> dict[str, Any]:
@@ -126,10 +153,81 @@ for _kind in (
     GROUPS[_kind] = _group(_kind)
 
 
+def _quality(settings: Any) -> int:
+    names = [quality[0] for quality in QUALITIES]
+    if settings.is_custom:
+        return names.index(CUSTOM)
+    return names.index(presets.preset_of(settings.sampling) or CUSTOM)
+
+
+def _choose_quality(settings: Any, index: int) -> None:
+    name = QUALITIES[index][0]
+    settings.is_custom = name == CUSTOM
+    if name != CUSTOM:
+        presets.follow(settings.sampling, name)
+
+
+def _side(settings: Any) -> int:
+    return settings.side_px or facts_for(settings, preferences.path_of_model).native_side_px
+
+
+def _choose_side(settings: Any, side_px: int) -> None:
+    native_px = facts_for(settings, preferences.path_of_model).native_side_px
+    settings.side_px = 0 if side_px == native_px else side_px
+
+
 class T2VZ_Settings(bpy.types.PropertyGroup):
     """All that is asked of t2vz in this scene."""
 
     prompt: PointerProperty(type=GROUPS[wire.Prompt])
+    version: IntProperty(options={"HIDDEN"})  # of the settings in a .blend; see run/older_files
+    quality: EnumProperty(
+        name="Quality",
+        description="How much work goes into each frame",
+        items=QUALITIES,
+        get=_quality,
+        set=_choose_quality,
+    )
+    is_custom: BoolProperty(options={"HIDDEN"})
+    style: StringProperty(
+        name="Style",
+        description="Words for the look, put behind the prompt of every shot",
+    )
+    prompt_text: PointerProperty(
+        name="Text",
+        description="A text of the Text Editor that is taken for the prompt, as many lines as "
+        "you like",
+        type=bpy.types.Text,
+    )
+    is_seed_new: BoolProperty(
+        name="New Each Time", description="Throw the dice before each Generate"
+    )
+    takes: IntProperty(
+        name="Takes",
+        description="So many films at once, each with the next seed; the scene is captured but "
+        "once",
+        default=1,
+        min=1,
+        max=32,
+    )
+    destination: EnumProperty(
+        name="Film Goes To", description="Where finished films are put", items=DESTINATIONS
+    )
+    edit_scene: PointerProperty(
+        name="Edit Scene",
+        description="The scene whose Sequencer takes the films; empty: one is made for them",
+        type=bpy.types.Scene,
+    )
+    side_shown_px: IntProperty(
+        name="Size",
+        description="Side of the square with as many pixels; the model's own size gives the best "
+        "pictures",
+        min=64,
+        max=2048,
+        subtype="PIXEL",
+        get=_side,
+        set=_choose_side,
+    )
     model: PointerProperty(type=GROUPS[wire.Model])
     shot: PointerProperty(type=GROUPS[wire.Shot])
     sampling: PointerProperty(type=GROUPS[wire.Sampling])
@@ -139,7 +237,10 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     control: PointerProperty(type=GROUPS[wire.Control])
     controls: CollectionProperty(type=GROUPS[wire.Control])
     mode: EnumProperty(
-        name="Mode", description="What the shapes in the picture follow", items=MODES
+        name="Mode",
+        description="What the shapes in the picture follow",
+        items=MODES,
+        default="depth",
     )
     uses_scene_range: BoolProperty(
         name="Scene Range", description="Take the scene's frame range", default=True
@@ -153,7 +254,9 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
         min=1,
         max=100,
     )
-    motion_source: EnumProperty(name="Motion", description="What moves the picture", items=SOURCES)
+    motion_source: EnumProperty(
+        name="Motion", description="What moves the picture", items=SOURCES, default="geometry"
+    )
     motion_object: PointerProperty(
         name="Object", description="The object whose movement is followed", type=bpy.types.Object
     )

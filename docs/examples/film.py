@@ -15,8 +15,13 @@ SAMPLES = 4
 
 
 def strips_of(scene: bpy.types.Scene) -> list:
-    editor = scene.sequence_editor
+    editor = scene.sequence_editor or scene.sequence_editor_create()
     return list(editor.strips if hasattr(editor, "strips") else editor.sequences)
+
+
+def scene_with_strip() -> bpy.types.Scene:
+    """The scene whose Sequencer has the film."""
+    return next(scene for scene in bpy.data.scenes if strips_of(scene))
 
 
 def render_film(scene: bpy.types.Scene, target: Path) -> None:
@@ -31,7 +36,7 @@ def render_film(scene: bpy.types.Scene, target: Path) -> None:
     scene.render.ffmpeg.constant_rate_factor = "HIGH"
     scene.render.filepath = str(target)
     scene.render.use_file_extension = False
-    bpy.ops.render.render(animation=True)
+    bpy.ops.render.render(animation=True, scene=scene.name)
 
 
 def render_scene(scene: bpy.types.Scene, folder: Path) -> list[Path]:
@@ -73,13 +78,13 @@ def tell(*_: object) -> None:
 
 
 def main(folder: Path) -> None:
-    scene = bpy.context.scene
+    scene, edit = bpy.context.scene, scene_with_strip()
     bpy.app.handlers.render_write.append(tell)
-    (strip,) = strips_of(scene)
+    (strip,) = strips_of(edit)
     frames = [
         Path(bpy.path.abspath(strip.directory)) / element.filename for element in strip.elements
     ]
-    render_film(scene, folder / "film.mp4")
+    render_film(edit, folder / "film.mp4")
     with tempfile.TemporaryDirectory() as rendered:
         above = [picture(path) for path in render_scene(scene, Path(rendered))]
     below = [picture(path) for path in frames]

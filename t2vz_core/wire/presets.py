@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-PUBLISHED, FAST = "published", "fast"
+PUBLISHED, FAST, DRAFT = "published", "fast", "draft"
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     PUBLISHED: {
@@ -23,8 +23,16 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "guidance_to": 0.6,
         "deep_every": 2,
     },
+    DRAFT: {
+        "scheduler": "dpm++2m",
+        "steps": 8,
+        "guidance_from": 0.0,
+        "guidance_to": 0.6,
+        "deep_every": 2,
+    },
 }
-"""Fields of `Sampling`; how quick and how good `FAST` is, is measured in docs/speed.md."""
+"""Fields of `Sampling`; how quick and how good `FAST` is, is measured in docs/speed.md. `DRAFT`
+shows composition and colours alone."""
 
 
 def preset_of(sampling: Any) -> str | None:

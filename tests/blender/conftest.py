@@ -54,6 +54,7 @@ def scene(tmp_path):
     scene.render.resolution_x = scene.render.resolution_y = 64
     scene.t2vz.side_px = 64
     scene.t2vz.prompt.text = "a red cube"
+    scene.t2vz.destination = "SCENE"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     return scene
 
@@ -73,7 +74,8 @@ def painter(monkeypatch):
     paints()
     yield paints
     session.stop_engine()
-    session.now.generation, session.now.refusal = None, ""
+    session.now.task, session.now.refusal, session.now.is_paused = None, "", False
+    session.now.waiting.clear()
 
 
 @pytest.fixture(scope="module")

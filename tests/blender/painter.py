@@ -39,7 +39,7 @@ def paint(job, folder, delay_s, last, cancelled):
     frames = json.loads((folder / "job.json").read_text(encoding="utf-8"))["frames"]
     (folder / "frames").mkdir(exist_ok=True)
     for done, frame in enumerate(frames):
-        say("Progress", job=job, stage="denoising", done=done, total=len(frames), left_s=1.0)
+        say("Progress", job=job, stage="painting frames", done=done, total=len(frames), left_s=1.0)
         if cancelled.wait(delay_s):
             return say("Cancelled", job=job)
         path = f"frames/{frame['number']:04d}.png"

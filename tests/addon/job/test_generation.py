@@ -84,17 +84,17 @@ def test_from_cancel_to_its_end_it_says_that_it_is_cancelling(tmp_path):
     _, generation = begun(tmp_path, engine)
     for _ in range(5):
         generation.step()
-    assert caption(generation) == "Painting frames 3/9, 8 s left"
+    assert caption(generation) == "Painting frames: frame 1 of 2, 8 s left"
     generation.cancel()
     generation.step()
-    assert caption(generation) == "Cancelling 3/9"
+    assert caption(generation).startswith("Cancelling")
     assert to_its_end(generation).end == CANCELLED
 
 
 def test_a_stage_in_one_piece_tells_only_the_time_left(tmp_path):
     generation = Generation(tmp_path, JobSpec(), None)
     generation.left_s = 2.0
-    assert caption(generation) == "Starting the engine 2 s left"
+    assert caption(generation) == "Starting the engine: 2 s left"
 
 
 def test_without_an_engine_it_ends_with_the_job_folder(tmp_path):
@@ -120,7 +120,7 @@ def test_what_the_engine_says_is_there_to_be_shown(tmp_path):
     for _ in range(5):
         generation.step()
     assert generation.notes == ["slow"] and generation.details == ["T is 961"]
-    assert caption(generation) == "Denoising 12/50, 1 min 20 s left"
+    assert caption(generation) == "Denoising: frame 13 of 50, 1 min 20 s left"
 
 
 def test_a_cancelled_capture_puts_the_scene_back_and_leaves_nothing(tmp_path):

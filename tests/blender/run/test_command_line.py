@@ -1,5 +1,6 @@
 """The command: what it makes, and what it answers when it cannot."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import blender_addon
-from blender_addon.run import command_line, session, strips
+from blender_addon.run import command_line, session, settings_file, strips
 from t2vz_core.wire.job import read_job
 
 SMALL = ["--size", "64", "--mode", "depth"]
@@ -366,3 +367,53 @@ def test_a_read_only_output_folder_is_a_sentence(scene, capsys, tmp_path):
         target = tmp_path / "out"
     assert command_line.main(["--capture-only", "--out", str(target)]) == command_line.WRONG
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_settings_saved_by_the_panel_make_the_same_job(scene, painter, tmp_path):
+    scene.t2vz.prompt.text, scene.t2vz.quality, scene.t2vz.mode = "a hill", "draft", "outline"
+    scene.t2vz.controls.add().kind = "pose"
+    settings_file.write(tmp_path / "look.json", scene.t2vz)
+    scene.t2vz.prompt.text, scene.t2vz.quality, scene.t2vz.mode = "", "published", "text"
+    scene.t2vz.controls.clear()
+    words = ["--settings", str(tmp_path / "look.json"), "--out", str(tmp_path / "out")]
+    assert command_line.main(words) == command_line.DONE
+    spec = read_job(tmp_path / "out")
+    assert (spec.prompt.text, spec.sampling.steps) == ("a hill", 8)
+    assert [control.kind for control in spec.controls] == ["outline", "pose"]
+
+
+def test_several_settings_make_a_film_each(scene, painter, tmp_path):
+    for name in ("one", "two"):
+        scene.t2vz.prompt.text = name
+        settings_file.write(tmp_path / f"{name}.json", scene.t2vz)
+    files = [str(tmp_path / f"{name}.json") for name in ("one", "two")]
+    assert command_line.main(["--settings", *files]) == command_line.DONE
+    assert [strip.name.split(" ")[0] for strip in strips.strips_of(scene)] == ["one", "two"]
+
+
+def test_settings_that_are_none_are_a_sentence(scene, painter, tmp_path, capsys):
+    (tmp_path / "no.json").write_text("[]")
+    assert command_line.main(["--settings", str(tmp_path / "no.json")]) == command_line.WRONG
+    assert "no settings file" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_would_be_and_captures_nothing(scene, painter, tmp_path, capsys):
+    assert command_line.main(["--dry-run", "--json", *SMALL]) == command_line.DONE
+    seen = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (seen["frames"], seen["width_px"], seen["missing"]) == (3, 64, [])
+    assert not (tmp_path / "t2vz").exists()
+
+
+def test_a_dry_run_says_what_is_missing(scene, painter, capsys):
+    scene.camera = None
+    assert command_line.main(["--dry-run", "--model", "not-here"]) == command_line.WRONG
+    said = capsys.readouterr().err
+    assert "no camera" in said and "no model not-here" in said
+
+
+def test_json_lines_tell_all_that_happens(scene, painter, capsys):
+    assert command_line.main(["--json", *SMALL]) == command_line.DONE
+    lines = capsys.readouterr().out.splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    assert {"progress", "frame", "end"} <= {each["event"] for each in told}
+    assert told[-1]["end"] == "finished" and told[-1]["frames"] == 3

@@ -122,7 +122,7 @@ def test_another_file_does_not_get_the_strip_of_the_first_which_offers_it_later(
 def test_a_job_that_blender_was_closed_on_is_offered_again_though_nothing_was_saved(scene, painter):
     folder = paint(scene, painter)
     session.stop_engine()
-    session.now.generation = None
+    session.now.task = None
     bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
     scene = bpy.context.scene
     assert unfinished.job_of(scene) == folder
@@ -249,4 +249,4 @@ def test_what_nobody_foresaw_is_a_sentence_too(scene, painter, monkeypatch):
 def test_generate_without_a_window_goes_on_to_its_end(scene, painter):
     scene.t2vz.prompt.text = "a hill"
     assert bpy.ops.t2vz.generate() == {"FINISHED"}
-    assert [strip.name for strip in strips.strips_of(scene)] == ["a hill"]
+    assert [strip.name for strip in strips.strips_of(scene)] == ["a hill · depth · seed 0"]

@@ -103,6 +103,7 @@ def test_a_strip_remembers_how_it_was_made(scene, tmp_path):
     strip = strips.import_job(scene, tmp_path / "job", spec)
     told = json.loads(strip[strips.PROVENANCE])
     assert told["prompt"]["text"] == spec.prompt.text and told["folder"] == "//job"
+    assert strips.folder_of(strip) == tmp_path / "job"
 
 
 def test_a_saved_blend_remembers_its_frames_by_a_relative_path_and_finds_them_again(

@@ -9,9 +9,11 @@ import pytest
 from blender_addon import preferences
 from blender_addon.capture import armatures
 from blender_addon.run import scene_job, session, strips
-from blender_addon.ui import panels, properties
+from blender_addon.ui import drawing, panels, properties, results
 from t2vz_core.wire import presets
 from tests.blender.driving import generate, to_the_end, until
+
+SECTIONS = (*panels.SECTIONS, *results.SECTIONS)
 
 
 class Layout:
@@ -29,6 +31,14 @@ class Layout:
     def prop(self, owner, name, **_):
         assert name in owner.bl_rna.properties, name
         self.drawn.append(name)
+
+    def popover(self, panel, **_):
+        assert hasattr(bpy.types, panel)
+
+    menu = popover
+
+    def template_icon(self, icon_value, **_):
+        assert icon_value
 
     def prop_search(self, owner, name, where, listed, **_):
         assert hasattr(where, listed)
@@ -69,9 +79,10 @@ def drawn(section):
 
 
 def test_the_panel_is_in_the_viewport_and_in_the_sequencer():
-    tabs = {(kind.bl_space_type, kind.bl_category) for kind in panels.CLASSES}
+    kinds = (*panels.PANELS, *results.CLASSES)
+    tabs = {(kind.bl_space_type, kind.bl_category) for kind in kinds}
     assert tabs == {("VIEW_3D", "T2VZ"), ("SEQUENCE_EDITOR", "T2VZ")}
-    assert all(issubclass(kind, bpy.types.Panel) and kind.is_registered for kind in panels.CLASSES)
+    assert all(issubclass(kind, bpy.types.Panel) and kind.is_registered for kind in kinds)
 
 
 @pytest.fixture
@@ -87,7 +98,7 @@ def test_every_section_draws_in_every_mode(scene, armature, mode, source):
     scene.t2vz.mode, scene.t2vz.motion_source = mode, source
     for place in ("prompt.keys", "model.loras", "controls"):
         bpy.ops.t2vz.add(place=place)
-    shown = [name for section in panels.SECTIONS for name in drawn(section)]
+    shown = [name for section in SECTIONS for name in drawn(section)]
     assert {"text", "negative", "mode", "base", "seed", "t2vz.generate"} <= set(shown)
 
 
@@ -95,10 +106,25 @@ def test_a_preset_is_chosen_in_one_go_and_recognised(scene):
     assert bpy.ops.t2vz.preset(preset="fast") == {"FINISHED"}
     sampling = scene.t2vz.sampling
     assert (sampling.scheduler, sampling.steps, sampling.deep_every) == ("dpm++2m", 14, 2)
-    assert presets.preset_of(sampling) == presets.FAST and "t2vz.preset" in drawn(panels.Picture)
+    assert presets.preset_of(sampling) == presets.FAST and scene.t2vz.quality == "fast"
     sampling.steps = 17
-    assert presets.preset_of(sampling) is None
-    assert "t2vz.preset" in drawn(panels.Picture)
+    assert presets.preset_of(sampling) is None and scene.t2vz.quality == "custom"
+
+
+def test_custom_is_kept_though_its_settings_are_still_those_of_a_quality(scene):
+    scene.t2vz.quality = "draft"
+    assert scene.t2vz.sampling.steps == 8
+    scene.t2vz.quality = "custom"
+    assert scene.t2vz.quality == "custom" and scene.t2vz.sampling.steps == 8
+
+
+def test_sizes_are_shown_in_real_pixels_and_the_models_own_stays_automatic(scene):
+    scene.t2vz.side_px = 0
+    assert scene.t2vz.side_shown_px == 128
+    scene.t2vz.side_shown_px = 192
+    assert scene.t2vz.side_px == 192
+    scene.t2vz.side_shown_px = 128
+    assert scene.t2vz.side_px == 0
 
 
 def test_a_list_grows_and_shrinks(scene):
@@ -127,19 +153,32 @@ def test_joints_are_shown_where_poses_steer_and_an_armature_is_active(scene, arm
 
 
 def test_an_idle_panel_offers_to_generate_and_not_to_cancel(scene, painter):
-    assert "t2vz.generate" in drawn(panels.Main) and "t2vz.cancel" not in drawn(panels.Main)
+    assert "t2vz.generate" in drawn(panels.Main)
     assert bpy.ops.t2vz.generate.poll() and not bpy.ops.t2vz.cancel.poll()
 
 
-def test_a_busy_panel_shows_stage_step_and_time_left_and_offers_to_cancel(scene, painter):
+def test_a_busy_panel_shows_frame_and_time_left_and_offers_to_cancel(scene, painter):
     painter(delay_s=0.3)
     generate(scene)
-    until(lambda: session.now.generation.stage == "denoising")
-    assert {"Denoising", "0/3, 1 s left"} <= set(drawn(panels.Main))
-    assert "t2vz.cancel" in drawn(panels.Main) and "t2vz.generate" not in drawn(panels.Main)
-    assert not bpy.ops.t2vz.generate.poll() and bpy.ops.t2vz.cancel.poll()
+    until(lambda: session.now.generation.stage == "painting frames")
+    assert "Frame 1 of 3, 1 s left" in drawn(panels.Main)
+    assert bpy.ops.t2vz.generate.poll() and bpy.ops.t2vz.cancel.poll()
     session.now.generation.cancel()
     to_the_end()
+
+
+def test_nothing_in_the_panel_moves_while_messages_come_and_go(scene, painter):
+    def height():
+        return len([item for item in drawn(panels.Main) if item != "t2vz.read"])
+
+    before = height()
+    painter(delay_s=0.1)
+    generate(scene)
+    while session.now.is_busy:
+        session.tick()
+        assert height() == before
+    session.now.refusal = "A sentence that is much too long for the box. " * 9
+    assert height() == before and "t2vz.read" in drawn(panels.Main)
 
 
 def test_a_capture_waits_while_the_scene_plays_and_says_so(scene, painter, monkeypatch):
@@ -154,29 +193,31 @@ def test_a_capture_waits_while_the_scene_plays_and_says_so(scene, painter, monke
     assert "Waiting" not in " ".join(drawn(panels.Main))
 
 
-def test_cancel_ends_it_without_a_strip_and_resume_makes_the_rest(scene, painter):
+def test_cancel_leaves_a_strip_of_what_is_done_and_resume_makes_the_rest(scene, painter):
     painter(delay_s=0.5)
     generate(scene)
     until(lambda: session.now.generation.frames_done)
     bpy.ops.t2vz.cancel()
     stopped = to_the_end()
-    assert stopped.end == "cancelled" and not strips.strips_of(scene)
-    assert "t2vz.resume" in drawn(panels.Main)
+    (strip,) = strips.strips_of(scene)
+    assert stopped.end == "cancelled" and len(strip.elements) < 3
+    assert session.folder_to_resume(scene)
     painter()
     bpy.ops.t2vz.resume()
     assert to_the_end().folder == stopped.folder
-    assert len(strips.strips_of(scene)) == 1
+    (strip,) = strips.strips_of(scene)
+    assert len(strip.elements) == 3
 
 
 def test_a_job_of_an_earlier_session_is_resumed_from_its_folder(scene, painter):
     painter(dies_after=1)
     generate(scene)
     folder = to_the_end().folder
-    session.now.generation = None
+    session.now.task = None
     painter()
     assert bpy.ops.t2vz.resume(directory=str(folder)) == {"FINISHED"}
     assert to_the_end().end == "finished" and session.now.generation.folder == folder
-    assert "t2vz.resume" not in drawn(panels.Main)
+    assert not session.folder_to_resume(scene)
     assert {"t2vz.resume", "t2vz.import_frames"} <= set(drawn(panels.Advanced))
 
 
@@ -186,7 +227,7 @@ def test_a_cancelled_preview_is_not_resumed_as_if_it_were_a_film(scene, painter)
     until(lambda: not generation.is_capturing)
     generation.cancel()
     to_the_end()
-    assert "t2vz.resume" not in drawn(panels.Main)
+    assert not session.folder_to_resume(scene)
 
 
 @pytest.mark.parametrize(
@@ -195,10 +236,10 @@ def test_a_cancelled_preview_is_not_resumed_as_if_it_were_a_film(scene, painter)
 )
 def test_a_sentence_is_cut_into_lines_that_fit(text):
     blf.size(0, 11)
-    lines = panels._lines(text, 200)
+    lines = drawing.lines_of(text, 200)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert all(blf.dimensions(0, line)[0] <= 200 for line in lines)
-    assert len(panels._lines(text, 1)) >= len(lines)
+    assert len(drawing.lines_of(text, 1)) >= len(lines)
 
 
 def test_a_failure_stays_in_the_panel_as_a_sentence(scene, painter):
@@ -240,4 +281,5 @@ def test_a_failure_offers_to_retry_with_these_settings_and_to_resume_with_its_ow
 def test_no_engine_is_a_sentence_in_the_panel(scene, painter, monkeypatch, tmp_path):
     monkeypatch.setenv(preferences.ENGINE_VARIABLE, str(tmp_path / "gone"))
     assert bpy.ops.t2vz.generate() == {"CANCELLED"}
-    assert "install.py engine" in " ".join(drawn(panels.Main))
+    assert "t2vz.set_up_engine" in drawn(panels.Main)
+    assert "Set Up Engine" in " ".join(drawn(panels.Main))

@@ -13,7 +13,7 @@ from blender_addon import preferences
 from blender_addon.job.settings import INSTRUCT, spec_of
 from blender_addon.ui import properties
 from t2vz_core.wire import homes
-from t2vz_core.wire.job import Control, JobSpec, Prompt
+from t2vz_core.wire.job import Control, JobSpec, Motion, Prompt
 from t2vz_core.wire.rules import passes_needed
 
 HERE = Path(blender_addon.__file__).parent
@@ -40,7 +40,8 @@ def _room(name):
 def test_fresh_settings_ask_for_the_wires_defaults_and_read_prompts_as_webui_does(scene):
     scene.t2vz.follows_render, scene.t2vz.prompt.text = False, ""
     spec = spec_of(scene.t2vz, 1.0, lambda name: name)
-    assert spec == JobSpec(prompt=Prompt(syntax="webui"))
+    prompt, controls = Prompt(syntax="webui"), (Control("depth"),)
+    assert spec == JobSpec(prompt=prompt, controls=controls, motion=Motion("map"))
 
 
 @pytest.mark.parametrize("kind", properties.GROUPS)
@@ -76,7 +77,7 @@ def test_a_mode_becomes_a_control_and_further_ones_follow(scene):
 
 def test_only_what_steers_is_captured(scene):
     settings = scene.t2vz
-    settings.motion_source, settings.coherence.fusion = "camera", 0
+    settings.mode, settings.motion_source, settings.coherence.fusion = "text", "camera", 0
     assert passes_needed(spec_of(settings, 1.0, str), settings.mode == INSTRUCT) == set()
     settings.mode, settings.coherence.smoothing, settings.coherence.fusion = "instruct", 0.6, 0.5
     wanted = passes_needed(spec_of(settings, 1.0, str), settings.mode == INSTRUCT)
@@ -157,4 +158,4 @@ def test_the_manifest_names_no_wheel_and_leaves_the_version_to_the_build():
     is_installed = (HERE / "wheels").exists()
     assert ("wheels" in manifest) == is_installed
     assert (manifest["version"] == "0.0.0") != is_installed
-    assert manifest["id"] == "t2vz" and set(manifest["permissions"]) == {"files"}
+    assert manifest["id"] == "t2vz" and set(manifest["permissions"]) == {"files", "network"}

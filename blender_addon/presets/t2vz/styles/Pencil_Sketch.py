@@ -1,0 +1,3 @@
+import bpy
+
+bpy.context.scene.t2vz.style = "pencil sketch, hatching, white paper"
