@@ -25,32 +25,6 @@ def test_a_strength_that_is_not_keyed_is_the_papers(scene, tmp_path):
     }
 
 
-@pytest.mark.parametrize("source", ["none", "strength"])
-def test_a_prompt_without_the_scenes_motion_needs_neither_camera_nor_surface(
-    scene, tmp_path, source
-):
-    for thing in list(bpy.data.objects):
-        bpy.data.objects.remove(thing)
-    scene.t2vz.motion_source = source
-    spec = job_of(scene, tmp_path / "job")
-    assert [(frame.number, frame.is_anchor) for frame in spec.frames] == [
-        (1, True),
-        (2, False),
-        (3, False),
-    ]
-    assert not (tmp_path / "job/passes").exists()
-
-
-def test_a_keyed_strength_needs_no_camera_either(scene, tmp_path):
-    key_strength(scene)
-    for thing in list(bpy.data.objects):
-        bpy.data.objects.remove(thing)
-    scene.frame_set(2)
-    spec = job_of(scene, tmp_path / "job")
-    assert [frame.shift_px for frame in spec.frames] == [(0.0, 0.0), (-1.0, 0.5), (-3.0, 1.5)]
-    assert scene.frame_current == 2
-
-
 def test_an_empty_prompt_is_refused_before_anything_is_captured(scene, painter, tmp_path):
     scene.t2vz.prompt.text = "  "
     with pytest.raises(ValueError, match="The prompt is empty"):
@@ -260,7 +234,7 @@ def without_camera_and_surface(scene):
 def test_a_prompt_that_nothing_moves_needs_neither_camera_nor_surface(scene, tmp_path, source):
     without_camera_and_surface(scene)
     scene.frame_set(2)
-    scene.t2vz.motion_source = source
+    scene.t2vz.mode, scene.t2vz.motion_source = "text", source
     frames = job_of(scene, tmp_path / "job").frames
     assert [frame.is_anchor for frame in frames] == [True, False, False]
     assert all(path is None for frame in frames for path in vars(frame.passes).values())
@@ -269,6 +243,7 @@ def test_a_prompt_that_nothing_moves_needs_neither_camera_nor_surface(scene, tmp
 
 def test_a_keyed_strength_needs_neither_camera_nor_surface(scene, tmp_path):
     without_camera_and_surface(scene)
+    scene.t2vz.mode = "text"
     key_strength(scene)
     frames = job_of(scene, tmp_path / "job").frames
     assert [frame.shift_px for frame in frames] == [(0.0, 0.0), (-1.0, 0.5), (-3.0, 1.5)]

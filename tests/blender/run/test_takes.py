@@ -82,7 +82,7 @@ def test_generate_queues_behind_the_one_under_way_with_the_settings_of_its_momen
     assert [task.generation.spec.prompt.text for task in session.now.waiting] == ["third"]
     all_done()
     texts = [read_job(strips.folder_of(strip)).prompt.text for strip in strips.strips_of(scene)]
-    assert sorted(texts) == ["", "third"]
+    assert sorted(texts) == ["a red cube", "third"]
 
 
 def test_a_paused_queue_begins_nothing_new(scene, painter):
