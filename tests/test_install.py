@@ -208,7 +208,7 @@ def locked() -> dict[str, set[str]]:
 
 def test_the_lock_fits_what_pyproject_asks_for():
     versions = locked()
-    for extra in ("engine", "train", "test", "build"):
+    for extra in ("engine", "train", "farm", "test", "build"):
         for requirement in map(Requirement, lock.requirements(extra)):
             name = canonicalize_name(requirement.name)
             if name != "torch":
