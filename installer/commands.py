@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ it all there. Interrupt it when you like: what is half made is noticed and made 
 
 def main(arguments: list[str]) -> int:
     """Runs one command; 0 done, 1 failed with one sentence, 2 wrong usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console of Windows may have no █
     asked = _parser().parse_args(arguments)
     signal.signal(
         signal.SIGTERM, signal.default_int_handler

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -40,7 +39,7 @@ class Environment:
     def __init__(self, folder: Path, maker: str = sys.executable) -> None:
         """`maker` is the Python that makes it."""
         self.folder, self._maker = folder.absolute(), maker
-        self.python = self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        self.python = uv.python_in(self.folder)
 
     def holds(self, things: Iterable[str]) -> bool:
         """Whether all of this was installed, by a change that came to its end."""

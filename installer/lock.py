@@ -43,7 +43,7 @@ def write() -> None:
     """
     asked = ROOT / "build/requirements.in"
     asked.parent.mkdir(exist_ok=True)
-    extras = ("engine", "train", "test", "build")
+    extras = ("engine", "train", "farm", "test", "build")
     asked.write_text("\n".join(item for extra in extras for item in requirements(extra)))
     command = [uv.provided(), "pip", "compile", "--quiet", "--universal", "--python-version=3.11"]
     written = ["--generate-hashes", "--no-annotate", "--no-header", asked]

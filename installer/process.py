@@ -25,8 +25,8 @@ _FOREIGN = (
     "UV_TARGET",
 )
 
-_HAS_GROUPS = os.name == "posix"
-_PATIENCE_S = 5.0
+HAS_GROUPS = os.name == "posix"  # of processes, which are ended together
+PATIENCE_S = 5.0
 
 
 def clean_environment(more: Mapping[str, str | Path] | None = None) -> dict[str, str]:
@@ -47,7 +47,7 @@ def child(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.
         "encoding": "utf-8",
         "errors": "replace",
     } | options
-    if _HAS_GROUPS:
+    if HAS_GROUPS:
         options["process_group"] = 0
     process: subprocess.Popen[str] = subprocess.Popen([str(part) for part in command], **options)
     try:
@@ -61,7 +61,7 @@ def _end(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         _signal(process, "SIGTERM")
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_PATIENCE_S)
+            process.wait(PATIENCE_S)
     _signal(process, "SIGKILL")
     process.wait()
     if process.stdout:
@@ -70,7 +70,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _signal(process: subprocess.Popen[str], name: str) -> None:
     with suppress(ProcessLookupError):
-        if _HAS_GROUPS:
+        if HAS_GROUPS:
             os.killpg(process.pid, getattr(signal, name))
         elif name == "SIGKILL":
             process.kill()

@@ -72,6 +72,11 @@ def fetched_python(version: str) -> str | None:
     return found.stdout.strip() if not found.returncode else None
 
 
+def python_in(environment: Path, system: str = os.name) -> Path:
+    """The Python of an environment; `system` as in os.name."""
+    return environment / ("Scripts/python.exe" if system == "nt" else "bin/python")
+
+
 def provided() -> Path:
     """The uv on PATH if the tests know it, else the one in `FOLDER`; fetched where there is none.
 
@@ -133,7 +138,7 @@ def translated(told: Mapping[str, str]) -> dict[str, str]:
 
 
 def _own() -> Path:
-    return FOLDER / "bin" / ("uv.exe" if os.name == "nt" else "uv")
+    return FOLDER / "bin" / ("uv.exe" if os.name == "nt" else "uv")  # pip's --target has one scheme
 
 
 def _fetch() -> None:
@@ -147,7 +152,7 @@ def _fetch() -> None:
                 "Ubuntu: apt install python3-venv. Or install uv."
             )
         run([sys.executable, "-m", "venv", FOLDER / "pip"], limit_s=300)
-        fetch[0] = str(FOLDER / "pip" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+        fetch[0] = str(python_in(FOLDER / "pip"))
     done = run([*fetch, "--upgrade", "--target", FOLDER, _WANTED], limit_s=600)
     if done.returncode:
         raise Stop(f"uv could not be fetched: {last_line(done)}. Check the network.")

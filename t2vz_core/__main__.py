@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -26,6 +27,9 @@ BAR_CELLS = 30
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; 0 done, 1 failed, 2 wrong usage, 130 cancelled."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console of Windows may have no ′, ᾱ or █
     words = sys.argv[1:] if arguments is None else arguments
     asked = _parser().parse_args(with_negatives(words, "--frames"))
     return asked.act(asked)

@@ -121,10 +121,10 @@ class Worker:
             return missing
 
         if tell() or event.anchors_only:
-            self._make(event, spec, frames, tell, watch)
+            self.make(event, spec, frames, tell, watch)
         return len(told)
 
-    def _make(
+    def make(
         self,
         event: events.Run,
         spec: JobSpec,
@@ -132,6 +132,7 @@ class Worker:
         tell: Callable[[], list[int]],
         watch: Watch,
     ) -> None:
+        """Makes the frames that `tell` says are missing."""
         with self._may_be_silent():
             from .conditions.controlnet import notes
             from .farm.hashes import differences

@@ -50,8 +50,12 @@ def test_the_installer_imports_the_standard_library_and_itself():
             sys.stdlib_module_names
             | {"installer"}
             | ({"bpy"} if path.name == "in_bpy.py" else set())
+            | ({"tests"} if path.name == "commands.py" else set())  # for `install.py test`
         )
         assert tops(path) <= allowed, path
+
+
+WHERE_THERE = {"openjd"}  # a farm's template is checked by it on machines that have it
 
 
 def test_the_extras_name_everything_the_core_imports():
@@ -62,9 +66,8 @@ def test_the_extras_name_everything_the_core_imports():
     for path in (ROOT / "t2vz_core").rglob("*.py"):
         named = serving | training if "train" in path.parts else serving
         for top in tops(path) - sys.stdlib_module_names - {"t2vz_core"}:
-            assert {"cv2": "opencv-python-headless"}.get(top, top).lower() in named, (
-                f"{path} imports {top}"
-            )
+            distribution = {"cv2": "opencv-python-headless"}.get(top, top).lower()
+            assert distribution in named | WHERE_THERE, f"{path} imports {top}"
 
 
 def test_every_requirement_has_both_bounds():
@@ -205,7 +208,7 @@ def locked() -> dict[str, set[str]]:
 
 def test_the_lock_fits_what_pyproject_asks_for():
     versions = locked()
-    for extra in ("engine", "train", "test", "build"):
+    for extra in ("engine", "train", "farm", "test", "build"):
         for requirement in map(Requirement, lock.requirements(extra)):
             name = canonicalize_name(requirement.name)
             if name != "torch":

@@ -229,7 +229,7 @@ def tick() -> float | None:
     if task is None:
         return None
     before = _shown()
-    former, now.scene_user = now.scene_user, _user_of_the_scene()
+    former, now.scene_user = now.scene_user, user_of_the_scene()
     # Playback that ends may jump back; by the next tick the scene has followed.
     is_scene_free = not (former or now.scene_user)
     if is_scene_free or not task.generation.is_capturing:
@@ -383,7 +383,7 @@ def _grow_strip(task: Task) -> None:
         task.has_strip = True
 
 
-def _user_of_the_scene() -> str:
+def user_of_the_scene() -> str:
     """What needs the scene's current frame to stay where it is, which a capture would move; "" if
     nothing does."""
     if bpy.app.is_job_running("RENDER"):

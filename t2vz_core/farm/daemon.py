@@ -231,7 +231,7 @@ def _write(at: Path, address: Address) -> None:
 
 def _read(at: Path) -> Address:
     try:
-        address = Address(**json.loads(at.read_text()))
+        address = Address(**json.loads(at.read_text("utf-8")))
     except (ValueError, TypeError):
         raise Fault(f"{at} holds no engine's address: stop it and start it again.") from None
     if address.version != __version__:

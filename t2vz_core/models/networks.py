@@ -123,7 +123,7 @@ class Networks:
         Raises:
             ModelError: the text encoder has not that many layers to skip.
         """
-        with self._at_work(*self.text.encoders):
+        with self.at_work(*self.text.encoders):
             return self.text.embed(texts, clip_skip, syntax)
 
     def size_ids(self, height_px: int, width_px: int) -> Tensor:
@@ -140,7 +140,7 @@ class Networks:
 
         InstructPix2Pix is conditioned on the codes themselves: divide by `latent_scale`.
         """
-        with self._at_work(self.vae):
+        with self.at_work(self.vae):
             return torch.cat([self._encoded(image) for image in images])
 
     def _encoded(self, image: np.ndarray) -> Tensor:
@@ -155,7 +155,7 @@ class Networks:
         Raises:
             ModelError: an image is not a number, in float32 too.
         """
-        with self._at_work(self.vae):
+        with self.at_work(self.vae):
             for latent in latents:
                 yield self._decoded(latent[None])
 
@@ -180,7 +180,7 @@ class Networks:
         has_own = self.device.type in OWN_MEMORY
         self.is_offloading = has_own and size > SHARE * free_bytes(self.device)
         if not self.is_offloading:
-            _move(resting, self.device)
+            move(resting, self.device)
 
     def offload(self) -> bool:
         """Lets text encoders and VAE rest on the CPU, and the others while these work; False where
@@ -188,7 +188,7 @@ class Networks:
         if self.is_offloading or self.device.type == "cpu":
             return False
         self.is_offloading = True
-        _move((*self.text.encoders, self.vae), CPU)
+        move((*self.text.encoders, self.vae), CPU)
         return True
 
     def lend(self) -> bool:
@@ -206,19 +206,19 @@ class Networks:
         return tuple(dict.fromkeys((self.denoiser, *self.controlnets)))
 
     @contextmanager
-    def _at_work(self, *modules: Module) -> Iterator[None]:
+    def at_work(self, *modules: Module) -> Iterator[None]:
         """When offloading, these networks change places with denoiser and ControlNets meanwhile."""
         if not self.is_offloading:
             yield
             return
         denoisers = () if self.is_lending else self._denoisers()
-        _move(denoisers, CPU)
-        _move(modules, self.device)
+        move(denoisers, CPU)
+        move(modules, self.device)
         try:
             yield
         finally:
-            _move(modules, CPU)
-            _move(denoisers, self.device)
+            move(modules, CPU)
+            move(denoisers, self.device)
 
 
 def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Networks:
@@ -331,7 +331,8 @@ def _controlnets(
     return tuple(built[path] for path in paths)
 
 
-def _move(modules: Sequence[Module], device: torch.device) -> None:
+def move(modules: Sequence[Module], device: torch.device) -> None:
+    """Brings the networks to the device."""
     for module in modules:
         Module.to(module, device)  # diffusers' own `to` warns of its quantized networks
 

@@ -50,9 +50,10 @@ def _blocks(network: nn.Module) -> Iterator[nn.Module]:
 def _set(kept: list[tuple[nn.Module, str, Any]], device: torch.device | None) -> None:
     for module, name, weight in kept:
         module._parameters[name] = (
-            weight if device is None else nn.Parameter(_lent(weight, device), False)
+            weight if device is None else nn.Parameter(borrowed(weight, device), False)
         )
 
 
-def _lent(weight: Tensor, device: torch.device) -> Tensor:
+def borrowed(weight: Tensor, device: torch.device) -> Tensor:
+    """A weight on the device, for as long as its block works."""
     return weight.detach().to(device)

@@ -78,7 +78,7 @@ def performed(folder, monkeypatch, do):
     """The events of one job in which the making of frames is `do`."""
     heard = []
     worker = Worker(heard.append)
-    monkeypatch.setattr(worker, "_make", do)
+    monkeypatch.setattr(worker, "make", do)
     worker.perform(events.Run("job", str(folder)))
     return heard
 

@@ -26,7 +26,7 @@ def run_suites(folder: Path, blender: Path | None, backend: str | None = None) -
     """Installs what the tests need, runs all that can run here; the number of failures."""
     started = time.monotonic()
     installed = installed_blender(blender)
-    engine = provide_engine(folder, "train", "test", backend=backend)  # the tests train for a step
+    engine = provide_engine(folder, "train", "farm", "test", backend=backend)
     results = [_check(engine, "ruff", "check", "."), _check(engine, "basedpyright")]
     with tempfile.TemporaryDirectory(prefix="t2vz-") as profiles:
         suites = []

@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="measures by name")
     options = parser.parse_args()
     file = options.scratch / "figures.json"
-    figures = json.loads(file.read_text()) if file.exists() else {}
+    figures = json.loads(file.read_text("utf-8")) if file.exists() else {}
     for name, measure in tasks_of(options).items():
         if name not in figures and name in (options.only or (name,)):
             figures[name] = {key: round(value, 3) for key, value in measure().items()}

@@ -59,5 +59,5 @@ def _with(spec: JobSpec, networks: Path) -> JobSpec:
 
 
 def _description(folder: Path) -> Description:
-    value = json.loads((folder / "description.json").read_text())
+    value = json.loads((folder / "description.json").read_text("utf-8"))
     return Description(**value | {"things": tuple(Thing(**thing) for thing in value["things"])})

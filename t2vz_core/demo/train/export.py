@@ -44,7 +44,7 @@ def tidy(folder: Path) -> None:
     made to agree.
     """
     for config in folder.rglob("config.json"):
-        settings = json.loads(config.read_text())
+        settings = json.loads(config.read_text("utf-8"))
         settings.pop("_name_or_path", None)
         if "dtype" in settings:
             settings["dtype"] = "float32"
@@ -54,7 +54,7 @@ def tidy(folder: Path) -> None:
 def _write_vocabulary(folder: Path, tokenizer: CLIPTokenizer) -> None:
     """The two files that older transformers read instead of tokenizer.json."""
     learnt = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
-    (folder / "vocab.json").write_text(json.dumps(learnt["vocab"], ensure_ascii=False))
+    (folder / "vocab.json").write_text(json.dumps(learnt["vocab"], ensure_ascii=False), "utf-8")
     (folder / "merges.txt").write_text(
         "\n".join(["#version: 0.2", *map(" ".join, learnt["merges"])]) + "\n"
     )

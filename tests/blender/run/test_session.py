@@ -73,7 +73,7 @@ def test_esc_is_left_to_playback_and_the_next_one_cancels(scene, painter, monkey
     generate(scene)
     until(lambda: not session.now.generation.is_capturing)
     with monkeypatch.context() as playing:
-        playing.setattr(session, "_user_of_the_scene", lambda: "playback")
+        playing.setattr(session, "user_of_the_scene", lambda: "playback")
         session.tick()
         assert esc() == {"PASS_THROUGH"}
     session.tick()

@@ -184,7 +184,7 @@ def test_nothing_in_the_panel_moves_while_messages_come_and_go(scene, painter):
 def test_a_capture_waits_while_the_scene_plays_and_says_so(scene, painter, monkeypatch):
     generate(scene)
     with monkeypatch.context() as playing:
-        playing.setattr(session, "_user_of_the_scene", lambda: "playback")
+        playing.setattr(session, "user_of_the_scene", lambda: "playback")
         session.tick()
         assert "Waiting for playback to end" in drawn(panels.Main)
     session.tick()

@@ -58,8 +58,8 @@ def test_the_processor_computes_in_float32_and_apples_gpu_in_half():
 )
 def test_intels_cards_compute_sd2_in_bfloat16_where_they_have_it(monkeypatch, has_bfloat16, dtype):
     monkeypatch.setattr(torch.xpu, "is_bf16_supported", lambda **_: has_bfloat16)
-    assert chosen_dtype("auto", torch.device("xpu"), "sd2") == dtype
-    assert chosen_dtype("auto", torch.device("xpu"), "sd1") == torch.float16
+    assert chosen_dtype("auto", torch.device("xpu"), "bfloat16") == dtype
+    assert chosen_dtype("auto", torch.device("xpu"), "float16") == torch.float16
 
 
 def test_the_best_device_there_is_is_chosen(monkeypatch):
@@ -94,7 +94,7 @@ def test_offloading_lets_only_the_networks_at_work_stay_on_the_device(networks, 
     moves = []
     monkeypatch.setattr(
         loading,
-        "_move",
+        "move",
         lambda modules, device: moves.extend((names[module], device.type) for module in modules),
     )
     networks.device = torch.device("meta")
@@ -102,7 +102,7 @@ def test_offloading_lets_only_the_networks_at_work_stay_on_the_device(networks, 
     assert not networks.offload()
     assert moves == [("text", "cpu"), ("vae", "cpu")]
     moves.clear()
-    with networks._at_work(networks.vae):
+    with networks.at_work(networks.vae):
         assert moves == [("unet", "cpu"), ("vae", "meta")]
     assert moves[2:] == [("vae", "cpu"), ("unet", "meta")]
 

@@ -24,7 +24,7 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(weight.numel())
         return weight.detach().clone()
 
-    monkeypatch.setattr(offload, "_lent", copied)
+    monkeypatch.setattr(offload, "borrowed", copied)
     return sizes
 
 
