@@ -23,6 +23,7 @@ from .wire.pace import Pace
 from .wire.ranges import with_negatives
 
 BAR_CELLS = 30
+VIDEOS = ("wan", "ltx")  # of conditions/video.py, which takes longer to read
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,8 +63,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="frames denoised at a time (default: by memory)",
     )
-    _with_job(
+    conditions = _with_job(
         _add(commands, "conditions", _conditions, "draw what the ControlNets of a job will see")
+    )
+    conditions.add_argument(
+        "--video", choices=VIDEOS, help="also as control videos for this kind of video model"
+    )
+    conditions.add_argument(
+        "--fps", type=float, default=0.0, help="of the videos (default: the model's own)"
     )
     _with_job(_add(commands, "evaluate", _evaluate, "measure how steady a job's frames are"))
     doctor = _add(commands, "doctor", _doctor, "say what is installed, found and missing")
@@ -125,7 +132,22 @@ def _watch(job: Path) -> int:
 
 
 def _conditions(asked: argparse.Namespace) -> int:
-    return _perform(events.Preview("conditions", str(asked.job)))
+    code = _perform(events.Preview("conditions", str(asked.job)))
+    return code if code or not asked.video else _videos(asked)
+
+
+def _videos(asked: argparse.Namespace) -> int:
+    from .conditions.video import write_videos
+    from .fault import Fault
+    from .wire.job import read_job
+
+    try:
+        for sentence in write_videos(asked.job, read_job(asked.job), asked.video, asked.fps):
+            print(sentence)
+    except (Fault, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _perform(event: events.Run | events.Preview) -> int:

@@ -162,13 +162,15 @@ class Worker:
     def _load(self, spec: JobSpec, watch: Watch) -> Any:
         loras = (*spec.model.loras, *spec.prompt.loras())
         model = dataclasses.replace(spec.model, loras=loras)
-        key = (model, tuple((control.kind, control.model) for control in spec.controls))
+        controls = tuple((control.kind, control.model) for control in spec.controls)
+        adapters = tuple((one.adapter, one.encoder) for one in spec.references)
+        key = (model, controls, adapters)
         if self._networks is None or self._networks[0] != key:
             watch.progress("loading the model", 0, 1)
             from .models.networks import load
 
             self._networks = self._session = None
-            self._networks = (key, load(model, spec.controls))
+            self._networks = (key, load(model, spec.controls, references=spec.references))
             watch.progress("loading the model", 1, 1)
         _tell(f"{spec.model.base} on {self._networks[1].device} as {self._networks[1].dtype}")
         for note in self._networks[1].notes:

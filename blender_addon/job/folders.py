@@ -140,7 +140,8 @@ def twin(folder: Path, spec: JobSpec, now: datetime) -> Path:
         OSError: it cannot be made.
     """
     other = new_folder(folder.parent, spec.prompt.text, now)
-    for path in [*(folder / "passes").rglob("*"), folder / PANEL]:
+    parts = (*(folder / "passes").rglob("*"), *(folder / "references").rglob("*"))
+    for path in [*parts, folder / PANEL]:
         if path.is_file():
             target = other / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +169,22 @@ def _link(path: Path, target: Path) -> None:
         os.link(path, target)
     except OSError:  # another file system, or one without links
         shutil.copyfile(path, target)
+
+
+def keep_pictures(folder: Path, spec: JobSpec) -> JobSpec:
+    """The job with its reference pictures copied into the folder, so that it travels.
+
+    Raises:
+        OSError: one is missing, or the folder cannot be written.
+    """
+    kept = []
+    for i, one in enumerate(spec.references, 1):
+        path = Path(one.picture)
+        name = f"references/{i:02d}{path.suffix.lower()}"
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / name)
+        kept.append(dataclasses.replace(one, picture=name))
+    return dataclasses.replace(spec, references=tuple(kept))
 
 
 def is_job(folder: Path) -> bool:

@@ -151,8 +151,15 @@ def spec_of(
             "controls": tuple(
                 dataclasses.replace(c, model=find(c.model)) for c in _controls(settings)
             ),
+            "references": tuple(_reference(one, find) for one in settings.references),
         }
     )
+
+
+def _reference(edited: Any, find: Callable[[str], str]) -> wire.Reference:
+    one = part_of(wire.Reference, edited)
+    encoder = find(one.encoder) if one.encoder else ""
+    return dataclasses.replace(one, adapter=find(one.adapter), encoder=encoder)
 
 
 def base_for(name: str, mode: str) -> str:

@@ -211,6 +211,21 @@ def _worded(scene: bpy.types.Scene, spec: JobSpec, has_files: bool = False) -> J
     )
 
 
+def _with_references(spec: JobSpec) -> JobSpec:
+    """The job with the whole paths of its reference pictures.
+
+    Raises:
+        ValueError: one is not there.
+    """
+    found = []
+    for one in spec.references:
+        path = Path(bpy.path.abspath(one.picture))
+        if one.picture and not path.is_file():
+            raise ValueError(f"The reference {path} is not there: choose a picture.")
+        found.append(dataclasses.replace(one, picture=str(path) if one.picture else ""))
+    return dataclasses.replace(spec, references=tuple(found))
+
+
 def _coloured(spec: JobSpec, from_files: frozenset[str]) -> JobSpec:
     """The job with the objects' colours, if it has segments."""
     if not any(control.kind == "segments" for control in spec.controls):
@@ -259,6 +274,7 @@ def _begun(
     caution = ""
     if settings.rendered and "image" in wanted.passes - from_files:
         caution = images.check(scene, settings.rendered, numbers)
+    spec = _with_references(spec)
     folders.check(spec, numbers[0])
     home = preferences.jobs_home(settings.output)
     earlier = folder if folder and folders.is_job(folder) else None
@@ -271,6 +287,7 @@ def _begun(
             else folders.new_folder(home, spec.prompt.text, datetime.now())
         )
     settings_file.write(folder / folders.PANEL, settings)
+    spec = folders.keep_pictures(folder, spec)
     generation = Generation(folder, spec, worker, is_preview)
     generation.captured_with = _captured_by(scene, spec)
     generation.notes += [caution] if caution else []

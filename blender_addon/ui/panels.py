@@ -152,6 +152,12 @@ class ObjectWords(Section):
         object_words.draw_list(layout, bpy.context)
 
 
+def _draw_references(layout: Any, settings: Any) -> None:
+    """The pictures that the frames are to look like."""
+    fields = ("picture", "adapter", "encoder", "scale", "start", "end")
+    draw_list(layout, settings, "references", "Reference", fields)
+
+
 def _draw_start(layout: Any, settings: Any) -> None:
     """What frames start from, and how much of it is made anew."""
     layout.prop(settings.start, "source", text="Start From")
@@ -214,6 +220,7 @@ class Picture(Section):
         else:
             draw_all(layout, settings.shot, "width_px", "height_px")
         _draw_start(layout, settings)
+        _draw_references(layout, settings)
         layout.prop(settings, "takes")
         layout.prop(settings, "destination")
         if settings.destination == edit_scenes.EDIT:

@@ -37,7 +37,7 @@ SPELLED = {
     "anchor+hidden": "Anchor + Hidden",
 }
 OTHER_DEFAULTS = {"syntax": "webui"}  # than the wire's, which keeps old jobs' pictures
-FILES = {"base", "model", "path"}  # text fields that may name a file or folder
+FILES = {"base", "model", "path", "adapter", "encoder"}  # text fields that may name a file or folder
 QUALITIES = (
     (presets.DRAFT, "Draft", "Eight steps: composition and colours, to try words and seeds"),
     (
@@ -103,6 +103,8 @@ def _scalar(hint: type, field: dataclasses.Field[Any], said: dict[str, str]) -> 
 
 
 def _text(field: dataclasses.Field[Any], said: dict[str, str]) -> Any:
+    if field.name == "picture":
+        return StringProperty(subtype="FILE_PATH", options=MAY_BE_RELATIVE, **said)
     if field.name not in FILES:
         return StringProperty(default=field.default, **said)
     return StringProperty(
@@ -147,6 +149,7 @@ for _kind in (
     wire.PromptKey,
     wire.Lora,
     wire.TextualInversion,
+    wire.Reference,
     wire.Control,
     *PARTS.values(),
 ):  # what a group holds comes before it
@@ -234,6 +237,7 @@ class T2VZ_Settings(bpy.types.PropertyGroup):
     motion: PointerProperty(type=GROUPS[wire.Motion])
     coherence: PointerProperty(type=GROUPS[wire.Coherence])
     start: PointerProperty(type=GROUPS[wire.Start])
+    references: CollectionProperty(type=GROUPS[wire.Reference])
     control: PointerProperty(type=GROUPS[wire.Control])
     controls: CollectionProperty(type=GROUPS[wire.Control])
     mode: EnumProperty(

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..models.ip_adapter import KEYS, VALUES
 from ..runtime.token_cache import TokenCache
 from .correspondence import Correspondence
 from .regions import RegionalText
@@ -67,10 +68,16 @@ class CrossFrame:
         self.slice = 0
 
     def look(
-        self, targets: AttentionTargets, _h: int, _w: int, regions: RegionalText | None
+        self,
+        targets: AttentionTargets,
+        _h: int,
+        _w: int,
+        regions: RegionalText | None,
+        scales: tuple[float, ...] = (),
     ) -> dict[str, Any]:
         """What the networks are told with a call, so that their layers know what to attend to."""
-        return {"cross_attention_kwargs": {"targets": targets, "regions": regions}}
+        told = {"targets": targets, "regions": regions, "reference_scales": scales}
+        return {"cross_attention_kwargs": told}
 
     def places(self, _surfaces: Sequence[Correspondence]) -> None:
         """A U-Net's keys tell no places."""
@@ -127,6 +134,7 @@ class _ToAnchor:
         *_: Any,
         targets: AttentionTargets,
         regions: RegionalText | None = None,
+        reference_scales: tuple[float, ...] = (),
         **__: Any,
     ) -> Tensor:
         keys, values = self._keys_values(attn, hidden_states, targets)
@@ -151,7 +159,8 @@ class _ToAnchor:
 
 
 class _ToText:
-    """Text attention of one layer, to the shared prompt and to the regions' own (regions.py).
+    """Text attention of one layer, to the shared prompt, to the regions' own (regions.py) and to
+    reference pictures (models/ip_adapter.py).
 
     K and V are kept for as long as the same embeddings come.
     """
@@ -163,24 +172,34 @@ class _ToText:
         self,
         attn: Any,
         hidden_states: Tensor,
-        encoder_hidden_states: Tensor,
+        encoder_hidden_states: Tensor | tuple[Tensor, list[Tensor]],
         *_: Any,
         targets: AttentionTargets | None = None,
         regions: RegionalText | None = None,
+        reference_scales: tuple[float, ...] = (),
         **__: Any,
     ) -> Tensor:
-        shared = _attend(
-            attn, hidden_states, *self._projected("shared", encoder_hidden_states, attn)
-        )
-        if regions is None:
-            return shared
-        masks = regions.masks(hidden_states.shape[1]).to(shared)  # -> (f, r, n)
+        text, shown = encoder_hidden_states, []
+        if isinstance(text, tuple):  # of a U-Net with adapters
+            text, shown = text
+        heard = _seen(attn, hidden_states, *self._projected("shared", text, attn))
+        if regions is not None:
+            heard = self._with_regions(attn, hidden_states, heard, regions)
+        for i, (scale, picture) in enumerate(zip(reference_scales, shown)):
+            if scale:
+                heard = heard + scale * _reference(attn, hidden_states, i, picture)
+        return _out(heard, attn)
+
+    def _with_regions(
+        self, attn: Any, tokens: Tensor, shared: Tensor, regions: RegionalText
+    ) -> Tensor:
+        masks = regions.masks(tokens.shape[1]).to(shared)  # -> (f, r, n)
         groups = len(regions.tokens) // masks.shape[1]
         keys, values = self._projected("regions", regions.tokens, attn)
         heard = (1 - masks.sum(1)).repeat(groups, 1)[..., None] * shared
         for r in masks.any(2).any(0).nonzero()[:, 0].tolist():
             own = slice(r * groups, (r + 1) * groups)
-            part = _attend(attn, hidden_states, keys[own], values[own])
+            part = _seen(attn, tokens, keys[own], values[own])
             heard = heard + masks[:, r].repeat(groups, 1)[..., None] * part
         return heard
 
@@ -193,6 +212,14 @@ class _ToText:
         return kept[1]
 
 
+def _reference(attn: Any, tokens: Tensor, i: int, picture: Tensor) -> Tensor:
+    """What the tokens see of the i-th reference, (groups, 1, L, d)."""
+    picture = picture.flatten(1, 2)  # -> (groups, L, d)
+    keys = getattr(attn, KEYS)[i](picture)
+    values = getattr(attn, VALUES)[i](picture)
+    return _seen(attn, tokens, _heads(keys, attn), _heads(values, attn))
+
+
 def _attend(
     attn: Any,
     tokens: Tensor,
@@ -202,6 +229,18 @@ def _attend(
     weights: Tensor | None = None,
 ) -> Tensor:
     """Attention of the tokens (groups·f, n, c) to keys and values (groups, heads, m, d)."""
+    return _out(_seen(attn, tokens, keys, values, slice_at, weights), attn)
+
+
+def _seen(
+    attn: Any,
+    tokens: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    slice_at: int = 0,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The same before the layer's last projection, (groups·f, n, heads·d)."""
     groups, d = keys.shape[0], keys.shape[-1]
     batch, n, _ = tokens.shape
     query = attn.to_q(tokens)
@@ -211,7 +250,7 @@ def _attend(
         by_query = weights.repeat_interleave(n, 0)  # -> (f·n, s)
         query, keys, values = _weighed(query, keys, values, by_query)
     seen = _look_up(query, keys, values, d, slice_at)
-    return _out(seen.transpose(1, 2).reshape(batch, n, -1), attn)
+    return seen.transpose(1, 2).reshape(batch, n, -1)
 
 
 def _look_up(

@@ -23,6 +23,7 @@ from .deep_cache import DeepCache, Features, deep_layers
 from .guidance import NOTHING, PROMPT, group_weights
 from .joint_attention import JointCrossFrame, joint_cross_frame
 from .prompts import Prompts
+from .references import References
 from .regions import Areas, Regions
 from .solvers import Solver
 
@@ -66,6 +67,7 @@ class Predictor:
         self._deep = deep
         self._prompts = Prompts(spec, networks)
         self._regions = Regions(spec, networks)
+        self._references = References(spec, source, networks)
 
     def __call__(self, x: Tensor, i: int, steered: Conditions, targets: AttentionTargets) -> Tensor:
         """x̂_0 (f, c, h, w) of the latents x (f, c, h, w) at level i.
@@ -129,6 +131,7 @@ class Predictor:
             size_px=(self._spec.shot.height_px, self._spec.shot.width_px),
             controls=list(self._steering(steered, i, groups)),
             source=source,
+            references=self._references.tokens(groups),
             look=partial(self._look, steered, targets, groups, *x.shape[2:]),
         )
         return self._networks.predict(query).float()
@@ -145,7 +148,8 @@ class Predictor:
         """What the networks are told for their attention, with the groups `led` of a batch."""
         some = tuple(groups[n] for n in led)
         regions = self._regions.text(some, steered.areas, targets.step, len(self._solver))
-        return self.attention.look(targets, h, w, regions)
+        scales = self._references.scales(targets.step, len(self._solver))
+        return self.attention.look(targets, h, w, regions, scales)
 
     def _steering(self, steered: Conditions, i: int, groups: tuple[str, ...]) -> Iterator[Steering]:
         """The ControlNets that steer this step, and which groups each leads."""

@@ -67,6 +67,7 @@ class Query:
         groups: of guidance.
         size_px: height, width of the pictures.
         source: (groups·f, c, h, w) latents of pictures that are edited (InstructPix2Pix).
+        references: for each IP-Adapter what it takes of its picture, (groups, 1, …).
         look: further arguments of the networks, for their attention, with some of the groups.
     """
 
@@ -77,6 +78,7 @@ class Query:
     size_px: tuple[int, int]
     controls: Sequence[Steering] = ()
     source: Tensor | None = None
+    references: Sequence[Tensor] = ()
     look: Callable[[tuple[int, ...]], dict[str, Any]] = lambda _: {}
 
 

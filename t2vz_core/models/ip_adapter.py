@@ -26,7 +26,7 @@ KEYS, VALUES = "reference_keys", "reference_values"  # their names on an attenti
 
 @dataclass
 class Eye:
-    """An image encoder: CLIP's, and how pictures are prepared for it.
+    """CLIP's image encoder, which looks at a picture once a job and stays on the CPU.
 
     Attributes:
         reads_states: whether the adapter takes the states of its last layer but one, not the
@@ -79,7 +79,7 @@ def adapt(unet: Any, paths: Sequence[Path], allow_pickle: bool = False) -> None:
     unet.requires_grad_(False)
 
 
-def open_eye(adapter: Path, encoder: Path | None, unet: Any, index: int, place: Any) -> Eye:
+def open_eye(adapter: Path, encoder: Path | None, unet: Any, index: int) -> Eye:
     """The image encoder of the adapter that was the `index`-th, in its own folder or beside it.
 
     Raises:
@@ -99,7 +99,7 @@ def open_eye(adapter: Path, encoder: Path | None, unet: Any, index: int, place: 
             f"{folder}: gives {given} numbers, {adapter.name} takes {wanted}; choose the image "
             "encoder that the adapter was made with."
         )
-    return Eye(network.to(place, unet.dtype).eval().requires_grad_(False), reads_states)
+    return Eye(network.float().eval().requires_grad_(False), reads_states)
 
 
 def _taken(layer: nn.Module) -> int:

@@ -16,12 +16,13 @@ from torch.nn import Module
 from ..runtime.devices import OWN_MEMORY, chosen_device, chosen_dtype, vae_dtype
 from ..runtime.memory_budget import free_bytes, is_out_of_memory, tidy
 from ..runtime.offload import lend
-from ..wire.job import Control, Model
+from ..wire.job import Control, Model, Reference
 from ..wire.model_facts import ModelFacts, facts_of, facts_together
 from ..wire.prompt_syntax import PLAIN
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
 from .families import FAMILIES, Family, Query
 from .family_file import rules_of
+from .ip_adapter import Eye, adapt, open_eye
 from .locate import find, models_found
 from .loras import merge
 from .single_file import open_controlnet_file, open_file
@@ -62,6 +63,7 @@ class Networks:
     dtype: torch.dtype
     notes: tuple[str, ...] = ()
     facts: ModelFacts = field(default_factory=ModelFacts)
+    eyes: tuple[Eye, ...] = ()
     is_offloading: bool = False
     is_lending: bool = False
 
@@ -221,7 +223,12 @@ class Networks:
             move(denoisers, self.device)
 
 
-def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Networks:
+def load(
+    model: Model,
+    controls: Sequence[Control],
+    device: str = "auto",
+    references: Sequence[Reference] = (),
+) -> Networks:
     """The networks of a model and of each control.
 
     Raises:
@@ -229,16 +236,20 @@ def load(model: Model, controls: Sequence[Control], device: str = "auto") -> Net
     """
     place = chosen_device(device)
     try:
-        return _loaded(model, controls, place, place)
+        return _loaded(model, controls, references, place, place)
     except RuntimeError as error:
         if place.type == "cpu" or not is_out_of_memory(error):
             raise
     tidy()
-    return _loaded(model, controls, place, CPU)
+    return _loaded(model, controls, references, place, CPU)
 
 
 def _loaded(
-    model: Model, controls: Sequence[Control], place: torch.device, home: torch.device
+    model: Model,
+    controls: Sequence[Control],
+    references: Sequence[Reference],
+    place: torch.device,
+    home: torch.device,
 ) -> Networks:
     """The networks that work at `place`; denoiser and ControlNets rest at `home` meanwhile."""
     prefers_half = place.type != "cpu"
@@ -282,6 +293,7 @@ def _loaded(
             )
         path_of = find(inversion.path, "inversion", model)
         teach(text, path_of, inversion.word, model.allow_pickle)
+    eyes = _eyes(references, model, denoiser, kind)
     networks = Networks(
         checkpoint.family,
         denoiser,
@@ -293,11 +305,35 @@ def _loaded(
         dtype,
         (*checkpoint.notes, *(note for note in notes if note)),
         facts_together(facts[0], facts[1:]),
+        eyes,
     )
     if home != place:
         networks.lend()
     networks.settle()
     return networks
+
+
+def _eyes(
+    references: Sequence[Reference], model: Model, denoiser: Any, kind: Family
+) -> tuple[Eye, ...]:
+    """The image encoder of each reference, whose adapter the denoiser takes.
+
+    Raises:
+        ModelError: one does not fit the model, or this family takes none.
+    """
+    if not references:
+        return ()
+    if kind.denoiser != "unet":
+        raise ModelError(f"{kind.title} takes no reference pictures: leave references out.")
+    adapters = [find(one.adapter, "reference", model) for one in references]
+    adapt(denoiser, adapters, model.allow_pickle)
+    encoders = [
+        find(one.encoder, "reference", model) if one.encoder else None for one in references
+    ]
+    return tuple(
+        open_eye(adapter, encoder, denoiser, i)
+        for i, (adapter, encoder) in enumerate(zip(adapters, encoders, strict=True))
+    )
 
 
 def _controlnets(

@@ -92,10 +92,14 @@ def predict(networks: Any, query: Query) -> Tensor:
     time = torch.tensor(query.time, device=query.x.device)
     everyone = tuple(range(query.groups))
     x = query.x if query.source is None else torch.cat([query.x, query.source], 1)
+    text = _text(networks, query, everyone)
+    if query.references:
+        shown = {"image_embeds": [*query.references]}
+        text["added_cond_kwargs"] = text.get("added_cond_kwargs", {}) | shown
     return networks.denoiser(
         x,
         time,
-        **_text(networks, query, everyone),
+        **text,
         **_residuals(networks, query, time, everyone),
         return_dict=False,
     )[0]

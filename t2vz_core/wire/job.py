@@ -250,6 +250,18 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A picture that the frames are to look like, through an IP-Adapter (arXiv 2308.06721)."""
+
+    picture: str = words("", "a picture file in the job folder, or its whole path")
+    adapter: str = words("", "the IP-Adapter's .safetensors file")
+    encoder: str = words("", "folder of its image encoder; empty: image_encoder beside the adapter")
+    scale: float = numeric(0.6, 0.0, 2.0, "how strongly it counts beside the prompt")
+    start: float = numeric(0.0, 0.0, 1.0, "part of the steps after which it begins")
+    end: float = numeric(1.0, 0.0, 1.0, "part of the steps after which it ends")
+
+
+@dataclass(frozen=True)
 class Colour:
     """The artist's own colour of an object, in which the segments control shows it."""
 
@@ -271,6 +283,7 @@ class JobSpec:
     controls: tuple[Control, ...] = ()
     colours: tuple[Colour, ...] = ()
     regions: tuple[Region, ...] = ()
+    references: tuple[Reference, ...] = ()
     start: Start = Start()
     repaints: tuple[Repaint, ...] = ()
     frames: tuple[Frame, ...] = ()
@@ -291,6 +304,7 @@ class JobSpec:
         spec = from_json(JobSpec, value)
         _check_prompt(spec.prompt)
         _check_regions(spec)
+        _check_references(spec)
         _check_start(spec)
         _check_frames(spec)
         _check_sizes(spec)
@@ -370,6 +384,13 @@ def _check_regions(spec: JobSpec) -> None:
             if read(getattr(region, name), spec.prompt.syntax, f"{here}.{name}").loras:
                 raise WireError(f"{here}.{name}: names a LoRA, which belongs into the prompt")
     _check_strengths(spec, "region_strengths", len(spec.regions), "of the regions")
+
+
+def _check_references(spec: JobSpec) -> None:
+    for i, reference in enumerate(spec.references):
+        for name in ("picture", "adapter"):
+            if not getattr(reference, name).strip():
+                raise WireError(f"references[{i}].{name}: must name a file")
 
 
 def _check_start(spec: JobSpec) -> None:

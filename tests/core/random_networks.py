@@ -126,6 +126,58 @@ def write_union_controlnet(folder: Path, seed: int = 1) -> Path:
     return folder
 
 
+def write_ip_adapter(folder: Path, unet: Any, is_plus: bool = False, seed: int = 2) -> Path:
+    """Writes an IP-Adapter for a UNet, with its image encoder beside it; returns its file."""
+    from safetensors.torch import save_file
+    from transformers.models.clip.configuration_clip import CLIPVisionConfig
+    from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
+
+    torch.manual_seed(0)  # the encoder is the same for all
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2,
+        image_size=32, patch_size=8, projection_dim=24,
+    )  # fmt: skip
+    CLIPVisionModelWithProjection(config).save_pretrained(folder / "image_encoder")
+    width = unet.config.cross_attention_dim
+    weights = _resampler(16, width) if is_plus else {
+        "proj.weight": (4 * width, 24), "proj.bias": (4 * width,),
+        "norm.weight": (width,), "norm.bias": (width,),
+    }  # fmt: skip
+    shapes = {f"image_proj.{name}": shape for name, shape in weights.items()}
+    layers = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+    modules = dict(unet.named_modules())
+    for i, name in enumerate(layers):
+        inner = modules[name.removesuffix(".processor")].inner_dim
+        for part in ("to_k_ip", "to_v_ip"):
+            shapes[f"ip_adapter.{2 * i + 1}.{part}.weight"] = (inner, width)
+    torch.manual_seed(seed)
+    tensors = {name: torch.randn(shape) * 0.2 for name, shape in shapes.items()}
+    save_file(tensors, folder / "ip-adapter.safetensors")
+    return folder / "ip-adapter.safetensors"
+
+
+def _resampler(given: int, width: int, inner: int = 64) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of IP-Adapter Plus' resampler, as published files have them."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "latents": (1, 4, width), "proj_in.weight": (width, given), "proj_in.bias": (width,),
+        "proj_out.weight": (width, width), "proj_out.bias": (width,),
+        **{f"norm_out.{part}": (width,) for part in PARTS},
+    }  # fmt: skip
+    for layer in range(4):
+        here = f"layers.{layer}"
+        shapes |= {f"{here}.0.{n}.{part}": (width,) for n in ("norm1", "norm2") for part in PARTS}
+        shapes |= {f"{here}.1.0.{part}": (width,) for part in PARTS}
+        shapes[f"{here}.0.to_q.weight"] = inner, width
+        shapes[f"{here}.0.to_kv.weight"] = 2 * inner, width
+        shapes[f"{here}.0.to_out.weight"] = width, inner
+        shapes[f"{here}.1.1.weight"] = 4 * width, width
+        shapes[f"{here}.1.3.weight"] = width, 4 * width
+    return shapes
+
+
+PARTS = ("weight", "bias")
+
+
 def vae_config(family: str) -> dict[str, Any]:
     """The arguments of a tiny AutoencoderKL with the real one's factor 8 and 4 channels."""
     return {

@@ -70,6 +70,7 @@ def asked(base="demo", loras=(), **sampling):
         coherence=Coherence(),
         control=Control(),
         controls=(),
+        references=(),
         mode="text",
         motion_source="camera",
         follows_render=True,
