@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from t2vz_core.models.family_file import Query, Steering
+from t2vz_core.models.families import Query, Steering
 from t2vz_core.models.networks import load
 from t2vz_core.runtime import offload
 from t2vz_core.runtime.offload import lend
