@@ -44,7 +44,7 @@ class JointCrossFrame:
         self._axes = axes
         self._theta = theta
         self._calls: Counter[str] = Counter()
-        self._turned: tuple[Places, Tensor] | None = None
+        self._turned: tuple[Places, tuple[Tensor, Tensor]] | None = None
 
     def look(
         self, targets: AttentionTargets, h: int, w: int, _regions: object = None
@@ -71,14 +71,15 @@ class JointCrossFrame:
         self._calls[layer] += 1
         return f"{layer}#{self._calls[layer]}"
 
-    def turn(self, device: torch.device) -> Tensor | None:
-        """The rotations (f, n, d/2) that take the anchor's tokens to their places; None: as they
-        are."""
+    def turn(self, device: torch.device) -> tuple[Tensor, Tensor] | None:
+        """The rotations (f, n, d/2) that take the anchor's tokens to their places, and which of
+        these are shown (f, n); None: they are where they were."""
         places = self.targets.places
         if places is None:
             return None
         if self._turned is None or self._turned[0] is not places:
-            self._turned = places, rotations(places.moved, self._axes, self._theta).to(device)
+            turns = rotations(places.moved, self._axes, self._theta).to(device)
+            self._turned = places, (turns, places.shown.to(device))
         return self._turned[1]
 
 
@@ -157,17 +158,14 @@ class _ToAnchor:
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Keys and values of the anchor's picture, of the frames' own other tokens, and of what is
         new in them; and which of these each frame may look at (f, 1, 1, all)."""
-        targets, new = self._state.targets, self._state.new
-        frames, count = len(keys), self._state.count
-        turn = self._state.turn(keys.device)
+        frames, count, new = len(keys), self._state.count, self._state.new
+        shown = torch.ones(frames, count, dtype=torch.bool, device=keys.device)
         freqs = None if freqs is None else freqs[:, :count]
-        if freqs is not None and turn is not None:
-            freqs = freqs * turn
-        theirs, what = _keys_values(attn, anchor.expand(frames, -1, -1), freqs)
+        if freqs is not None and (turned := self._state.turn(keys.device)):
+            freqs, shown = freqs * turned[0], turned[1]
+        theirs, what = _keys_values(attn, anchor, freqs)  # each frame turns the same keys
+        what = what.expand(frames, -1, -1, -1)
         own = [(theirs, what), (keys[:, :, count:], values[:, :, count:])]
-        shown = theirs.new_ones(frames, count, dtype=torch.bool)
-        if targets.places is not None:
-            shown = targets.places.shown.to(theirs.device)
         allowed = [shown, shown.new_ones(frames, keys.shape[2] - count)]
         if new is not None and new.any():
             chosen, is_used = _first(new)
@@ -188,7 +186,8 @@ def _first(new: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _keys_values(attn: Any, tokens: Tensor, freqs: Tensor | None) -> tuple[Tensor, Tensor]:
-    """K, rotated, and V (f, heads, n, d) of tokens (f, n, c)."""
+    """K, rotated, (f, heads, n, d) and V of tokens (f, n, c), or of the same tokens (1, n, c) for
+    all frames."""
     keys = _turned(_heads(attn.to_k(tokens), attn, attn.norm_k), freqs)
     return keys, _heads(attn.to_v(tokens), attn)
 

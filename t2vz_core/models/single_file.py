@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ..wire.job import Model
 from ..wire.model_facts import family_of, prediction_of
 from .checkpoints import KNOWN, Checkpoint, Config, check
 from .families import FAMILIES
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import CLIPTokenizer
 
-    from ..wire.job import Model
-
+ANY = Model()  # allows no pickles, and says nothing of parts beside the file
 CONFIGS = Path(__file__).parent / "configs"
 UNET_START = "model.diffusion_model.input_blocks.0.0.weight"
 _HINT, _HINT_PARTS = "controlnet_cond_embedding", ("conv_in", "blocks.1", "blocks.3", "blocks.5")
@@ -46,7 +46,7 @@ _SPELLINGS = (  # what tools have written, and the name it has in published file
 )
 
 
-def open_file(path: Path, model: Model) -> Checkpoint:
+def open_file(path: Path, model: Model = ANY) -> Checkpoint:
     """The model of a single file; of some families, parts of it lie in files of their own.
 
     Raises:

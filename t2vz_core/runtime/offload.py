@@ -41,7 +41,7 @@ def _blocks(network: nn.Module) -> Iterator[nn.Module]:
     for child in network.children():
         inner = list(child.children())
         holds_lists = bool(inner) and all(isinstance(one, nn.ModuleList) for one in inner)
-        if isinstance(child, nn.ModuleList) or holds_lists:
+        if isinstance(child, nn.ModuleList | nn.ModuleDict) or holds_lists:
             yield from _blocks(child)
         else:
             yield child

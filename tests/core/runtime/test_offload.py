@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from t2vz_core.models.families import Query, Steering
+from t2vz_core.models.networks import load
 from t2vz_core.runtime import offload
 from t2vz_core.runtime.offload import lend
+from t2vz_core.wire.job import Control, Model
 
+from .. import random_transformers as tiny
 from ..small_jobs import networks
 
 DEVICE = torch.device("cpu")
@@ -78,3 +84,30 @@ def test_after_an_error_the_weights_are_back() -> None:
             torch.randn(2, 3, 8, 8), torch.tensor(500), torch.randn(2, 5, 32)
         )  # three channels in place of four
     assert all(weight is before[name] for name, weight in network.named_parameters())
+
+
+def test_a_lent_transformer_and_its_controlnet_which_share_blocks_say_the_same(
+    lent: list[int], tmp_path: Path
+) -> None:
+    folder = tiny.write_z_image(tmp_path / "model")
+    union = str(tiny.write_fun_union(tmp_path / "union.safetensors"))
+    whole, nets = (load(Model(str(folder)), [Control("depth", union)], "cpu") for _ in range(2))
+    shown = whole.control_input(whole.controlnets[0], np.zeros((1, 64, 64, 3), np.uint8))
+    x, text = torch.randn(1, 16, 8, 8), whole.embed(["a ball"])
+    for network in (nets.denoiser, *nets.controlnets):
+        lend(network, DEVICE)
+    with torch.inference_mode():
+        truth, ours = (
+            one.predict(
+                Query(x, 500.0, text, 1, (64, 64), [Steering(one.controlnets[0], shown, 1.0, (0,))])
+            )
+            for one in (whole, nets)
+        )
+    torch.testing.assert_close(ours, truth, rtol=1e-4, atol=1e-4)
+    own = {
+        id(weight): weight
+        for one in (whole.denoiser, *whole.controlnets)
+        for weight in one.parameters()
+    }
+    pads = 2 * tiny.DIM  # of no block
+    assert sum(lent) >= sum(weight.numel() for weight in own.values()) - pads
