@@ -7,7 +7,6 @@ import pytest
 from blender_addon.capture import simulations
 from blender_addon.capture.capture import Wanted, capture
 from tests.blender import stage
-from tests.blender.stage import add
 
 SIZE = (96, 72)
 
