@@ -81,6 +81,11 @@ def mapping_of(armature: bpy.types.Object) -> dict[str, str] | None:
     return {joint: bone for joint, bone in ({**(found or {}), **own}).items() if bone}
 
 
+def is_anybody_known() -> bool:
+    """Whether any armature of the file is known for a person."""
+    return any(mapping_of(item) for item in bpy.data.objects if item.type == "ARMATURE")
+
+
 def set_mapping(armature: bpy.types.Object, mapping: Mapping[str, str]) -> None:
     """Keeps the artist's own mapping with the armature; an empty one returns to detection."""
     if mapping:

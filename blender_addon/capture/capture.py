@@ -25,6 +25,7 @@ from .render_state import RenderState
 PASSES = frozenset(
     {"depth", "normal", "ids", "mask", "pose", "hands", "map", "visible", "disturbed"}
 )
+SHAPES = frozenset({"depth", "normal"})  # passes that are empty where nothing is in sight
 SOURCES = ("camera", "object", "own", "sum")
 JUMP = 0.2  # less of the picture than this was in sight at the frame before: the camera has jumped,
 JUMP_RAD = 1.0  # or it has turned by more than this
@@ -135,6 +136,7 @@ class _Run:
         self.state = RenderState(scene, view_layer, self.note, wanted.target)
         self.pixels = pixel_centres(wanted.width_px, wanted.height_px)
         self.told: set[str] = set()
+        self.has_shape = self.has_person = False
         self.crowns: dict[str, np.ndarray | None] = {}
         self.tell = note
         self.reader = Reader(
@@ -192,8 +194,27 @@ class _Run:
                     self._flow(before.sight, now.sight),
                 )
                 arrays = replace(arrays, flow_back=back, flow_here=here)
+            self.has_shape |= bool((~_is_empty(now.sight)).any())
+            self.has_person |= now.pose is not None and len(now.pose) > 0
             yield arrays
             before = now
+        self._check_sight()
+
+    def _check_sight(self) -> None:
+        """Refuses a shot whose conditions would be empty from its first frame to its last."""
+        passes = self.wanted.passes
+        shows_surfaces = passes & SHAPES or ("ids" in passes and "image" not in passes)
+        if "pose" in passes and not passes & SHAPES:
+            if not self.has_person:
+                raise CaptureError(
+                    "Nobody whose armature is recognised is in the camera's sight in any of these "
+                    "frames, so there is no pose to draw."
+                )
+        elif shows_surfaces and not (self.has_shape or self.has_person):
+            raise CaptureError(
+                "Nothing that can be captured is in the camera's sight in any of these frames: "
+                "point the camera at it, or choose other frames."
+            )
 
     def _is_cut(self, number: int, now: _Moment, before: _Moment) -> bool:
         """Whether the camera changes or jumps; said once for each frame."""
@@ -290,7 +311,7 @@ class _Run:
     def _passes(self, sight: Sight) -> dict[str, np.ndarray]:
         """The arrays of this frame alone; holdouts are empty in them, as in a render."""
         bodies, surface = sight.snapshot.bodies, sight.surface
-        is_empty = np.array([body.is_holdout for body in bodies] + [True])[surface.body]
+        is_empty = _is_empty(sight)
         number = np.array([body.number for body in bodies] + [0])[surface.body]
         is_subject = np.array([body.is_subject for body in bodies] + [False])[surface.body]
         passes = {
@@ -308,6 +329,12 @@ class _Run:
         return values.astype(dtype).reshape(
             self.wanted.height_px, self.wanted.width_px, *values.shape[1:]
         )
+
+
+def _is_empty(sight: Sight) -> np.ndarray:
+    """(n,) bool: nothing is seen, or a holdout, which shows as nothing."""
+    holdouts = [body.is_holdout for body in sight.snapshot.bodies]
+    return np.array([*holdouts, True])[sight.surface.body]
 
 
 def _travelled(view: View, point: np.ndarray) -> np.ndarray:

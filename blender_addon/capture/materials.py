@@ -17,6 +17,7 @@ SUMS = {
     "GREATER_THAN": lambda one, two: float(one > two),
     "LESS_THAN": lambda one, two: float(one < two),
 }
+BENDING = {"NORMAL_MAP", "BUMP"}
 Groups = tuple[bpy.types.Node, ...]  # the group nodes that a node lies in, the innermost last
 
 
@@ -43,6 +44,22 @@ def is_volume(material: bpy.types.Material | None) -> bool:
     if output is None or not output.inputs["Volume"].is_linked:
         return False
     return not output.inputs["Surface"].is_linked
+
+
+def bends_normals(material: bpy.types.Material | None) -> bool:
+    """Whether nodes of the material, or of groups in it, lend the surface other normals."""
+    trees = [material.node_tree] if material is not None and material.node_tree else []
+    known = set()
+    for tree in trees:
+        if tree in known:
+            continue
+        known.add(tree)
+        for node in tree.nodes:
+            if node.type in BENDING and any(output.is_linked for output in node.outputs):
+                return True
+            if node.type == "GROUP" and node.node_tree is not None:
+                trees.append(node.node_tree)
+    return False
 
 
 def is_one_sided(material: bpy.types.Material | None, engine: str) -> bool:

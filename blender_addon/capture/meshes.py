@@ -11,7 +11,7 @@ import numpy as np
 
 from ..geometry.projection import View
 from ..geometry.surfaces import Body, Shape, Snapshot
-from .materials import is_one_sided, is_volume, opacity
+from .materials import bends_normals, is_one_sided, is_volume, opacity
 
 MESHED = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 UNMESHED = {
@@ -34,7 +34,12 @@ class Reader:
     numbers: dict[str, int] = field(default_factory=dict)
 
     def snapshot(self, depsgraph: bpy.types.Depsgraph, view: View) -> Snapshot:
-        """All bodies of the evaluated scene."""
+        """All bodies of the evaluated scene; none where the view layer shows no surfaces."""
+        if not self.view_layer.use_solid:
+            self.note(
+                f"Surfaces are switched off in the filter of the view layer {self.view_layer.name}."
+            )
+            return Snapshot(view, ())
         return Snapshot(view, tuple(self._bodies(depsgraph)))
 
     def _bodies(self, depsgraph: bpy.types.Depsgraph) -> Iterator[Body]:
@@ -52,7 +57,7 @@ class Reader:
 
     def _is_rendered(self, instance: bpy.types.DepsgraphObjectInstance) -> bool:
         shown = instance.object
-        if not shown.hide_render and any(map(_is_hair, shown.particle_systems)):
+        if not shown.hide_render and any(map(is_hair, shown.particle_systems)):
             self.note(f"{shown.name} has hair, which is not captured.")
         if is_left_out(instance):
             return False
@@ -108,6 +113,11 @@ class Reader:
             )
             if any(map(is_volume, slots)):
                 self.note(f"{shown.name} is a volume, which is not captured.")
+            for material in filter(bends_normals, slots if self.with_normals else ()):
+                self.note(
+                    f"The bump or normal map of the material {material.name} is not captured: its "
+                    f"normals are the mesh's own."
+                )
             seen = np.array([opacity(m, self.note) >= threshold for m in slots] or [True])
             one_sided = np.array([is_one_sided(m, engine) for m in slots] or [False])
             shapes[key] = _triangulated(mesh, seen, one_sided, self.with_normals)
@@ -115,7 +125,8 @@ class Reader:
         return shapes[key]
 
 
-def _is_hair(system: bpy.types.ParticleSystem) -> bool:
+def is_hair(system: bpy.types.ParticleSystem) -> bool:
+    """Whether it is rendered as strands, which have no surface."""
     return system.settings.type == "HAIR" and system.settings.render_type == "PATH"
 
 
@@ -145,7 +156,9 @@ def _triangulated(
         )
     mesh.calc_loop_triangles()
     points = _read(mesh.vertices, "co", (-1, 3), np.float32)
-    triangles = _read(mesh.loop_triangles, "vertices", (-1, 3), np.int32)
+    corners = _corners(mesh)
+    cut = _read(mesh.loop_triangles, "loops", (-1, 3), np.int32)  # their vertices take longer
+    triangles = corners[cut]
     is_sound = np.isfinite(points).all(1)
     points[~is_sound] = 0
     kept = slice(None) if is_sound.all() else is_sound[triangles].all(1)
@@ -155,21 +168,27 @@ def _triangulated(
             _read(mesh.loop_triangles, "material_index", (-1,), np.int32), 0, len(seen) - 1
         )
         kept = seen[slot] & is_sound[triangles].all(1)
-    corners = _read(mesh.loops, "vertex_index", (-1,), np.int32)
     return Shape(
         points,
         triangles[kept],
         corners,
-        _corner_normals(mesh)[kept] if with_normals else None,
+        _corner_normals(mesh, cut)[kept] if with_normals else None,
         one_sided[slot][kept] if one_sided.any() else None,
     )
 
 
-def _corner_normals(mesh: bpy.types.Mesh) -> np.ndarray:
-    """(t, 3, 3) normals of the triangles' corners; 0 on flat faces, whose triangles have normals of
-    their own."""
-    corners = _read(mesh.loop_triangles, "loops", (-1, 3), np.int32)
-    normals = _read(mesh.corner_normals, "vector", (-1, 3), np.float32)[corners]
+def _corners(mesh: bpy.types.Mesh) -> np.ndarray:
+    """(c,) the vertex at each of the faces' corners."""
+    stored = mesh.attributes.get(".corner_vert")  # where it lies as it is wanted
+    if stored is None:
+        return _read(mesh.loops, "vertex_index", (-1,), np.int32)
+    return _read(stored.data, "value", (-1,), np.int32)
+
+
+def _corner_normals(mesh: bpy.types.Mesh, cut: np.ndarray) -> np.ndarray:
+    """(t, 3, 3) normals of the triangles' corners, of those numbers; 0 on flat faces, whose
+    triangles have normals of their own."""
+    normals = _read(mesh.corner_normals, "vector", (-1, 3), np.float32)[cut]
     if flat := mesh.attributes.get("sharp_face"):
         face = _read(mesh.loop_triangles, "polygon_index", (-1,), np.int32)
         normals[_read(flat.data, "value", (-1,), bool)[face]] = 0

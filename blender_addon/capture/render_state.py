@@ -9,6 +9,7 @@ import bpy
 
 from . import simulations
 from .animated_values import is_animated
+from .meshes import is_hair
 
 Difference = tuple[
     object, str, object
@@ -136,9 +137,20 @@ def _of_modifiers(item: bpy.types.Object) -> Iterator[Difference]:
             viewport, render = DETAIL[modifier.type]
             yield modifier, viewport, getattr(modifier, render)
     for system in item.particle_systems:
+        if is_hair(system) and not _copies_hair():
+            continue  # it is not captured, and its children would take long
         yield system.settings, "display_percentage", 100
         yield system.settings, "display_method", "RENDER"
         yield system.settings, "child_percent", system.settings.rendered_child_count
+
+
+def _copies_hair() -> bool:
+    """Whether any modifier puts meshes on particles, it may be on hair."""
+    return any(
+        modifier.type == "PARTICLE_INSTANCE"
+        for item in bpy.data.objects
+        for modifier in item.modifiers
+    )
 
 
 def _of_data(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer) -> Iterator[Difference]:

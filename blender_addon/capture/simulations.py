@@ -32,7 +32,8 @@ def _caches(item: bpy.types.Object) -> Iterator[Cache]:
         elif modifier.type == "DYNAMIC_PAINT" and modifier.canvas_settings:
             for surface in modifier.canvas_settings.canvas_surfaces:
                 yield _of_points(item.name, surface.point_cache)
-        elif modifier.type == "FLUID" and (domain := modifier.domain_settings):
+        elif modifier.type == "FLUID" and _is_liquid(modifier.domain_settings):
+            domain = modifier.domain_settings
             yield item.name, domain.cache_frame_start, domain.cache_type != "REPLAY"
     for system in item.particle_systems:
         if system.settings.type == "EMITTER" or system.use_hair_dynamics:
@@ -40,6 +41,11 @@ def _caches(item: bpy.types.Object) -> Iterator[Cache]:
     for scene in item.users_scene if item.rigid_body else ():
         if scene.rigidbody_world is not None:
             yield _of_points("Rigid bodies", scene.rigidbody_world.point_cache)
+
+
+def _is_liquid(domain: bpy.types.FluidDomainSettings | None) -> bool:
+    """Of gas nothing is captured."""
+    return domain is not None and domain.domain_type == "LIQUID"
 
 
 def _of_points(name: str, cache: bpy.types.PointCache) -> Cache:

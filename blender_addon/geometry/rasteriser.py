@@ -19,6 +19,7 @@ from .projection import View, pixel_centres
 PAIRS = 1 << 17  # triangle-point pairs looked at in one go
 TILES = (64, 8, 1)  # sides, px, of the tiles a large triangle is narrowed down to
 NONE = -1
+ROUNDING_PX = 0.01  # by which a place may be off in single precision
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,12 @@ def no_hits(samples: Samples) -> Hits:
 
 
 def draw(
-    hits: Hits, samples: Samples, view: View, corners: np.ndarray, depth: np.ndarray, first: int = 0
+    hits: Hits,
+    samples: Samples,
+    view: View,
+    corners: np.ndarray,
+    depth: np.ndarray,
+    numbers: np.ndarray | None = None,
 ) -> None:
     """Adds triangles to the picture: where one is nearer than what `hits` holds, it takes the
     sample.
@@ -84,15 +90,43 @@ def draw(
     Args:
         corners: (n, 3, 3) float64, each corner as (x_px·w, y_px·w, w), see `View.to_pixel`.
         depth: (n, 3) float64, planar depth of the corners.
-        first: the number of the first triangle; the others follow.
+        numbers: (n,) the triangles' own; None: from 0 up.
     """
     kept, boxes = _boxes(samples, view, corners, depth)
     planes = _planes(corners[kept], depth[kept])
     small = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) < 2 * TILES[1]
-    brush = _Brush(hits, samples, view, planes, kept + first)
+    brush = _Brush(hits, samples, view, planes, kept if numbers is None else numbers[kept])
     brush.fill(np.flatnonzero(small), boxes[small], boxes[small], len(TILES) - 1)
     large = boxes[~small]
     brush.fill(np.flatnonzero(~small), large, large // TILES[0], 0)
+
+
+def may_hit(
+    samples: Samples, view: View, points: np.ndarray, depth: np.ndarray, triangles: np.ndarray
+) -> np.ndarray:
+    """(t,) bool: which triangles may cover a sample; told quickly, so that of a dense mesh few are
+    looked at closely.
+
+    Args:
+        points: (v, 3) float64 homogeneous pixels; depth: (v,) float64 planar; triangles: (t, 3).
+    """
+    is_ahead = (depth >= view.near) & (depth <= view.far)
+    flat = points[:, :2] / np.where(is_ahead, points[:, 2], 1.0)[:, None]
+    flat[~is_ahead] = np.nan  # and so is all that is reckoned with it
+    x, y = np.ascontiguousarray(flat.T, np.float32)
+    (left, right), (top, bottom) = (_ends(place, triangles) for place in (x, y))
+    low, high = samples.reach[0] - ROUNDING_PX, samples.reach[1] + ROUNDING_PX
+    is_empty = (np.ceil(left - high) > np.floor(right - low)) | (
+        np.ceil(top - high) > np.floor(bottom - low)
+    )
+    is_beside = (right < 0) | (left > view.width_px) | (bottom < 0) | (top > view.height_px)
+    return ~(is_empty | is_beside)
+
+
+def _ends(place: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest of each triangle's three values; NaN where one is."""
+    one, two, three = (place[triangles[:, i]] for i in range(3))
+    return np.minimum(np.minimum(one, two), three), np.maximum(np.maximum(one, two), three)
 
 
 def weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .projection import View, depths, is_inside, transformed
-from .rasteriser import NONE, Hits, Samples, draw, no_hits, weights
+from .rasteriser import NONE, Hits, Samples, draw, may_hit, no_hits, weights
 
-BATCH = (
-    1 << 18
-)  # triangles drawn in one go, so that a forest of instances needs no more memory than one tree
+# triangles drawn in one go, so that neither a forest of instances nor a dense mesh needs much memory
+BATCH = 1 << 17
+FEW = 1 << 10  # so few triangles are looked at closely at once
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class Sight:
 def look(snapshot: Snapshot, samples: Samples) -> Hits:
     """The nearest triangle at each sample within the border, numbered through all bodies."""
     hits = no_hits(samples)
-    for first, corners, depth in _batches(snapshot):
-        draw(hits, samples, snapshot.view, corners, depth, first)
+    for numbers, corners, depth in _batches(snapshot, samples):
+        draw(hits, samples, snapshot.view, corners, depth, numbers)
     outside = ~is_inside(snapshot.view, samples.points)
     hits.triangle[outside], hits.depth[outside] = NONE, np.inf
     return hits
@@ -178,41 +178,51 @@ def _leans_away(view: View, corners: np.ndarray, normal: np.ndarray) -> np.ndarr
     return np.einsum("ni,ni->n", normal, corners[:, 0]) > 0
 
 
-def _batches(snapshot: Snapshot) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Number of the first triangle, corners (n, 3, 3) in homogeneous pixels, depths (n, 3), some
-    BATCH at a time."""
-    held: list[tuple[np.ndarray, np.ndarray]] = []
+Triangles = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _batches(snapshot: Snapshot, samples: Samples) -> Iterator[Triangles]:
+    """Numbers (n,), corners (n, 3, 3) in homogeneous pixels and depths (n, 3) of the triangles that
+    may cover a sample, some BATCH at a time."""
+    held: list[Triangles] = []
     first = count = 0
     for body in snapshot.bodies:
-        held.append(_placed(snapshot.view, body))
-        count += len(body.shape.triangles)
-        if count >= BATCH:
-            yield first, *_joined(held)
-            first, count, held = first + count, 0, []
+        for triangles in _placed(snapshot.view, body, samples, first):
+            held.append(triangles)
+            count += len(triangles[0])
+            if count >= BATCH:
+                yield _joined(held)
+                count, held = 0, []
+        first += len(body.shape.triangles)
     if held:
-        yield first, *_joined(held)
+        yield _joined(held)
 
 
-def _joined(held: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    corners, depths = zip(*held)
-    return np.concatenate(corners), np.concatenate(depths)
+def _joined(held: list[Triangles]) -> Triangles:
+    if len(held) == 1:
+        return held[0]
+    numbers, corners, depths = (np.concatenate(parts) for parts in zip(*held))
+    return numbers, corners, depths
 
 
-def _placed(view: View, body: Body) -> tuple[np.ndarray, np.ndarray]:
-    """Corners (t, 3, 3) in homogeneous pixels and planar depths (t, 3) of a body's triangles."""
+def _placed(view: View, body: Body, samples: Samples, first: int) -> Iterator[Triangles]:
+    """A body's triangles, BATCH at most at a time; `first` is the number of its first."""
     shape, world = body.shape, transformed(body.matrix[:3], body.shape.points)
-    corners, depth = (
-        transformed(view.to_pixel, world)[shape.triangles],
-        depths(view, world)[shape.triangles],
-    )
-    if shape.one_sided is not None:
-        volume = (np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]).sum(
-            1
-        )  # y goes down: negative seen from front
-        depth[
-            shape.one_sided & (volume * np.linalg.det(body.matrix[:3, :3]) > 0)
-        ] = -np.inf  # behind the camera
-    return corners, depth
+    points, depth = transformed(view.to_pixel, world), depths(view, world)
+    is_mirrored = np.linalg.det(body.matrix[:3, :3]) < 0
+    for start in range(0, len(shape.triangles), BATCH):
+        chosen = np.arange(start, min(start + BATCH, len(shape.triangles)))
+        if len(chosen) > FEW:
+            chosen = start + np.flatnonzero(
+                may_hit(samples, view, points, depth, shape.triangles[start : start + BATCH])
+            )
+        corners = points[shape.triangles[chosen]]
+        if shape.one_sided is not None:
+            volume = (np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]).sum(1)
+            # y goes down: negative seen from front
+            is_shown = ~shape.one_sided[chosen] | ((volume < 0) ^ is_mirrored) | (volume == 0)
+            chosen, corners = chosen[is_shown], corners[is_shown]
+        yield chosen + first, corners, depth[shape.triangles[chosen]]
 
 
 def _pixel_corners(snapshot: Snapshot, body: Body, triangle: np.ndarray) -> np.ndarray:

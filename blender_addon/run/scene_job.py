@@ -14,7 +14,7 @@ from t2vz_core.wire.job import GRID, Colour, Frame, JobSpec
 from t2vz_core.wire.rules import is_moved_by_scene, passes_needed
 
 from .. import preferences
-from ..capture import beauty, images, object_words, rendered_passes
+from ..capture import armatures, beauty, images, object_words, rendered_passes
 from ..capture.animated_values import is_animated
 from ..capture.cameras import aspect_of
 from ..capture.capture import Wanted, capture, object_numbers
@@ -309,6 +309,8 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         raise ValueError(
             "Choose the object whose movement is followed, or take the motion from the camera."
         )
+    if settings.mode == "pose" and not armatures.is_anybody_known():
+        raise ValueError(armatures.NOBODY)
     if _is_keyed(scene):  # nothing of the scene moves it
         by_hand = dataclasses.replace(spec.motion, mode="strength")
         spec = dataclasses.replace(spec, motion=by_hand)

@@ -1,10 +1,13 @@
 """What a capture leaves out it names; what it cannot do is a sentence."""
 
+import math
+
 import bpy
 import numpy as np
 import pytest
 
 from blender_addon.capture.cameras import CaptureError
+from blender_addon.capture.capture import Wanted, capture
 from tests.blender import cycles, scenes, stage
 from tests.blender.capture.test_capture import SIZE, captured, number_of
 from tests.blender.stage import add
@@ -120,6 +123,86 @@ def test_hair_is_named_as_not_captured():
     curves.add_curves([3])
     case.scene.collection.objects.link(bpy.data.objects.new("fur", curves))
     assert captured(case)[1] == ["fur is hair, which is not captured."]
+
+
+def test_nothing_in_sight_of_any_frame_is_refused():
+    case = stage.fresh()
+    case.scene.camera.rotation_euler.x += math.pi
+    with pytest.raises(CaptureError, match="Nothing that can be captured is in the camera's sight"):
+        captured(case)
+
+
+def test_only_holdouts_in_sight_is_nothing_in_sight():
+    case = stage.fresh()
+    for item in case.scene.objects:
+        item.is_holdout = True
+    with pytest.raises(CaptureError, match="Nothing that can be captured is in the camera's sight"):
+        captured(case)
+
+
+def test_a_sight_that_fills_later_is_captured():
+    case = stage.fresh()
+    turned = case.scene.camera.rotation_euler.copy()
+    turned.x += math.pi
+    stage.animate(case.scene.camera, "rotation_euler", turned, (1.2, 0, 0.12))
+    assert len(captured(case)[0]) == 2
+
+
+def test_pose_alone_without_anybody_in_sight_is_refused():
+    case = stage.fresh()
+    with pytest.raises(CaptureError, match="Nobody whose armature is recognised is in the camera"):
+        captured(case, passes=frozenset({"pose", "ids", "map", "visible"}))
+    assert len(captured(case, passes=frozenset({"pose", "depth"}))[0]) == 2
+
+
+def test_surfaces_switched_off_in_the_view_layers_filter_are_not_captured():
+    case = stage.fresh()
+    case.scene.view_layers[0].use_solid = False
+    notes: list[str] = []
+    with pytest.raises(CaptureError, match="no surface is shown in renders"):
+        captured_into(notes, case)
+    assert notes == ["Surfaces are switched off in the filter of the view layer ViewLayer."]
+
+
+def captured_into(notes, case):
+    wanted = Wanted(*SIZE, passes=frozenset({"depth"}))
+    layer = case.scene.view_layers[0]
+    return list(capture(case.scene, layer, wanted, (stage.ANCHOR,), notes.append))
+
+
+@pytest.mark.parametrize("name", ["ShaderNodeBump", "ShaderNodeNormalMap"])
+def test_normals_that_the_material_bends_are_named_where_normals_are_wanted(name):
+    case = stage.fresh()
+    tree = case.scene.objects["ball"].data.materials[0].node_tree
+    diffuse, bent = tree.nodes.new("ShaderNodeBsdfDiffuse"), tree.nodes.new(name)
+    tree.links.new(bent.outputs[0], diffuse.inputs["Normal"])
+    tree.links.new(diffuse.outputs[0], tree.nodes["Material Output"].inputs["Surface"])
+    said = "The bump or normal map of the material ball is not captured: its normals are the mesh's"
+    (note,) = captured(case)[1]
+    assert note.startswith(said)
+    assert captured(case, passes=frozenset({"depth"}))[1] == []
+
+
+def test_the_children_of_hair_are_left_as_they_are_unless_meshes_are_put_on_them():
+    case = stage.fresh()
+    ball = case.scene.objects["ball"]
+    hair = ball.modifiers.new("hair", "PARTICLE_SYSTEM").particle_system.settings
+    hair.type, hair.child_type, hair.rendered_child_count = "HAIR", "SIMPLE", 400
+    hair.count, hair.child_percent = 10, 0
+    counts = []
+
+    def count_children():
+        def wanted(*_):
+            counts.append(hair.child_percent)
+
+        bpy.app.handlers.frame_change_post.append(wanted)
+        captured(case)
+        bpy.app.handlers.frame_change_post.remove(wanted)
+        return max(counts)
+
+    assert count_children() == 0
+    ball.modifiers.new("leaves", "PARTICLE_INSTANCE").object = case.scene.objects["ground"]
+    assert count_children() == 400 and hair.child_percent == 0
 
 
 def test_an_empty_scene_is_refused_in_a_sentence():

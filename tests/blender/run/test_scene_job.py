@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from blender_addon.run import scene_job, session
+from tests.blender import rigs
 from tests.blender.driving import job_of
 
 
@@ -82,7 +83,9 @@ def test_keys_of_other_settings_leave_the_strength_the_papers(scene, tmp_path):
 
 
 def test_hands_are_a_pass_of_their_own_on_request(scene, tmp_path):
-    bpy.ops.object.armature_add()
+    rigs.build("Unreal")
+    scene.camera.location, scene.camera.rotation_euler = (0, -6, 1), (math.pi / 2, 0, 0)
+    scene.objects["Cube"].hide_render = True
     scene.t2vz.mode = "pose"
     assert job_of(scene, tmp_path / "plain").frames[0].passes.hands is None
     scene.t2vz.has_hands = True
@@ -256,3 +259,21 @@ def test_what_the_scene_moves_or_shapes_needs_a_camera(scene, tmp_path, source, 
     generation = scene_job.generation_of(scene, None, tmp_path / "job")
     generation.step()
     assert generation.end == "failed" and "has no camera" in generation.error
+
+
+def test_nobody_to_be_posed_is_a_sentence_before_anything(scene, tmp_path):
+    bpy.ops.object.armature_add()
+    scene.t2vz.mode = "pose"
+    with pytest.raises(ValueError, match="No armature is recognised as a person"):
+        scene_job.generation_of(scene, None, tmp_path / "job")
+    assert not (tmp_path / "job").exists()
+
+
+def test_nothing_in_sight_fails_and_leaves_nothing(scene, tmp_path):
+    scene.camera.rotation_euler.x += math.pi
+    scene.t2vz.mode = "depth"
+    generation = scene_job.generation_of(scene, None, tmp_path / "job")
+    while generation.end is None:
+        generation.step()
+    assert generation.end == "failed" and "camera's sight" in generation.error
+    assert not (tmp_path / "job").exists()
