@@ -68,7 +68,7 @@ def test_without_the_recipe_its_check_fails(house, recipe):
 
 def test_every_piece_of_code_in_a_recipe_is_followed():
     for recipe, text in RECIPES.items():
-        assert len(ORDER.findall(text)) == text.count("```") // 2, recipe
+        assert len(ORDER.findall(text)) == text.count("```") // 2 > 0, recipe
 
 
 def test_the_house_has_a_recipe_for_each_thing_that_is_added_most():

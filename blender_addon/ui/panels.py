@@ -257,6 +257,7 @@ class Sampling(Section):
         """What Quality sets, by hand."""
         draw_all(layout, settings.sampling, "steps", "guidance", "scheduler")
         draw_all(layout, settings.sampling, "guidance_from", "guidance_to", "deep_every")
+        draw_all(layout, settings.sampling, "spacing")
         layout.prop(settings.coherence, "paint_every")
         layout.prop(settings, "follows_model")
 

@@ -85,8 +85,7 @@ class Predictor:
         if not torch.isfinite(guided).all():
             raise Fault(
                 f"The networks lost themselves at step {i + 1} (not a number) while making frame "
-                f"{steered.frames[0].number}: choose precision float32, or bfloat16 where the "
-                "device has it."
+                f"{steered.frames[0].number}: {self._networks.why_lost()}"
             )
         return self._solver.x0(x, guided, i)
 

@@ -44,6 +44,8 @@ class Solver:
         self.kind = SOLVERS[sampling.scheduler]
         self.predicts = scheduler_config.get("prediction_type", "epsilon")
         options = {**self.kind.options, "prediction_type": "sample"}
+        if sampling.spacing != "auto":
+            options["timestep_spacing"] = sampling.spacing
         self.library = self.kind.scheduler.from_config(dict(scheduler_config), **options)
         self.library.set_timesteps(sampling.steps)
         self.times: list[float] = self.library.timesteps.tolist()

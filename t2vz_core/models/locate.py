@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from ..demo import WEIGHTS
-from ..wire.homes import MODELS_VARIABLE, model_path, models_folder, snapshot
+from ..wire.homes import MODELS_VARIABLE, model_path, models_folder
 from ..wire.job import DEMO_MODEL, Model
-from .file_type import kind
-from .weights import PICKLE_STEMS, ModelError, header, read_config
+from .weights import PICKLE_STEMS, ModelError
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 HUB_PARTS = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2")
@@ -79,11 +78,11 @@ def companion(
         return found
     folders = (
         path.parent,
-        *_inside(path.parent.parent),
+        *inside(path.parent.parent),
         models_folder(),
-        *_inside(models_folder()),
+        *inside(models_folder()),
     )
-    files = {file.resolve(): file for folder in folders for file in _inside(folder)}
+    files = {file.resolve(): file for folder in folders for file in inside(folder)}
     fitting = [file for file in files.values() if file != path and _may_fit(file, fits)]
     usual = [file for file in fitting if USUAL.match(file.name)]
     best = fitting if len(fitting) == 1 else usual
@@ -165,33 +164,6 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def models_found(folder: Path | None = None) -> list[str]:
-    """One line per model that lies here: the demo's, then those of the models folder. No weights
-    are read."""
-    lines = []
-    for path in (WEIGHTS, *_inside(folder or models_folder())):
-        line = _line(path)
-        lines += [line] if line else [_line(inner) for inner in _inside(path)]
-    return [line for line in lines if line]
-
-
-def _inside(folder: Path) -> list[Path]:
+def inside(folder: Path) -> list[Path]:
+    """What lies in a folder, in order; nothing of one that is not there or may not be read."""
     return sorted(folder.iterdir()) if folder.is_dir() and os.access(folder, os.R_OK) else []
-
-
-def _line(path: Path) -> str:
-    """The path of a model and what it is, or what is wrong with it; "" where there is none."""
-    folder = snapshot(path)
-    indices = [
-        index
-        for name in ("model_index.json", "config.json")
-        if os.path.exists(index := folder / name)
-    ]
-    try:
-        if indices:
-            return f"{folder}  ({read_config(indices[0]).get('_class_name', 'of no name')})"
-        if path.suffix.lower() == ".safetensors":
-            return f"{path}  ({kind(header(path)) or 'of no known kind'})"
-    except ModelError as error:
-        return str(error)
-    return ""

@@ -49,6 +49,10 @@ _STARTS = (  # what a dialect calls a part; longest first
 )
 
 
+class Unsound(ArithmeticError):
+    """A LoRA's change of a layer is no number."""
+
+
 def merge(
     path: Path,
     weight: float,
@@ -83,6 +87,11 @@ def merge(
     for name in sorted(found.keys() & layers.keys()):
         try:
             _add(layers[name], weight, name, found[name], settings)
+        except Unsound:
+            raise ModelError(
+                f"{path}: holds values that are no numbers (in {name}); copy or download it again, "
+                "or take another."
+            ) from None
         except KeyError as error:
             raise ModelError(
                 f"{path}: lacks {error} of {name}; copy or download it again."
@@ -203,6 +212,8 @@ def _add(
     if len(delta) != len(weight):  # the same count of numbers may be another layer's
         raise RuntimeError("other sizes")
     delta = remagnified(weight, delta.reshape(weight.shape), factors)
+    if not delta.isfinite().all():
+        raise Unsound
     changed = (weight + strength * delta).split([len(layer.weight) for layer in layers])
     for layer, part in zip(layers, changed):
         _put(layer, part)

@@ -22,8 +22,13 @@ from ..wire.prompt_syntax import PLAIN
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
 from .families import FAMILIES, Family, Query
 from .family_file import rules_of
+<<<<<<< HEAD
 from .ip_adapter import Eye, adapt, open_eye
 from .locate import find, models_found
+=======
+from .inventory import models_found
+from .locate import find
+>>>>>>> faults-engine
 from .loras import merge
 from .single_file import open_controlnet_file, open_file
 from .text_encoders import Embedding, Text, TextEncoder
@@ -166,13 +171,27 @@ class Networks:
         image = self.vae.decode(codes).sample[0]
         if not image.isfinite().all():
             if self.vae.dtype == torch.float32 or not latent.isfinite().all():
-                raise ModelError(
-                    "The picture is not a number: lower the guidance, or choose precision float32."
-                )
+                raise ModelError(f"The picture is not a number: {self.why_lost()}")
             self.vae.float()  # for good: it would overflow again on the next frame
             return self._decoded(latent)
         levels = (image.permute(1, 2, 0).float() / 2 + 0.5).clamp(0, 1) * 255
         return levels.round().to(torch.uint8).cpu().numpy()
+
+    def why_lost(self) -> str:
+        """What is to blame where numbers are lost, and what to do that is not so already."""
+        parts = {"denoiser": (self.denoiser,), "ControlNet": self.controlnets, "VAE": (self.vae,)}
+        parts["text encoder"] = tuple(self.text.encoders)
+        for name, networks in parts.items():
+            if not all(_is_sound(network) for network in networks):
+                return (
+                    f"the {name}'s weights hold values that are no numbers; copy or download the "
+                    "model again, and try it without its LoRAs."
+                )
+        if self.dtype == torch.float16:
+            return "choose precision float32, or bfloat16 where the device has it."
+        if self.dtype != torch.float32:
+            return "choose precision float32."
+        return "lower the guidance, or the weights of its LoRAs and controls."
 
     def settle(self) -> None:
         """Brings text encoders and VAE to the device; where they would fill it, they rest on the
@@ -367,8 +386,16 @@ def _controlnets(
     return tuple(built[path] for path in paths)
 
 
+<<<<<<< HEAD
 def move(modules: Sequence[Module], device: torch.device) -> None:
     """Brings the networks to the device."""
+=======
+def _is_sound(network: Module) -> bool:
+    return all(bool(weight.isfinite().all()) for weight in network.parameters())
+
+
+def _move(modules: Sequence[Module], device: torch.device) -> None:
+>>>>>>> faults-engine
     for module in modules:
         Module.to(module, device)  # diffusers' own `to` warns of its quantized networks
 

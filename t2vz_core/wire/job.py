@@ -22,6 +22,7 @@ DEMO_MODEL = "demo"
 GRID = 512  # Motion.strength is given in 1/512 of the picture's side
 DEMO_SIDE_PX = 128  # the demo model was trained on squares of this side
 SCHEDULERS = ("ddim", "dpm++2m", "unipc", "euler", "lcm")
+SPACINGS = ("auto", "leading", "trailing")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 MOTIONS = ("none", "strength", "translation", "map")
 ATTENTIONS = ("self", "anchor", "anchor+hidden")
@@ -133,6 +134,9 @@ class Sampling:
     scheduler: str = one_of("ddim", SCHEDULERS, "the solver")
     deep_every: int = numeric(
         1, 1, 10, "of so many steps one computes the networks' deep layers; 1: every step"
+    )
+    spacing: str = one_of(
+        "auto", SPACINGS, "where the first step begins: as suits the model, below pure noise, at it"
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from blender_addon.job.settings import (
+    PARTS,
     base_for,
     frame_numbers,
     part_of,
@@ -18,14 +19,11 @@ from blender_addon.job.settings import (
 from t2vz_core.wire.job import (
     DEMO_MODEL,
     DEMO_SIDE_PX,
-    Coherence,
     Control,
     Lora,
     Model,
     Motion,
-    Prompt,
     Sampling,
-    Shot,
 )
 
 
@@ -61,13 +59,11 @@ def test_the_picture_has_the_asked_area_and_the_cameras_aspect(aspect, side, siz
 def asked(base="demo", loras=(), **sampling):
     """Settings as the panel has them at first, with a model."""
     loras = [SimpleNamespace(path=path, weight=1.0) for path in loras]
+    parts = {name: kind() for name, kind in PARTS.items()}
+    parts["model"] = SimpleNamespace(base=base, loras=loras)
+    parts["sampling"] = dataclasses.replace(Sampling(), **sampling)
     return SimpleNamespace(
-        prompt=Prompt(),
-        model=SimpleNamespace(base=base, loras=loras),
-        shot=Shot(),
-        sampling=dataclasses.replace(Sampling(), **sampling),
-        motion=Motion(),
-        coherence=Coherence(),
+        **parts,
         control=Control(),
         controls=(),
         references=(),

@@ -33,6 +33,7 @@ def test_without_fusion_there_are_no_key_frames(tmp_path):
     spec = job(tmp_path, 4, motion=Motion("map"), coherence=Coherence(anchor_every=2, fusion=0.0))
     plain = replace(spec, coherence=Coherence(anchor_every=0, fusion=0.0))
     keyed, plain = (make(tmp_path, one, networks()) for one in (spec, plain))
+    assert plain.keys() == keyed.keys() == {1, 2, 3, 4}
     assert all(np.array_equal(plain[n], keyed[n]) for n in plain)
 
 

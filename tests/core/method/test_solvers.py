@@ -98,3 +98,12 @@ def test_a_network_that_predicts_velocity_means_the_same_picture() -> None:
     x = (signal * x0 + noise * eps).float()
     assert torch.allclose(by_noise.x0(x, eps, i), x0, atol=1e-5)
     assert torch.allclose(by_velocity.x0(x, (signal * eps - noise * x0).float(), i), x0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("spacing", "first"), [("auto", 751), ("leading", 751), ("trailing", 999)])
+def test_where_the_first_step_begins_is_the_artists_to_say(spacing, first):
+    sampling = Sampling(steps=4, scheduler="euler", spacing=spacing)
+    config = {"timestep_spacing": "leading", "steps_offset": 1}
+    assert Solver(sampling, config).times[0] == first
+    at_noise = {"timestep_spacing": "trailing", "steps_offset": 1}
+    assert Solver(sampling, at_noise).times[0] == (751 if spacing == "leading" else 999)

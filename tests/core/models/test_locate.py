@@ -1,9 +1,6 @@
 """Where a model's name leads."""
 
-import json
-import os
 import socket
-import tracemalloc
 
 import pytest
 import torch
@@ -151,54 +148,6 @@ def test_a_path_may_come_in_quotes(folder):
 def test_a_name_longer_than_names_may_be_gets_a_sentence(folder):
     with pytest.raises(ModelError, match="is no file or folder"):
         locate.find("a red ball " * 99, "", Model())
-
-
-def test_the_models_here_are_listed_with_what_they_are(folder):
-    here = folder.parent
-    (here / "notes.txt").touch()
-    (here / "broken.safetensors").touch()
-    (here / "loras").mkdir()
-    for name, key in {
-        "loras/a": "lora_unet_x.lora_down.weight",
-        "whole": "first_stage_model.x",
-    }.items():
-        save_file({key: torch.zeros(1)}, here / f"{name}.safetensors")
-    assert [line for line in models_found(here) if line.startswith(str(here))] == [
-        f"{folder}  (StableDiffusionPipeline)",
-        f"{here / 'broken.safetensors'}: is no safetensors file, or cut off; "
-        "copy or download it again.",
-        f"{here / 'loras/a.safetensors'}  (a LoRA)",
-        f"{here / 'whole.safetensors'}  (a whole model)",
-    ]
-
-
-def test_listing_reads_no_weights(tmp_path):
-    path = tmp_path / "large.safetensors"
-    size = 7 << 30
-    table = json.dumps(
-        {"first_stage_model.x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
-    ).encode()
-    path.write_bytes(len(table).to_bytes(8, "little") + table)
-    os.truncate(path, 8 + len(table) + size)
-    tracemalloc.start()
-    try:
-        assert f"{path}  (a whole model)" in models_found(tmp_path)
-        assert tracemalloc.get_traced_memory()[1] < 10 << 20
-    finally:
-        tracemalloc.stop()
-
-
-def test_a_folder_that_may_not_be_entered_is_passed_over(folder, monkeypatch):
-    (folder.parent / "lost+found").mkdir()
-    stat = os.stat
-
-    def guarded(path, *args, **kwargs):
-        if "lost+found/" in str(path):
-            raise PermissionError(13, "Permission denied", str(path))
-        return stat(path, *args, **kwargs)
-
-    monkeypatch.setattr(os, "stat", guarded)
-    assert models_found(folder.parent)[-1].startswith(str(folder))
 
 
 def test_a_file_of_the_models_folder_is_found_without_its_ending_as_prompts_name_loras(folder):

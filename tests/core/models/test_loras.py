@@ -354,6 +354,10 @@ def test_a_lora_for_flux_is_refused_though_the_text_encoder_fits(tmp_path, folde
         ({f"unet.{UNET_LAYER}.lora_A.weight": torch.zeros(2, 99),
           f"unet.{UNET_LAYER}.lora_B.weight": torch.zeros(99, 2)}, "another family"),
         ({f"{kohya(UNET_LAYER)}.lora_up.weight": torch.zeros(32, 2)}, "lacks 'down'"),
+        ({f"unet.{UNET_LAYER}.lora_A.weight": torch.full((2, 32), torch.nan),
+          f"unet.{UNET_LAYER}.lora_B.weight": torch.ones(32, 2)}, "values that are no numbers"),
+        ({f"unet.{UNET_LAYER}.lora_A.weight": torch.full((2, 32), 1e38),
+          f"unet.{UNET_LAYER}.lora_B.weight": torch.full((32, 2), 1e38)}, "are no numbers"),
         (
             {f"{kohya(UNET_LAYER)}.oft_blocks": torch.zeros(2, 2)},
             "is not a LoRA that this engine reads",

@@ -1,6 +1,7 @@
 """Diffusers folders to networks, against diffusers' own loading."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,6 +120,25 @@ def test_a_style_that_was_trained_on_pictures_of_lightning_changes_no_schedule(f
     networks = load(Model(str(folders["sdxl"]), (lora,)), (), "cpu")
     assert networks.scheduler_config["timestep_spacing"] == "leading"
     assert networks.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "said"),
+    [
+        (torch.float16, "choose precision float32, or bfloat16"),
+        (torch.bfloat16, "choose precision float32."),
+        (torch.float32, "lower the guidance, or the weights of its LoRAs"),
+    ],
+)
+def test_the_advice_where_numbers_are_lost_is_not_what_holds_already(folders, dtype, said):
+    networks = replace(load(Model(str(folders["sd1"])), (), "cpu"), dtype=dtype)
+    assert networks.why_lost().startswith(said)
+
+
+def test_weights_that_are_no_numbers_are_blamed_themselves(folders):
+    networks = load(Model(str(folders["sd1"])), (), "cpu")
+    networks.unet.conv_in.weight.data[0, 0] = torch.nan
+    assert networks.why_lost().startswith("the denoiser's weights hold values that are no numbers")
 
 
 def test_an_image_survives_as_diffusers_decodes_it(folders, pipelines):

@@ -186,6 +186,7 @@ def test_a_controlnet_is_read_from_a_single_file_in_any_naming(tmp_path):
     networks = load(
         Model(str(folder)), tuple(Control(model=str(path)) for path in (control, *files)), "cpu"
     )
+    assert len(networks.controlnets) == 4
     assert all(equal(network.state_dict(), truth) for network in networks.controlnets)
 
 
