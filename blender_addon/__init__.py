@@ -9,6 +9,7 @@ ROOMS = (
     "run.session",
     "ui.operators",
     "run.engine_report",
+    "run.farm",
     "ui.lists",
     "ui.rig_editor",
     "ui.panels",
