@@ -1,4 +1,4 @@
-"""*Send to Farm*: the shot is captured, and the engine writes beside it what a render farm needs."""
+"""*Send to Farm*: the shot is captured; the engine writes beside it what a render farm needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hand_over(python: Path, engine: str, generation: Generation, _: bpy.types.Sc
     when it has."""
     out = generation.folder / f"farm-{engine}"
     words = ["farm", generation.folder, "--engine", engine, "--out", out]
-    said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+    said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - kept
     models = ["--models", preferences.models_home()] if preferences.models_home().is_dir() else []
     command = [python, "-I", "-m", "t2vz_core", *words, *models]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
