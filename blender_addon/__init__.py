@@ -14,6 +14,7 @@ ROOMS = (
     "ui.engine_buttons",
     "run.engine_report",
     "run.engine_setup",
+    "run.farm",
     "ui.lists",
     "ui.rig_editor",
     "ui.panels",

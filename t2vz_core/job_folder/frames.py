@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from ..wire.job import JobSpec, frame_file
 from ..wire.ranges import numbers_in
 from .claims import Claims
 
+SEEN = "passes.json"
+
 
 class Frames:
     """`frames/` of one job folder; frames of another spec are never mixed in or overwritten."""
 
     def __init__(self, folder: Path, spec: JobSpec) -> None:
         self.job, self._spec = folder, spec
-        stamp, ours = folder / "frames" / "made_from", fingerprint(folder, spec)
+        stamp, ours = folder / "frames" / "made_from", known_fingerprint(folder, spec)
         self.made_from = ours
         if (
             stamp.exists()
@@ -87,14 +90,51 @@ def claim_name(number: int) -> str:
 def fingerprint(folder: Path, spec: JobSpec) -> str:
     """A hash of everything that makes the frames what they are: the engine's version, the spec, the
     passes."""
-    digest = hashlib.sha256(f"{__version__}\n{json.dumps(spec.to_json())}".encode())
+    digest = _of_spec(spec)
+    for path, number in _files(folder, spec):
+        digest.update(_bytes(path, number))
+    return digest.hexdigest()
+
+
+def known_fingerprint(folder: Path, spec: JobSpec) -> str:
+    """As `fingerprint`, which is read from the folder's passes.json while no file's size and time
+    have changed: a farm's tasks need not all read a whole shot."""
+    seen, memory = _seen(folder, spec), folder / SEEN
+    try:
+        known = json.loads(memory.read_bytes())
+        if known["seen"] == seen:
+            return str(known["made_from"])
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # not there, or not whole: it is only a memory
+    found = {"seen": seen, "made_from": fingerprint(folder, spec)}
+    write_whole(memory, json.dumps(found).encode())
+    return found["made_from"]
+
+
+def _seen(folder: Path, spec: JobSpec) -> str:
+    """A hash of the spec, and of name, size and time of every file."""
+    digest = _of_spec(spec)
+    for path, number in _files(folder, spec):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise _missing(path, number) from None
+        digest.update(f"{path.name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _of_spec(spec: JobSpec) -> Any:
+    return hashlib.sha256(f"{__version__}\n{json.dumps(spec.to_json())}".encode())
+
+
+def _files(folder: Path, spec: JobSpec) -> Iterator[tuple[Path, int]]:
+    """Every file of the passes, and its frame's number."""
     for frame in spec.frames:
         for path in vars(frame.passes).values():
             if path is not None:
-                digest.update(_bytes(folder / path, frame.number))
+                yield folder / path, frame.number
             if path is not None and path.endswith(rendered.SUFFIX):
-                digest.update(_bytes((folder / path).with_suffix(".json"), frame.number))
-    return digest.hexdigest()
+                yield (folder / path).with_suffix(".json"), frame.number
 
 
 def write_png(path: Path, picture: Any) -> None:
@@ -134,4 +174,8 @@ def _bytes(path: Path, number: int) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise Fault(f"{path} of frame {number} is missing: capture the scene again.") from None
+        raise _missing(path, number) from None
+
+
+def _missing(path: Path, number: int) -> Fault:
+    return Fault(f"{path} of frame {number} is missing: capture the scene again.")

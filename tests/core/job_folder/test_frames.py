@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from t2vz_core.fault import Fault
-from t2vz_core.job_folder.frames import Frames
+from t2vz_core.job_folder.frames import Frames, fingerprint
 from t2vz_core.wire.job import Frame, JobSpec, Passes, Sampling
 
 SPEC = JobSpec(frames=(Frame(3), Frame(4, passes=Passes(depth="depth.npy")), Frame(7)))
@@ -84,3 +85,27 @@ def test_a_missing_pass_is_a_sentence(folder):
     (folder / "depth.npy").unlink()
     with pytest.raises(Fault, match=r"depth\.npy of frame 4 is missing"):
         Frames(folder, SPEC)
+
+
+def test_passes_that_have_not_changed_are_not_read_again(folder, monkeypatch):
+    Frames(folder, SPEC).write(3, PICTURE)
+    read, read_bytes = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
+    again = Frames(folder, SPEC)
+    assert again.missing([3]) == [] and "depth.npy" not in read
+    assert again.made_from == fingerprint(folder, SPEC) and "depth.npy" in read
+
+
+def test_a_pass_of_the_same_size_written_anew_is_noticed(folder):
+    Frames(folder, SPEC).write(3, PICTURE)
+    (folder / "depth.npy").write_bytes(b"farr")
+    os.utime(folder / "depth.npy", (1e9, 1e9))  # older than it was
+    with pytest.raises(Fault, match="earlier version of this job"):
+        Frames(folder, SPEC)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"seen": 3}'])
+def test_a_memory_that_is_not_whole_is_no_harm(folder, body):
+    Frames(folder, SPEC).write(3, PICTURE)
+    (folder / "passes.json").write_bytes(body)
+    assert Frames(folder, SPEC).missing([3]) == []
