@@ -176,7 +176,6 @@ class Generation:
             case events.Cancelled():
                 self.end = CANCELLED
 
-
     def _clock(self, event: events.Progress) -> None:
         """Begins to take the time after the first step, which is slow: the device warms up."""
         is_first = self._painting_since is None and 0 < event.done < event.total

@@ -70,12 +70,13 @@ def test_a_preview_that_an_earlier_version_made_gives_way(scene, painter):
 
 
 def test_where_the_prompt_alone_decides_nothing_is_drawn(scene, painter):
-    scene.t2vz.motion_source = "none"
+    scene.t2vz.mode, scene.t2vz.motion_source = "text", "none"
     with pytest.raises(ValueError, match="the prompt alone decides"):
         scene_job.preview_of(scene, session.engine(), [1])
 
 
 def test_with_a_prompt_and_motion_only_the_motion_is_drawn(scene, painter):
+    scene.t2vz.mode = "text"
     generation = finished(scene, [1, 2], preview.show_frame)
     assert generation.spec.controls == ()
     assert tuple(bpy.data.images[preview.NAME].size) == (64, 64)

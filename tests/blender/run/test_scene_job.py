@@ -29,6 +29,7 @@ def test_a_strength_that_is_not_keyed_is_the_papers(scene, tmp_path):
 def test_a_prompt_without_the_scenes_motion_needs_neither_camera_nor_surface(
     scene, tmp_path, source
 ):
+    scene.t2vz.mode = "text"
     for thing in list(bpy.data.objects):
         bpy.data.objects.remove(thing)
     scene.t2vz.motion_source = source
@@ -42,6 +43,7 @@ def test_a_prompt_without_the_scenes_motion_needs_neither_camera_nor_surface(
 
 
 def test_a_keyed_strength_needs_no_camera_either(scene, tmp_path):
+    scene.t2vz.mode = "text"
     key_strength(scene)
     for thing in list(bpy.data.objects):
         bpy.data.objects.remove(thing)
@@ -258,6 +260,7 @@ def without_camera_and_surface(scene):
 
 @pytest.mark.parametrize("source", ["none", "strength"])
 def test_a_prompt_that_nothing_moves_needs_neither_camera_nor_surface(scene, tmp_path, source):
+    scene.t2vz.mode = "text"
     without_camera_and_surface(scene)
     scene.frame_set(2)
     scene.t2vz.motion_source = source
@@ -268,6 +271,7 @@ def test_a_prompt_that_nothing_moves_needs_neither_camera_nor_surface(scene, tmp
 
 
 def test_a_keyed_strength_needs_neither_camera_nor_surface(scene, tmp_path):
+    scene.t2vz.mode = "text"
     without_camera_and_surface(scene)
     key_strength(scene)
     frames = job_of(scene, tmp_path / "job").frames

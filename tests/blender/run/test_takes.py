@@ -82,7 +82,7 @@ def test_generate_queues_behind_the_one_under_way_with_the_settings_of_its_momen
     assert [task.generation.spec.prompt.text for task in session.now.waiting] == ["third"]
     all_done()
     texts = [read_job(strips.folder_of(strip)).prompt.text for strip in strips.strips_of(scene)]
-    assert sorted(texts) == ["", "third"]
+    assert sorted(texts) == ["a red cube", "third"]
 
 
 def test_a_paused_queue_begins_nothing_new(scene, painter):
@@ -157,9 +157,9 @@ def test_replaced_frames_are_painted_and_the_others_taken_over(scene, take):
 
 
 def test_frames_that_a_take_has_not_are_a_sentence(scene, take):
-    assert bpy.ops.t2vz.replace_frames(
-        "EXEC_DEFAULT", directory=str(take), first=50, last=60
-    ) == {"CANCELLED"}
+    assert bpy.ops.t2vz.replace_frames("EXEC_DEFAULT", directory=str(take), first=50, last=60) == {
+        "CANCELLED"
+    }
     assert "frames 1 to 3" in session.now.refusal
 
 
