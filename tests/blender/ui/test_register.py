@@ -11,6 +11,7 @@ import pytest
 import blender_addon
 from blender_addon import preferences
 from blender_addon.job.settings import INSTRUCT, spec_of
+from blender_addon.run import models
 from blender_addon.ui import properties
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, JobSpec, Motion, Prompt
@@ -110,10 +111,10 @@ def test_the_engines_python_is_found_in_its_environments_folder(tmp_path, monkey
 
 def test_a_model_is_offered_and_found_by_its_name_in_the_models_folder(tmp_path, monkeypatch):
     (tmp_path / "my model" / "unet").mkdir(parents=True)
-    (tmp_path / "other.safetensors").touch()
+    (tmp_path / "my model" / "model_index.json").write_text("{}")
     (tmp_path / "readme.txt").touch()
     monkeypatch.setenv(homes.MODELS_VARIABLE, str(tmp_path))
-    assert preferences.models_found() == ["my model", "other.safetensors"]
+    assert [name for name, _ in models.offered(models.BASE)] == ["my model"]
     assert preferences.path_of_model("my model") == tmp_path / "my model"
     assert preferences.path_of_model("gone") is None
 
