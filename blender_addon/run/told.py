@@ -50,7 +50,7 @@ def progress() -> tuple[float, str]:
 
 
 def estimate(scene: bpy.types.Scene) -> str:
-    """`16 frames of 512 × 288 px, about 2 min`; "" where the settings make no job."""
+    """`16 frames, 512×288, about 2 min`; "" where the settings make no job."""
     try:
         width, height = scene_job.size_of(scene)
     except ValueError:
@@ -59,7 +59,7 @@ def estimate(scene: bpy.types.Scene) -> str:
     if expected is None:
         return ""
     time = "" if expected.seconds is None else f", about {duration(max(expected.seconds, 1))}"
-    return f"{expected.frames} frames, {width} × {height} px{time}"
+    return f"{expected.frames} frames, {width}×{height}{time}"
 
 
 def warning(scene: bpy.types.Scene) -> str:

@@ -12,7 +12,7 @@ import blender_addon
 from blender_addon import preferences
 from blender_addon.job.settings import INSTRUCT, spec_of
 from blender_addon.run import models
-from blender_addon.ui import properties
+from blender_addon.ui import german, menus, panels, properties, results
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, JobSpec, Motion, Prompt
 from t2vz_core.wire.rules import passes_needed
@@ -160,3 +160,22 @@ def test_the_manifest_names_no_wheel_and_leaves_the_version_to_the_build():
     assert ("wheels" in manifest) == is_installed
     assert (manifest["version"] == "0.0.0") != is_installed
     assert manifest["id"] == "t2vz" and set(manifest["permissions"]) == {"files", "network"}
+
+
+def test_every_button_has_a_german_word():
+    rooms = [_room(name) for name in blender_addon.ROOMS]
+    kinds = {kind for room in rooms for kind in getattr(room, "CLASSES", ())}
+    labels = {
+        kind.bl_label
+        for kind in kinds
+        if issubclass(kind, bpy.types.Operator) and "INTERNAL" not in getattr(kind, "bl_options", ())
+    }
+    known = set(german.WORDS)
+    assert labels <= known, labels - known
+    sections = {section.bl_label for section in (*panels.SECTIONS, *results.SECTIONS)}
+    assert sections - {"Text2Video-Zero"} <= known
+
+
+def test_blenders_own_menus_offer_it_and_forget_it_again():
+    for name, draw in menus.ENTRIES:
+        assert draw in getattr(bpy.types, name)._dyn_ui_initialize()
