@@ -19,6 +19,8 @@ ROOMS = (
     "ui.rig_editor",
     "ui.panels",
     "ui.results",
+    "ui.menus",
+    "ui.german",
     "run.command_line",
 )
 

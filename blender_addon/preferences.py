@@ -66,6 +66,10 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
         description="Folder in which your models lie, one folder or file each",
         subtype="DIR_PATH",
     )
+    more_models: StringProperty(
+        name="More Models",
+        description="Further folders with models, as of WebUI and ComfyUI, with a ; between them",
+    )
     output: StringProperty(
         name="Output",
         description="Where jobs go unless a scene says otherwise; "
@@ -83,6 +87,9 @@ class T2VZ_Preferences(bpy.types.AddonPreferences):
             draw(layout, self)
         layout.separator()
         layout.prop(self, "models", placeholder=str(models_folder()))
+        row = layout.row(align=True)
+        row.prop(self, "more_models")
+        row.operator("t2vz.find_models", text="", icon="VIEWZOOM")
         layout.prop(self, "output")
 
 
@@ -146,16 +153,6 @@ def _told(file: Path) -> dict[str, str]:
         return {}
 
 
-def models_found() -> list[str]:
-    """Names of the folders and .safetensors files in the models folder."""
-    home = models_home()
-    if not home.is_dir():
-        return []
-    return sorted(
-        path.name for path in home.iterdir() if path.is_dir() or path.suffix == ".safetensors"
-    )
-
-
 def stored_model(name: str) -> str:
     """What a job says of a model: its name in the models folder, which it has on other machines
     too; an absolute path elsewhere; any other name as it is."""
@@ -175,6 +172,12 @@ def models_home() -> Path:
     sides know."""
     chosen = _chosen("models")
     return Path(chosen) if chosen else models_folder()
+
+
+def more_models_homes() -> list[Path]:
+    """Further folders whose models are offered, by their whole paths."""
+    said = (part.strip() for part in _said("more_models").split(";"))
+    return [Path(bpy.path.abspath(part)) for part in said if part]
 
 
 def jobs_home(output: str) -> Path:

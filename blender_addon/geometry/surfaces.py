@@ -10,7 +10,8 @@ import numpy as np
 from .projection import View, depths, is_inside, transformed
 from .rasteriser import NONE, Hits, Samples, draw, may_hit, no_hits, weights
 
-# triangles drawn in one go, so that neither a forest of instances nor a dense mesh needs much memory
+# triangles drawn in one go, so that neither a forest of instances nor a dense mesh needs much
+# memory
 BATCH = 1 << 17
 FEW = 1 << 10  # so few triangles are looked at closely at once
 

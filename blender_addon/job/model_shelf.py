@@ -62,13 +62,13 @@ class Model:
         return ", ".join(filter(None, (FAMILIES.get(self.family, ""), side, size)))
 
 
-def models_in(home: Path, named: bool = True) -> list[Model]:
-    """All models of a folder and the folders in it, by name; `named`: it is the models folder,
+def models_in(home: Path, is_named: bool = True) -> list[Model]:
+    """All models of a folder and the folders in it, by name; `is_named`: it is the models folder,
     whose models are known by their names there."""
     found = []
     for path in _paths(home):
         stat = path.stat()
-        name = path.relative_to(home).as_posix() if named else str(path)
+        name = path.relative_to(home).as_posix() if is_named else str(path)
         model = _model(path, name, stat.st_mtime_ns)
         if model is not None:
             found.append(model)

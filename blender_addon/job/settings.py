@@ -221,7 +221,8 @@ def suited_sentence(settings: Any, spec: JobSpec) -> str:
     return (
         f"{spec.model.base}, or its LoRA, was made for a few steps by its name: "
         f"{taken.steps} steps, "
-        f"guidance {taken.guidance:g} and {taken.scheduler} are taken (Suit the Model, in Sampling)."
+        f"guidance {taken.guidance:g} and {taken.scheduler} are taken (Suit the Model, in "
+        "Sampling)."
     )
 
 

@@ -23,7 +23,7 @@ from ..job import folders, resume, timing
 from ..job.engine import Engine
 from ..job.generation import Generation
 from ..job.settings import INSTRUCT, spec_of, suited_sentence
-from . import settings_file
+from . import models, settings_file
 from .assignments import seed_of
 
 FEW_DEPTHS = (
@@ -61,7 +61,8 @@ def generation_of(
         OSError: the folder cannot be made.
     """
     shown = view_layer_of(scene, view_layer)
-    spec, asked = _spec_of(scene), numbers or scene.t2vz.frame_numbers()
+    spec = models.with_controlnets(scene.t2vz, _spec_of(scene))
+    asked = numbers or scene.t2vz.frame_numbers()
     if worker is not None:
         _demand_words(spec)
     return _begun(scene, shown, spec, asked, worker, folder)
@@ -75,7 +76,7 @@ def retried(scene: bpy.types.Scene, worker: Engine, last: Generation) -> Generat
         ValueError: the settings ask for more than was captured, or for other frames.
         OSError: the folder cannot be written.
     """
-    spec = _spec_of(scene)
+    spec = models.with_controlnets(scene.t2vz, _spec_of(scene))
     _demand_words(spec)
     frames = last.spec.frames
     missing = passes_needed(spec, scene.t2vz.mode == INSTRUCT) - _passes_of(frames)

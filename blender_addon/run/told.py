@@ -23,7 +23,7 @@ def now(scene: bpy.types.Scene) -> tuple[str, str]:
     if session.now.waits_for:
         return WORKING, f"Waiting for {session.now.waits_for} to end"
     if session.now.is_busy:
-        return WORKING, " ".join([f"{caption(generation)}.", *generation.notes])
+        return WORKING, " ".join([f"{caption(generation)}.", *reversed(generation.notes)])
     if generation is None and (folder := unfinished.job_of(scene)) is not None:
         return INFO, f"Not finished when Blender was closed: {folder.name}"
     if generation is None:
@@ -36,7 +36,7 @@ def now(scene: bpy.types.Scene) -> tuple[str, str]:
         kept = f"; finished frames kept: {generation.frames_done}" if generation.frames_done else ""
         return INFO, f"Cancelled{kept}"
     icon = READY if generation.end == FINISHED else INFO
-    return icon, " ".join(generation.notes) or "Done."
+    return icon, " ".join(reversed(generation.notes)) or "Done."
 
 
 def progress() -> tuple[float, str]:
@@ -50,7 +50,7 @@ def progress() -> tuple[float, str]:
 
 
 def estimate(scene: bpy.types.Scene) -> str:
-    """`16 frames of 512 × 288 px, about 2 min`; "" where the settings make no job."""
+    """`16 frames, 512×288, about 2 min`; "" where the settings make no job."""
     try:
         width, height = scene_job.size_of(scene)
     except ValueError:
@@ -59,7 +59,7 @@ def estimate(scene: bpy.types.Scene) -> str:
     if expected is None:
         return ""
     time = "" if expected.seconds is None else f", about {duration(max(expected.seconds, 1))}"
-    return f"{expected.frames} frames, {width} × {height} px{time}"
+    return f"{expected.frames} frames, {width}×{height}{time}"
 
 
 def warning(scene: bpy.types.Scene) -> str:

@@ -6,7 +6,7 @@ import bpy
 
 from .. import preferences
 from ..job.settings import INSTRUCT, TEXT
-from ..run import edit_scenes, engine_setup, session, told
+from ..run import edit_scenes, engine_setup, models, session, told
 from . import object_words, rig_editor
 from .drawing import SPACES, Section, draw_all, draw_list, draw_message, in_space
 
@@ -24,7 +24,7 @@ class Main:
         _draw_prompt(layout, settings)
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
-        column.prop(settings, "mode")
+        _draw_mode(column, settings)
         row = column.row(align=True)
         row.prop(settings.model, "base", text="Model")
         row.operator("t2vz.choose_model", text="", icon="FILE_FOLDER")
@@ -45,6 +45,32 @@ def _draw_prompt(layout: Any, settings: Any) -> None:
         row.prop(settings.prompt, "text", text="", placeholder="Prompt")
     row.popover("T2VZ_PT_words", text="", icon="TEXT")
     layout.prop(settings.prompt, "negative", text="", placeholder="Negative prompt")
+
+
+def _draw_mode(column: Any, settings: Any) -> None:
+    row = column.split(factor=0.4, align=True)
+    label = row.row()
+    label.alignment = "RIGHT"
+    label.label(text="Mode")
+    chosen = settings.bl_rna.properties["mode"].enum_items[settings.mode]
+    row.menu("T2VZ_MT_modes", text=chosen.name)
+
+
+class Modes(bpy.types.Menu):
+    """What the shapes in the picture follow"""
+
+    bl_idname = "T2VZ_MT_modes"
+    bl_label = "Mode"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """All modes; those that the model cannot do are grey and say why."""
+        settings = context.scene.t2vz
+        for item in settings.bl_rna.properties["mode"].enum_items:
+            reason = models.why_not(settings, item.identifier)
+            row = self.layout.row()
+            row.enabled = not reason
+            text = f"{item.name} ({reason})" if reason else item.name
+            row.prop_enum(settings, "mode", item.identifier, text=text)
 
 
 def _draw_range(column: Any, settings: Any) -> None:
@@ -286,5 +312,5 @@ PANELS = tuple(
     for space in SPACES
     for section in SECTIONS
 )
-CLASSES = (Words, *PANELS)
+CLASSES = (Words, Modes, *PANELS)
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

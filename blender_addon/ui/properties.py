@@ -24,7 +24,8 @@ from .. import preferences
 from ..capture import images
 from ..job.settings import MODES, PARTS, SOURCES, facts_for, frame_numbers
 from ..preferences import MAY_BE_RELATIVE
-from ..run import edit_scenes
+from ..run import edit_scenes, models
+from ..run.models import KINDS
 
 LARGEST_INT = 2**31 - 1  # Blender's integers have 32 bits
 CUSTOM = "custom"
@@ -37,7 +38,8 @@ SPELLED = {
     "anchor+hidden": "Anchor + Hidden",
 }
 OTHER_DEFAULTS = {"syntax": "webui"}  # than the wire's, which keeps old jobs' pictures
-FILES = {"base", "model", "path", "adapter", "encoder"}  # text fields that may name a file or folder
+# text fields that may name a file or folder
+FILES = {"base", "model", "path", "adapter", "encoder"}
 QUALITIES = (
     (presets.DRAFT, "Draft", "Eight steps: composition and colours, to try words and seeds"),
     (
@@ -112,8 +114,13 @@ def _text(field: dataclasses.Field[Any], said: dict[str, str]) -> Any:
     )
 
 
-def _known_models(_group: Any, _context: Any, _typed: str) -> list[str]:
-    return [wire.DEMO_MODEL, *preferences.models_found()]
+def _known_models(group: Any, _context: Any, _typed: str) -> list[Any]:
+    """Models of the kind that the setting takes, with what they are beside their names."""
+    settings = group.id_data.t2vz
+    kind = next(KINDS[name] for name in KINDS if name in group.bl_rna.properties)
+    family = "" if kind == models.BASE else models.family_of(settings)
+    own = [(wire.DEMO_MODEL, "the embedded model")] if kind != models.LORA else []
+    return [*own, *models.offered(kind, family)]
 
 
 def _known_strips(settings: Any, _context: Any, _typed: str) -> list[str]:

@@ -7,7 +7,8 @@ from bl_operators.presets import AddPresetBase
 from bpy.props import StringProperty
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from ..run import session, settings_file
+from .. import preferences
+from ..run import models, session, settings_file
 
 STYLES = "t2vz/styles"
 SHIPPED = str(Path(__file__).parents[1])  # Blender looks for presets/t2vz/styles in here
@@ -121,7 +122,33 @@ class T2VZ_OT_choose_model(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class T2VZ_OT_find_models(bpy.types.Operator):
+    """Look for the models of WebUI, ComfyUI and the hub's cache in your home folder"""
+
+    bl_idname = "t2vz.find_models"
+    bl_label = "Find Models"
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Asks before it takes them."""
+        found = models.other_homes()
+        if not found:
+            self.report({"INFO"}, "No other models found in your home folder")
+            return {"CANCELLED"}
+        words = "; ".join(map(str, found))
+        return context.window_manager.invoke_confirm(
+            self, event, title="Offer These Models?", message=words, confirm_text="Offer"
+        )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Adds the folders to the preferences."""
+        own = context.preferences.addons[preferences.__package__].preferences
+        said = [own.more_models, *map(str, models.other_homes())]
+        own.more_models = "; ".join(filter(None, said))
+        return {"FINISHED"}
+
+
 CLASSES = (
+    T2VZ_OT_find_models,
     T2VZ_MT_styles,
     T2VZ_OT_keep_style,
     T2VZ_OT_prompt_as_text,

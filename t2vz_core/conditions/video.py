@@ -90,7 +90,9 @@ def _write(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
     part = path.with_name(f"part-{path.name}")
     writer = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
     if not writer.isOpened():
-        raise Fault(f"{path}: this computer's OpenCV writes no .mp4; take the .png files beside it.")
+        raise Fault(
+            f"{path}: this computer's OpenCV writes no .mp4; take the .png files beside it."
+        )
     for picture in frames:
         writer.write(np.ascontiguousarray(picture[..., ::-1]))  # cv2 takes BGR
     writer.release()

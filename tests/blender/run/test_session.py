@@ -186,7 +186,7 @@ def test_retry_takes_the_folder_itself_where_no_frame_is_done(scene, painter):
 
 def test_retry_refuses_what_was_not_captured(scene, painter):
     painter(dies_after=1)
-    scene.t2vz.mode = "text"
+    scene.t2vz.mode, scene.t2vz.motion_source = "text", "camera"
     generate(scene)
     to_the_end()
     scene.t2vz.mode = "depth"

@@ -34,8 +34,12 @@ class Layout:
 
     def popover(self, panel, **_):
         assert hasattr(bpy.types, panel)
+        self.drawn.append(panel)
 
     menu = popover
+
+    def prop_enum(self, owner, name, value, text=""):
+        self.drawn.append(text)
 
     def template_icon(self, icon_value, **_):
         assert icon_value
@@ -99,7 +103,20 @@ def test_every_section_draws_in_every_mode(scene, armature, mode, source):
     for place in ("prompt.keys", "model.loras", "controls"):
         bpy.ops.t2vz.add(place=place)
     shown = [name for section in SECTIONS for name in drawn(section)]
-    assert {"text", "negative", "mode", "base", "seed", "t2vz.generate"} <= set(shown)
+    assert {"text", "negative", "T2VZ_MT_modes", "base", "seed", "t2vz.generate"} <= set(shown)
+
+
+def test_modes_that_the_model_cannot_do_say_what_they_need(scene, tmp_path, monkeypatch):
+    monkeypatch.setenv("T2VZ_MODELS", str(tmp_path))
+    (tmp_path / "mine/unet").mkdir(parents=True)
+    for name, body in (("model_index.json", "{}"), ("unet/config.json", '{"sample_size": 64}')):
+        (tmp_path / "mine" / name).write_text(body)
+    scene.t2vz.model.base = "mine"
+    shown = drawn(panels.Modes)
+    assert "Pose (needs a ControlNet for SD 1)" in shown and "Text to Video" in shown
+    assert "Instruct (needs an InstructPix2Pix model)" in shown
+    scene.t2vz.model.base = "demo"
+    assert {"Depth", "Pose", "Instruct"} <= set(drawn(panels.Modes))
 
 
 def test_a_preset_is_chosen_in_one_go_and_recognised(scene):

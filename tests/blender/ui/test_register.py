@@ -11,7 +11,8 @@ import pytest
 import blender_addon
 from blender_addon import preferences
 from blender_addon.job.settings import INSTRUCT, spec_of
-from blender_addon.ui import properties
+from blender_addon.run import models
+from blender_addon.ui import german, menus, panels, properties, results
 from t2vz_core.wire import homes
 from t2vz_core.wire.job import Control, JobSpec, Motion, Prompt
 from t2vz_core.wire.rules import passes_needed
@@ -110,10 +111,10 @@ def test_the_engines_python_is_found_in_its_environments_folder(tmp_path, monkey
 
 def test_a_model_is_offered_and_found_by_its_name_in_the_models_folder(tmp_path, monkeypatch):
     (tmp_path / "my model" / "unet").mkdir(parents=True)
-    (tmp_path / "other.safetensors").touch()
+    (tmp_path / "my model" / "model_index.json").write_text("{}")
     (tmp_path / "readme.txt").touch()
     monkeypatch.setenv(homes.MODELS_VARIABLE, str(tmp_path))
-    assert preferences.models_found() == ["my model", "other.safetensors"]
+    assert [name for name, _ in models.offered(models.BASE)] == ["my model"]
     assert preferences.path_of_model("my model") == tmp_path / "my model"
     assert preferences.path_of_model("gone") is None
 
@@ -159,3 +160,23 @@ def test_the_manifest_names_no_wheel_and_leaves_the_version_to_the_build():
     assert ("wheels" in manifest) == is_installed
     assert (manifest["version"] == "0.0.0") != is_installed
     assert manifest["id"] == "t2vz" and set(manifest["permissions"]) == {"files", "network"}
+
+
+def test_every_button_has_a_german_word():
+    rooms = [_room(name) for name in blender_addon.ROOMS]
+    kinds = {kind for room in rooms for kind in getattr(room, "CLASSES", ())}
+    labels = {
+        kind.bl_label
+        for kind in kinds
+        if issubclass(kind, bpy.types.Operator)
+        and "INTERNAL" not in getattr(kind, "bl_options", ())
+    }
+    known = set(german.WORDS)
+    assert labels <= known, labels - known
+    sections = {section.bl_label for section in (*panels.SECTIONS, *results.SECTIONS)}
+    assert sections - {"Text2Video-Zero"} <= known
+
+
+def test_blenders_own_menus_offer_it_and_forget_it_again():
+    for name, draw in menus.ENTRIES:
+        assert draw in getattr(bpy.types, name)._dyn_ui_initialize()

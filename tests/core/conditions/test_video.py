@@ -63,7 +63,7 @@ def test_the_command_line_writes_them(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "2 frames, the last one held 7 more" in done.stdout
-    assert VIDEOS == tuple(TARGETS)
+    assert tuple(TARGETS) == VIDEOS
 
 
 def test_a_size_that_the_model_does_not_take_gets_a_sentence(tmp_path):
