@@ -22,13 +22,9 @@ from ..wire.prompt_syntax import PLAIN
 from .checkpoints import Checkpoint, open_controlnet_folder, open_folder
 from .families import FAMILIES, Family, Query
 from .family_file import rules_of
-<<<<<<< HEAD
-from .ip_adapter import Eye, adapt, open_eye
-from .locate import find, models_found
-=======
 from .inventory import models_found
+from .ip_adapter import Eye, adapt, open_eye
 from .locate import find
->>>>>>> faults-engine
 from .loras import merge
 from .single_file import open_controlnet_file, open_file
 from .text_encoders import Embedding, Text, TextEncoder
@@ -386,16 +382,12 @@ def _controlnets(
     return tuple(built[path] for path in paths)
 
 
-<<<<<<< HEAD
-def move(modules: Sequence[Module], device: torch.device) -> None:
-    """Brings the networks to the device."""
-=======
 def _is_sound(network: Module) -> bool:
     return all(bool(weight.isfinite().all()) for weight in network.parameters())
 
 
-def _move(modules: Sequence[Module], device: torch.device) -> None:
->>>>>>> faults-engine
+def move(modules: Sequence[Module], device: torch.device) -> None:
+    """Brings the networks to the device."""
     for module in modules:
         Module.to(module, device)  # diffusers' own `to` warns of its quantized networks
 
