@@ -90,6 +90,12 @@ ROWS: dict[str, Row] = {
     "exact map, fusion": _with(MAP, **FUSION),
     "exact map, fusion, shadows held": _with(MAP, **FUSION, fusion_disturbed=1.0),
     "exact map, fusion, anchors every 8": _with(MAP, **FUSION, anchor_every=8),
+    "exact map, fusion, anchors every 8, networks at every third fused step": _with(
+        MAP, **FUSION, anchor_every=8, network_every=3
+    ),
+    "exact map, fusion, anchors every 8, networks at every sixth fused step": _with(
+        MAP, **FUSION, anchor_every=8, network_every=6
+    ),
     "exact map, fusion, anchors every 4": _with(MAP, **FUSION, anchor_every=4),
     "exact map, fusion, anchors every 4 attended to": _with(MAP, **FUSION, **ATTENDED),
     "all of it": _with(MAP, attention="anchor+hidden", **FUSION, **LONG, **ATTENDED),
