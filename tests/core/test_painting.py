@@ -120,6 +120,7 @@ def test_a_shot_in_parts_is_to_the_bit_that_of_one_run(tmp_path, wholes, mode, k
     assert are_equal(pictures(tmp_path), wholes(mode))
 
 
+@pytest.mark.slow
 def test_a_job_taken_up_again_paints_what_is_missing_and_no_key_frame(tmp_path, wholes):
     spec = small(tmp_path, 14, cuts=(11,))
     run(tmp_path, spec)
@@ -132,6 +133,7 @@ def test_a_job_taken_up_again_paints_what_is_missing_and_no_key_frame(tmp_path, 
     assert are_equal(pictures(tmp_path), wholes("fused"))
 
 
+@pytest.mark.slow
 def test_what_is_stored_is_painted_by_nobody(tmp_path):
     spec = small(tmp_path, 14, cuts=(11,))
     run(tmp_path, spec, anchors_only=True)

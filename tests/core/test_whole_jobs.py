@@ -192,6 +192,7 @@ def test_a_model_that_is_not_there_is_a_sentence_with_its_path(worker, models, t
     assert isinstance(end, events.Failed) and str(tmp_path / "none") in end.reason
 
 
+@pytest.mark.slow
 def test_a_damaged_pass_is_a_sentence_with_its_path(worker, models, tmp_path):
     folder = depth_job(models, tmp_path / "job")
     (folder / "depth2.npy").write_bytes(b"\x93NUMPY")

@@ -53,6 +53,7 @@ def image_of(kind: Any, nets: Networks, spec: JobSpec, scheduler: Any, **more: A
     return result.images[0] * 255
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
 @pytest.mark.parametrize("scheduler", ["euler", "ddim"])
 def test_the_anchor_is_the_ordinary_image(
@@ -80,6 +81,7 @@ def test_the_anchor_by_unipc_is_the_ordinary_image(folder: Path, tmp_path: Path)
     assert np.abs(make(tmp_path, spec, nets)[1] - theirs).max() < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", tiny.CONTROLS)
 def test_the_anchor_with_a_fun_union_controlnet_is_the_ordinary_image(
     folder: Path, tmp_path: Path, version: str

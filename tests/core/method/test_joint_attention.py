@@ -99,6 +99,7 @@ def slow(attn, frame, anchor, moved, shown, new) -> torch.Tensor:
     return torch.stack(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_new", [False, True])
 @pytest.mark.parametrize("slice_at", [0, 7])
 def test_frames_look_at_the_anchor_where_it_is_now(has_new: bool, slice_at: int) -> None:
@@ -169,6 +170,7 @@ def test_the_networks_are_as_they_were_at_the_end(networks: Networks) -> None:
     assert [type(layer.attention.processor) for layer in denoiser.layers] == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["anchor", "anchor+hidden"])
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_the_chunk_and_the_range_change_nothing(

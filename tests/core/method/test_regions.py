@@ -68,6 +68,7 @@ def test_a_coarse_layer_has_the_part_that_is_covered():
     assert masks.unflatten(2, (2, 3))[0, 0].tolist() == [[1, 0.5, 0]] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_a_region_everywhere_is_as_good_as_its_prompt(tmp_path, family):
     """With SDXL but for the pooled vector, which is the shared prompt's."""
@@ -87,6 +88,7 @@ def test_a_region_everywhere_is_as_good_as_its_prompt(tmp_path, family):
         assert any((plain[number] != mine[number]).any() for number in plain)
 
 
+@pytest.mark.slow
 def test_strength_nothing_is_the_shared_prompt_alone(tmp_path):
     spec = with_ids(tmp_path, job(tmp_path))
     silent = replace(spec, regions=(Region((7,), "blue cube", "red", strength=0.0),))
@@ -98,6 +100,7 @@ def test_strength_nothing_is_the_shared_prompt_alone(tmp_path):
 TRAVELS = Prompt(keys=(PromptKey(1, "red"), PromptKey(4, "blue")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [Prompt("grass"), TRAVELS])
 def test_no_frame_depends_on_its_chunk_with_controls_and_motion(tmp_path, prompt):
     spec = with_ids(tmp_path, job(tmp_path))

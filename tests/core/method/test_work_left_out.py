@@ -45,6 +45,7 @@ def still(folder: Path, count: int, **parts: object) -> JobSpec:
     return replace(spec, frames=tuple(frames), **parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["ddim", "dpm++2m", "unipc", "euler"])
 def test_a_frame_that_is_shown_whole_equals_the_long_way(
     scheduler: str,
@@ -75,6 +76,7 @@ def test_in_fused_steps_the_networks_are_asked_at_every_nth(tmp_path: Path) -> N
     assert calls == [1] * (12 + len(asked))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [2, 3])
 @pytest.mark.parametrize("deep_every", [1, 2])
 def test_a_frame_depends_neither_on_its_chunk_nor_on_the_range(

@@ -49,6 +49,7 @@ def test_a_folder_gives_the_networks_diffusers_gives(folders, pipelines, family)
     assert networks.is_instruct == (family == "instruct")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
 def test_prompts_embed_as_in_diffusers(folders, pipelines, family):
     texts = ["a red ball on grass", "Blue  cube, striped \n 🏀"]

@@ -16,6 +16,7 @@ def networks(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1", "sd2"])
 def test_a_weight_multiplies_its_token_and_the_mean_stays(networks, family):
     """The reference is WebUI's arithmetic, written out."""

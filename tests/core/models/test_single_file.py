@@ -93,6 +93,7 @@ def test_a_merged_file_without_clips_prefix_is_read(single, tmp_path):
     assert equal(networks.text.encoders[0].state_dict(), truth.text.encoders[0].state_dict())
 
 
+@pytest.mark.slow
 def test_diffusers_reads_the_same_from_these_files(single):
     from diffusers.loaders import single_file_utils as theirs
 
@@ -146,6 +147,7 @@ def test_published_names_are_asked_for(family, name):
     assert name in names_of(family)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", PARAMETERS)
 def test_published_names_with_all_that_training_leaves_make_a_whole_model(family):
     names = names_of(family)
@@ -172,6 +174,7 @@ def names_of(family):
     return set(original_layout.model_weights(parts, family))
 
 
+@pytest.mark.slow
 def test_a_controlnet_is_read_from_a_single_file_in_any_naming(tmp_path):
     folder, control = write_model(tmp_path / "model"), write_controlnet(tmp_path / "control")
     truth = load_file(control / "diffusion_pytorch_model.safetensors")

@@ -30,6 +30,7 @@ def taught(base, path, word=""):
     return load(Model(base, inversions=(TextualInversion(str(path), word),)), (), "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["emb_params", "<my-style>"])
 def test_a_word_with_the_vectors_of_others_reads_as_these(models, tmp_path, name):
     plain = load(Model(models["sd1"]), (), "cpu")
@@ -70,6 +71,7 @@ def test_a_word_is_not_found_within_another(models, tmp_path):
     torch.testing.assert_close(networks.embed(["ball"]).tokens, plain.embed(["ball"]).tokens)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weights", "sentence"),
     [
