@@ -65,6 +65,7 @@ def generation_of(
     asked = numbers or scene.t2vz.frame_numbers()
     if worker is not None:
         _demand_words(spec)
+        models.demand(scene.t2vz, spec)
     return _begun(scene, shown, spec, asked, worker, folder)
 
 

@@ -156,9 +156,13 @@ def test_a_sentence_is_outdated_once_a_setting_is_changed(scene, painter, tmp_pa
     assert not session.is_outdated(scene)
 
 
-def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(scene, painter):
+def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(
+    scene, painter, tmp_path
+):
     painter(dies_after=2)
-    scene.t2vz.model.base = "gone"
+    broken = tmp_path / "broken.safetensors"
+    broken.touch()
+    scene.t2vz.model.base = str(broken)
     generate(scene)
     first = to_the_end()
     assert first.end == "failed"
@@ -168,7 +172,7 @@ def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(scene,
     second = to_the_end()
     assert second.end == "finished" and second.spec.model.base == "demo"
     assert second.folder != first.folder  # it has frames, which stay
-    assert read_job(first.folder).model.base == "gone"
+    assert read_job(first.folder).model.base == str(broken)
     assert second.spec.frames == first.spec.frames
 
 
