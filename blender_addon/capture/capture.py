@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import bpy
 import numpy as np
@@ -84,11 +84,13 @@ def capture(
     wanted: Wanted,
     numbers: Iterable[int],
     note: Callable[[str], None] = print,
+    past: Past | None = None,
 ) -> Iterator[FrameArrays | None]:
     """Reads the frames `numbers`, in this order, one at a time; the first is the anchor. It may be
     none yet (None): a simulation is led up to it.
 
     The scene's frame moves while this runs and is put back at the end, also when closed early.
+    `past` is what an earlier capture, closed early, has kept for this one, which goes on from there.
     `note` is told, once each, what the artist should know (a new anchor after a cut, hair that is
     not captured).
 
@@ -96,9 +98,10 @@ def capture(
         CaptureError: no camera, a panoramic one, or nothing to see; one sentence.
     """
     frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
-    run, values = _Run(scene, view_layer, wanted, note), AnimatedValues()
+    run = _Run(scene, view_layer, wanted, note, Past() if past is None else past)
+    values = AnimatedValues()
     if wanted.needs_sight and scene.render.use_border and not scene.render.use_crop_to_border:
-        note(CUT)
+        run.note(CUT)
     try:
         yield from run.frames(numbers)
     finally:
@@ -122,8 +125,28 @@ class _Moment:
     hands: np.ndarray | None
 
 
+@dataclass
+class Past:
+    """What of the frames already read the next ones need; no part of the file, so that it outlasts
+    saving and undo.
+
+    number, camera: of the last frame; by_hand: how far a motion set by hand has come, px
+    """
+
+    anchor: _Moment | None = None
+    before: _Moment | None = None
+    number: int | None = None
+    camera: str = ""
+    by_hand: tuple[float, float] = (0.0, 0.0)
+    told: set[str] = field(default_factory=set)
+    has_shape: bool = False
+    has_person: bool = False
+    crowns: dict[str, np.ndarray | None] = field(default_factory=dict)
+    object_numbers: dict[str, int] = field(default_factory=dict)
+
+
 class _Run:
-    """One capture: what it wants, and its anchor."""
+    """One capture: what it wants, and what it remembers."""
 
     def __init__(
         self,
@@ -131,25 +154,24 @@ class _Run:
         view_layer: bpy.types.ViewLayer,
         wanted: Wanted,
         note: Callable[[str], None],
+        past: Past,
     ):
-        self.scene, self.view_layer, self.wanted = scene, view_layer, wanted
+        self.scene, self.view_layer, self.wanted, self.past = scene, view_layer, wanted, past
         self.state = RenderState(scene, view_layer, self.note, wanted.target)
         self.pixels = pixel_centres(wanted.width_px, wanted.height_px)
-        self.told: set[str] = set()
-        self.has_shape = self.has_person = False
-        self.crowns: dict[str, np.ndarray | None] = {}
         self.tell = note
+        past.object_numbers = past.object_numbers or object_numbers()
         self.reader = Reader(
             view_layer,
             _names(wanted.subject),
             "normal" in wanted.passes,
             self.note,
-            object_numbers(),
+            past.object_numbers,
         )
 
     def note(self, text: str) -> None:
-        if text not in self.told:
-            self.told.add(text)
+        if text not in self.past.told:
+            self.past.told.add(text)
             self.tell(text)
 
     def frames(self, numbers: Iterable[int]) -> Iterator[FrameArrays | None]:
@@ -160,57 +182,55 @@ class _Run:
 
     def _unseen(self, numbers: Iterable[int]) -> Iterator[FrameArrays]:
         """The frames as such, with new anchors where markers change the camera."""
-        camera, is_first = None, True
+        past = self.past
         for number in numbers:
             self.scene.frame_set(number)
-            is_cut = not is_first and self.scene.camera != camera
-            if is_cut:
+            camera = self.scene.camera.name_full if self.scene.camera else ""
+            is_first = past.number is None
+            if is_cut := not is_first and camera != past.camera:
                 self.note(CHANGES.format(number))
-            camera = self.scene.camera
+            past.number, past.camera = number, camera
             yield FrameArrays(number, is_first or is_cut)
-            is_first = False
 
     def _seen(self, numbers: Iterable[int]) -> Iterator[FrameArrays | None]:
-        anchor = before = None
+        past = self.past
         for number in numbers:
             yield from self.state.steps_to(number)
             self.state.show_frame(number)
-            now = self._moment()
-            if (
-                before is None
-                and not now.sight.snapshot.bodies
-                and (now.pose is None or not len(now.pose))
-            ):
-                raise CaptureError(
-                    f"The scene {self.scene.name} has nothing to capture at frame {number}: "
-                    "no surface is shown in renders."
-                )
+            now, before = self._moment(), past.before
+            if before is None:
+                self._check_scene(number, now)
             is_anchor = before is None or self._is_cut(number, now, before)
-            anchor = now if is_anchor else anchor
-            arrays = self._arrays(number, now, anchor)
-            if self.wanted.has_flow and not is_anchor:
-                back, here = (
-                    self._flow(now.sight, before.sight),
-                    self._flow(before.sight, now.sight),
-                )
+            past.anchor = now if is_anchor or past.anchor is None else past.anchor
+            arrays = self._arrays(number, now, past.anchor)
+            if self.wanted.has_flow and before is not None and not is_anchor:
+                back = self._flow(now.sight, before.sight)
+                here = self._flow(before.sight, now.sight)
                 arrays = replace(arrays, flow_back=back, flow_here=here)
-            self.has_shape |= bool((~_is_empty(now.sight)).any())
-            self.has_person |= now.pose is not None and len(now.pose) > 0
+            past.has_shape |= bool((~_is_empty(now.sight)).any())
+            past.has_person |= now.pose is not None and len(now.pose) > 0
+            past.before, past.number = now, number
             yield arrays
-            before = now
         self._check_sight()
+
+    def _check_scene(self, number: int, now: _Moment) -> None:
+        if not now.sight.snapshot.bodies and (now.pose is None or not len(now.pose)):
+            raise CaptureError(
+                f"The scene {self.scene.name} has nothing to capture at frame {number}: "
+                "no surface is shown in renders."
+            )
 
     def _check_sight(self) -> None:
         """Refuses a shot whose conditions would be empty from its first frame to its last."""
         passes = self.wanted.passes
         shows_surfaces = passes & SHAPES or ("ids" in passes and "image" not in passes)
         if "pose" in passes and not passes & SHAPES:
-            if not self.has_person:
+            if not self.past.has_person:
                 raise CaptureError(
                     "Nobody whose armature is recognised is in the camera's sight in any of these "
                     "frames, so there is no pose to draw."
                 )
-        elif shows_surfaces and not (self.has_shape or self.has_person):
+        elif shows_surfaces and not (self.past.has_shape or self.past.has_person):
             raise CaptureError(
                 "Nothing that can be captured is in the camera's sight in any of these frames: "
                 "point the camera at it, or choose other frames."
@@ -244,7 +264,7 @@ class _Run:
         pose = hands = None
         if "pose" in self.wanted.passes:
             has_hands = "hands" in self.wanted.passes
-            pose, hands = joints(depsgraph, snapshot, self.note, has_hands, self.crowns)
+            pose, hands = joints(depsgraph, snapshot, self.note, has_hands, self.past.crowns)
         surface = surface_at(snapshot, centre_samples(view.width_px, view.height_px))
         return _Moment(
             Sight(snapshot, surface),

@@ -75,6 +75,7 @@ def with_files(
     passes: frozenset[str],
     subject: Subject = None,
     pixel_aspect: float = 0.0,
+    previous: int | None = None,
 ) -> Iterator[FrameArrays | None]:
     """The captured frames, each with its rendered file, whose `passes` the engine reads.
 
@@ -84,11 +85,11 @@ def with_files(
         files: where the EXR files are, see `images.place_of`.
         subject: what the mask shows; None: every surface.
         pixel_aspect: width:height of a pixel of the picture; 0: the scene's.
+        previous: the frame before the first, where a capture goes on.
 
     Raises:
         CaptureError: a file is missing; one sentence.
     """
-    previous = None
     try:
         for each in arrays:
             if each is None:

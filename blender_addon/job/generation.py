@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -52,36 +52,43 @@ class Generation:
         self._first_share = 0.0
         self._engine = engine
         self._arrays: Generator[folders.FrameArrays | None] | None = None
+        self._behind: Callable[[int], Generator[folders.FrameArrays | None]] | None = None
         self._is_sent = False
 
     def captures(
-        self, arrays: Generator[folders.FrameArrays | None], total: int, earlier: Path | None = None
+        self,
+        behind: Callable[[int], Generator[folders.FrameArrays | None]],
+        total: int,
+        earlier: Path | None = None,
     ) -> Generation:
         """Makes the job's frames out of `total` captured ones first; without this the folder holds
-        a job already. Where `arrays` gives None, the next frame is not there yet.
+        a job already.
 
-        With `earlier`, an interrupted job's folder, that job goes on if what is captured is the
-        same once more.
+        `behind` gives the frames that come after so many, anew after a pause; where one of them is
+        None, the next is not there yet. With `earlier`, an interrupted job's folder, that job goes
+        on if what is captured is the same once more.
         """
-        self._arrays, self._frames, self._began, self._earlier = (
-            arrays,
-            [],
-            time.monotonic(),
-            earlier,
-        )
+        self._behind, self._earlier = behind, earlier
+        self._frames, self._began = [], time.monotonic()
         self.stage, self.done, self.total = CAPTURING, 0, total
         return self
 
+    def pause(self) -> None:
+        """Puts the scene back for a while, if it is being captured: the next step goes on."""
+        if self._arrays is not None:
+            arrays, self._arrays = self._arrays, None
+            arrays.close()
+
     @property
     def is_capturing(self) -> bool:
-        """Frames are still being read from the scene, which must not change under it."""
-        return self._arrays is not None
+        """Frames are still being read from the scene."""
+        return self._behind is not None
 
     def step(self) -> None:
         """Goes on a little; what goes wrong becomes `error`, a sentence."""
         try:
-            if self._arrays is not None:
-                self._capture_one(self._arrays)
+            if self._behind is not None:
+                self._capture_one(self._behind)
             elif self.end is None and self._engine is not None:
                 self._ask(self._engine)
         except (OSError, ValueError, RuntimeError) as error:
@@ -101,8 +108,12 @@ class Generation:
         self._drop_capture()
         self.end, self.error = FAILED, reason
 
-    def _capture_one(self, arrays: Generator[folders.FrameArrays | None]) -> None:
-        frame = next(arrays, END)
+    def _capture_one(
+        self, behind: Callable[[int], Generator[folders.FrameArrays | None]]
+    ) -> None:
+        if self._arrays is None:
+            self._arrays = behind(len(self._frames))
+        frame = next(self._arrays, END)
         if frame is END:
             self._finish_capture()
         elif frame is not None:
@@ -119,7 +130,7 @@ class Generation:
 
     def _finish_capture(self) -> None:
         self.spec = folders.finish(self.folder, self.spec, self._frames)
-        self._arrays = None
+        self._arrays = self._behind = None
         if self._earlier is not None:
             self.folder = resume.rejoined(self.folder, self._earlier)
         if self._engine is None:
@@ -131,9 +142,9 @@ class Generation:
 
     def _drop_capture(self) -> None:
         """Lets the capture put the scene back, and leaves no half-captured job behind."""
-        if self._arrays is not None:
-            arrays, self._arrays = self._arrays, None
-            arrays.close()
+        if self.is_capturing:
+            self.pause()
+            self._behind = None
             folders.discard(self.folder)
 
     def _ask(self, engine: Engine) -> None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from t2vz_core.wire.homes import snapshot
-from t2vz_core.wire.job import CONTROLS, DEMO_MODEL
+from t2vz_core.wire.job import CONTROLS, DEMO_CONTROLS, DEMO_MODEL
 from t2vz_core.wire.model_facts import SIDES_PX, facts_of, read_table
 
 BASE, LORA, CONTROLNET = "base", "lora", "controlnet"
@@ -88,6 +88,8 @@ def controlnet_for(models: Iterable[Model], control: str, family: str) -> Model 
 def missing_for(models: list[Model], mode: str, base: str, family: str) -> str:
     """Why a mode cannot be had with this base model; "" where it can."""
     is_demo = base.partition("/")[0] == DEMO_MODEL
+    if mode in CONTROLS and is_demo and mode not in DEMO_CONTROLS:
+        return f"the demo model knows {' and '.join(DEMO_CONTROLS)} alone"
     if mode not in CONTROLS or is_demo or not family:
         return ""
     if controlnet_for(models, mode, family) is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bpy
 
+from t2vz_core.wire.homes import hub_snapshot
 from t2vz_core.wire.job import DEMO_MODEL, JobSpec
 
 from .. import preferences
@@ -77,6 +78,30 @@ def with_controlnets(settings: bpy.types.PropertyGroup, spec: JobSpec) -> JobSpe
             control = dataclasses.replace(control, model=preferences.stored_model(found.name))
         controls.append(control)
     return dataclasses.replace(spec, controls=tuple(controls))
+
+
+def demand(settings: bpy.types.PropertyGroup, spec: JobSpec) -> None:
+    """Makes sure, before anything is captured, that the job's models are here and can do it.
+
+    Raises:
+        ValueError: one is not, or cannot; one sentence.
+    """
+    for kind in dict.fromkeys((settings.mode, *(control.kind for control in spec.controls))):
+        if reason := why_not(settings, kind):
+            raise ValueError(f"The mode {kind.capitalize()} cannot be made: {reason}.")
+    for name in (spec.model.base, *(control.model for control in spec.controls)):
+        if not _is_here(name, spec.model.allow_network):
+            raise ValueError(
+                f"{name!r} is no model in {preferences.models_home()}, nor a file or folder here: "
+                f"choose the model again."
+            )
+
+
+def _is_here(name: str, may_be_fetched: bool) -> bool:
+    if name.partition("/")[0] == DEMO_MODEL or preferences.path_of_model(name) is not None:
+        return True
+    is_of_the_hub = name.count("/") == 1 and not Path(name).is_absolute()
+    return is_of_the_hub and (may_be_fetched or hub_snapshot(name) is not None)
 
 
 def _no_controlnet(kind: str, family: str) -> str:

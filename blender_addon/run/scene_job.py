@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import bpy
 from mathutils import Color
 
-from t2vz_core.wire.job import GRID, Colour, Frame, JobSpec
+from t2vz_core.wire.job import Colour, Frame, JobSpec
 from t2vz_core.wire.rules import is_moved_by_scene, passes_needed
 
 from .. import preferences
-from ..capture import armatures, beauty, images, object_words, rendered_passes
+from ..capture import armatures, images, object_words, rendered_passes
 from ..capture.animated_values import is_animated
 from ..capture.cameras import aspect_of
-from ..capture.capture import Wanted, capture, object_numbers
+from ..capture.capture import Wanted, object_numbers
 from ..capture.meshes import MESHED
 from ..job import folders, resume, timing
 from ..job.engine import Engine
@@ -25,6 +25,7 @@ from ..job.generation import Generation
 from ..job.settings import INSTRUCT, spec_of, suited_sentence
 from . import models, settings_file
 from .assignments import seed_of
+from .scene_arrays import SceneArrays
 
 FEW_DEPTHS = (
     "Grey shows the depths of these frames alone; "
@@ -33,7 +34,6 @@ FEW_DEPTHS = (
 KEYED_MOTION = (
     "The motion shown is the current frame's alone; keyed, it adds up over the whole range."
 )
-RENDERED = frozenset({"image", "depth", "normal", "ids", "mask"})  # passes that a render may hold
 STRENGTH = "t2vz.motion.strength"  # its path in the scene
 UNCOLOURED = (1.0, 1.0, 1.0)  # an object's colour where the artist has not chosen one
 TARGETED = {
@@ -65,6 +65,7 @@ def generation_of(
     asked = numbers or scene.t2vz.frame_numbers()
     if worker is not None:
         _demand_words(spec)
+        models.demand(scene.t2vz, spec)
     return _begun(scene, shown, spec, asked, worker, folder)
 
 
@@ -294,8 +295,9 @@ def _begun(
     generation.notes += [caution] if caution else []
     if not is_preview and (taken := suited_sentence(settings, spec)):
         generation.notes.append(taken)
-    arrays = _arrays(scene, view_layer, wanted, from_files, numbers, generation.notes.append)
-    return generation.captures(arrays, len(numbers), earlier)
+    note = generation.notes.append
+    arrays = SceneArrays(scene, view_layer, wanted, from_files, numbers, note, _is_keyed(scene))
+    return generation.captures(arrays.behind, len(numbers), earlier)
 
 
 def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
@@ -330,66 +332,6 @@ def _wanted(scene: bpy.types.Scene, spec: JobSpec) -> Wanted:
         spec.shot.pixel_aspect,
         is_moved_by_scene(spec),
     )
-
-
-def _arrays(
-    scene: bpy.types.Scene,
-    view_layer: bpy.types.ViewLayer,
-    wanted: Wanted,
-    from_files: frozenset[str],
-    numbers: list[int],
-    note: Callable[[str], None],
-) -> Generator[folders.FrameArrays]:
-    """The frames' arrays, read from the scene or, as far as they have them, from files rendered
-    before."""
-    settings = scene.t2vz
-    if sum(layer.use for layer in scene.view_layers) > 1:
-        note(f"Only the view layer {view_layer.name} is captured; renders put several together.")
-    has_files = rendered_passes.holds_passes(scene, settings.rendered)
-    if has_files and (left := wanted.passes & RENDERED - from_files):
-        note(f"Not in the rendered files, so taken from the scene: {', '.join(sorted(left))}.")
-    captured = dataclasses.replace(wanted, passes=wanted.passes - from_files)
-    arrays = capture(scene, view_layer, captured, numbers, note)
-    if _is_keyed(scene):
-        arrays = _moved_by_hand(arrays, scene, min(wanted.width_px, wanted.height_px))
-    if object_words.are_animated(scene):
-        arrays = object_words.with_strengths(arrays, scene, view_layer)
-    where = (scene, view_layer, (wanted.width_px, wanted.height_px))
-    if "image" in captured.passes:
-        files = "" if has_files else settings.rendered
-        arrays = beauty.with_pictures(arrays, *where, files, wanted.pixel_aspect)
-    if from_files:
-        arrays = rendered_passes.with_files(
-            arrays,
-            *where,
-            settings.rendered,
-            from_files,
-            settings.foreground,
-            wanted.pixel_aspect,
-        )
-    return arrays
-
-
-def _moved_by_hand(
-    arrays: Generator[folders.FrameArrays | None], scene: bpy.types.Scene, side_px: int
-) -> Generator[folders.FrameArrays | None]:
-    """The captured frames, each moved on from the one before by the strength that is keyed at
-    it."""
-    x = y = 0.0
-    try:
-        for each in arrays:
-            if each is None:
-                yield None
-                continue
-            left, up = scene.t2vz.motion.strength
-            x, y = (
-                (0.0, 0.0)
-                if each.is_anchor
-                else (x - left * side_px / GRID, y - up * side_px / GRID)
-            )
-            yield dataclasses.replace(each, shift_px=(x, y))
-    finally:
-        arrays.close()
 
 
 def _passes_of_files(

@@ -17,6 +17,7 @@ from t2vz_core.wire.homes import MODELS_VARIABLE
 from t2vz_core.wire.job import read_job
 
 from .. import preferences
+from ..capture.scene_print import scene_print
 from ..job.engine import Engine, worker_command
 from ..job.folders import is_job
 from ..job.generation import CANCELLED, FAILED, FINISHED, Generation, caption, sentence
@@ -62,6 +63,7 @@ class Session:
     waiting: list[Task] = dataclasses.field(default_factory=list)
     left_over: list[LeftOver] = dataclasses.field(default_factory=list)  # of earlier Blenders
     is_paused: bool = False
+    scene_prints: dict[int, bytes] = dataclasses.field(default_factory=dict)  # before an undo
     refusal: str = ""
     asked: Any = None  # what was set in the scene when the last sentence was said
     scene_user: str = ""
@@ -450,14 +452,36 @@ def _before_load(*_: object) -> None:
     _end_capture("Another file was opened")
 
 
+def _captures() -> list[Task]:
+    """Whose frames are still read from a scene."""
+    return [task for task in tasks_under_way() if task.generation.is_capturing]
+
+
 @persistent
 def _before_save(*_: object) -> None:
-    _end_capture("The file was saved")
+    """What is saved is the scene as the artist left it."""
+    for task in _captures():
+        task.generation.pause()
 
 
 @persistent
 def _before_undo(*_: object) -> None:
-    _end_capture("A step was undone")
+    """So is what the step is taken back from."""
+    _before_save()
+    scenes = filter(None, (_scene_of(task.scene_uid) for task in _captures()))
+    now.scene_prints = {scene.session_uid: scene_print(scene) for scene in scenes}
+
+
+@persistent
+def _after_undo(*_: object) -> None:
+    """Ends a capture that has begun, and whose scene is another one now."""
+    for task in _captures():
+        scene, before = _scene_of(task.scene_uid), now.scene_prints.get(task.scene_uid)
+        if task.generation.done and (scene is None or before != scene_print(scene)):
+            task.generation.fail(
+                "A step that changed the scene was undone while it was captured, which ended it: "
+                "generate again."
+            )
 
 
 HANDLERS = (
@@ -465,6 +489,8 @@ HANDLERS = (
     ("save_pre", _before_save),
     ("undo_pre", _before_undo),
     ("redo_pre", _before_undo),
+    ("undo_post", _after_undo),
+    ("redo_post", _after_undo),
 )
 
 

@@ -19,6 +19,7 @@ from .prompt_syntax import PLAIN, SYNTAXES, loras_named, read
 
 VERSION = 1
 DEMO_MODEL = "demo"
+DEMO_CONTROLS = ("depth", "pose")  # for which the demo model has ControlNets of its own
 GRID = 512  # Motion.strength is given in 1/512 of the picture's side
 DEMO_SIDE_PX = 128  # the demo model was trained on squares of this side
 SCHEDULERS = ("ddim", "dpm++2m", "unipc", "euler", "lcm")

@@ -36,9 +36,10 @@ class Scene:
 
     is_restored = False
 
-    def frames(self):
+    def behind(self, done):
+        self.is_restored = False
         try:
-            for number in (1, 2):
+            for number in (1, 2)[done:]:
                 yield FrameArrays(number, depth=np.ones((8, 8), np.float32))
         finally:
             self.is_restored = True
@@ -47,7 +48,7 @@ class Scene:
 def begun(tmp_path, engine, spec=None, **more):
     scene = Scene()
     return scene, Generation(tmp_path / "job", spec or JobSpec(), engine, **more).captures(
-        scene.frames(), 2
+        scene.behind, 2
     )
 
 
@@ -184,3 +185,13 @@ def test_an_engine_that_cannot_be_started_is_a_sentence(tmp_path):
 )
 def test_times_are_said_as_people_say_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_pause_puts_the_scene_back_and_the_next_step_goes_on(tmp_path):
+    scene, generation = begun(tmp_path, None)
+    generation.step()
+    generation.pause()
+    assert scene.is_restored and generation.is_capturing
+    generation.step()
+    assert not scene.is_restored and generation.done == 2
+    assert [frame.number for frame in to_its_end(generation).spec.frames] == [1, 2]

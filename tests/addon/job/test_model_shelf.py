@@ -84,6 +84,8 @@ def test_modes_without_a_controlnet_say_what_they_need(shelf):
     assert model_shelf.missing_for(models, "pose", "dream", "sd1") == "needs a ControlNet for SD 1"
     assert model_shelf.missing_for(models, "text", "dream", "sd1") == ""
     assert model_shelf.missing_for([], "pose", "demo", "") == ""
+    said = "the demo model knows depth and pose alone"
+    assert model_shelf.missing_for([], "edges", "demo", "") == said
 
 
 def test_models_of_other_programs_are_found_in_the_home_folder(tmp_path):

@@ -370,7 +370,7 @@ def test_a_read_only_output_folder_is_a_sentence(scene, capsys, tmp_path):
 
 
 def test_settings_saved_by_the_panel_make_the_same_job(scene, painter, tmp_path):
-    scene.t2vz.prompt.text, scene.t2vz.quality, scene.t2vz.mode = "a hill", "draft", "outline"
+    scene.t2vz.prompt.text, scene.t2vz.quality, scene.t2vz.mode = "a hill", "draft", "depth"
     scene.t2vz.controls.add().kind = "pose"
     settings_file.write(tmp_path / "look.json", scene.t2vz)
     scene.t2vz.prompt.text, scene.t2vz.quality, scene.t2vz.mode = "", "published", "text"
@@ -379,7 +379,7 @@ def test_settings_saved_by_the_panel_make_the_same_job(scene, painter, tmp_path)
     assert command_line.main(words) == command_line.DONE
     spec = read_job(tmp_path / "out")
     assert (spec.prompt.text, spec.sampling.steps) == ("a hill", 8)
-    assert [control.kind for control in spec.controls] == ["outline", "pose"]
+    assert [control.kind for control in spec.controls] == ["depth", "pose"]
 
 
 def test_several_settings_make_a_film_each(scene, painter, tmp_path):

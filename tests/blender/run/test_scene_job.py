@@ -277,3 +277,24 @@ def test_nothing_in_sight_fails_and_leaves_nothing(scene, tmp_path):
         generation.step()
     assert generation.end == "failed" and "camera's sight" in generation.error
     assert not (tmp_path / "job").exists()
+
+
+class Unasked:
+    """An engine that nothing may be asked of."""
+
+
+@pytest.mark.parametrize(
+    ("mode", "base", "said"),
+    [
+        ("edges", "demo", "Edges cannot be made: the demo model knows depth and pose alone"),
+        ("text", "gone.safetensors", "'gone.safetensors' is no model in"),
+        ("text", "nobody/nothing", "'nobody/nothing' is no model in"),
+    ],
+)
+def test_a_model_that_is_not_there_or_cannot_is_told_before_the_first_frame(
+    scene, tmp_path, mode, base, said
+):
+    scene.t2vz.mode, scene.t2vz.model.base, scene.t2vz.prompt.text = mode, base, "a hill"
+    with pytest.raises(ValueError, match=said):
+        scene_job.generation_of(scene, Unasked(), tmp_path / "job")
+    assert not (tmp_path / "job").exists()

@@ -45,6 +45,7 @@ def test_what_is_taken_from_the_scene_is_said(scene, tmp_path):
     rendered(scene, tmp_path)
     scene.t2vz.mode = "outline"
     generation = scene_job.generation_of(scene, None, tmp_path / "job")
+    generation.step()
     generation.cancel()
     said = "Not in the rendered files, so taken from the scene: ids, normal."
     assert said in generation.notes

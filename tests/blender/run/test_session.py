@@ -156,9 +156,13 @@ def test_a_sentence_is_outdated_once_a_setting_is_changed(scene, painter, tmp_pa
     assert not session.is_outdated(scene)
 
 
-def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(scene, painter):
+def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(
+    scene, painter, tmp_path
+):
     painter(dies_after=2)
-    scene.t2vz.model.base = "gone"
+    broken = tmp_path / "broken.safetensors"
+    broken.touch()
+    scene.t2vz.model.base = str(broken)
     generate(scene)
     first = to_the_end()
     assert first.end == "failed"
@@ -168,7 +172,7 @@ def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(scene,
     second = to_the_end()
     assert second.end == "finished" and second.spec.model.base == "demo"
     assert second.folder != first.folder  # it has frames, which stay
-    assert read_job(first.folder).model.base == "gone"
+    assert read_job(first.folder).model.base == str(broken)
     assert second.spec.frames == first.spec.frames
 
 
@@ -208,14 +212,56 @@ def test_the_strip_finds_its_scene_though_it_is_renamed_and_a_step_undone(scene,
     assert len(strips.strips_of(bpy.data.scenes["Shot 3"])) == 1
 
 
-def test_saving_in_mid_capture_saves_the_scene_as_it_was(scene, painter, tmp_path):
+def moving(scene):
+    """The cube slides, is hidden from the viewport alone, and has more of itself in renders."""
+    cube = scene.objects["Cube"]
+    for number, x in ((1, 0), (3, 1)):
+        cube.location.x = x
+        cube.keyframe_insert("location", frame=number)
+    scene.t2vz.mode = "depth"
+    cube.hide_viewport = True
+    cube.modifiers.new("finer", "SUBSURF").render_levels = 2
+
+
+def passes_of(generation):
+    """Every array of the job, by its path, and what else is told of the frames."""
+    frames = generation.spec.frames
+    paths = [path for frame in frames for path in vars(frame.passes).values() if path]
+    return {path: (generation.folder / path).read_bytes() for path in paths}, [
+        (frame.number, frame.is_anchor, frame.shift_px) for frame in frames
+    ]
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 2, 3])
+def test_saving_in_mid_capture_saves_the_scene_as_it_was_and_the_capture_goes_on(
+    scene, painter, tmp_path, ticks
+):
+    moving(scene)
     scene.frame_set(2)
     generate(scene)
+    whole = passes_of(to_the_end())
+    generate(scene)
+    for _ in range(ticks):
+        session.tick()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    assert passes_of(to_the_end()) == whole and session.now.generation.end == "finished"
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    cube = bpy.data.objects["Cube"]
+    assert bpy.context.scene.frame_current == 2
+    assert cube.hide_viewport and cube.modifiers[0].levels == 1
+
+
+def test_a_keyed_strength_adds_up_over_a_pause(scene, painter, tmp_path):
+    scene.t2vz.motion_source = "strength"
+    for number, strength in ((1, (0, 0)), (3, (16, -8))):
+        scene.t2vz.motion.strength = strength
+        scene.keyframe_insert("t2vz.motion.strength", frame=number)
+    generate(scene)
+    session.tick()
     session.tick()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
-    assert to_the_end().end == "failed" and "saved" in session.now.error
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
-    assert bpy.context.scene.frame_current == 2
+    shifts = [frame.shift_px for frame in to_the_end().spec.frames]
+    assert shifts == [(0.0, 0.0), (-1.0, 0.5), (-3.0, 1.5)]
 
 
 @pytest.mark.parametrize("is_capturing", [True, False])
@@ -232,12 +278,80 @@ def test_disabling_the_addon_ends_what_is_under_way(scene, painter, is_capturing
     assert session.now.can_resume != is_capturing and not session.now.warm_engine
 
 
-def test_undo_ends_a_capture_with_a_sentence(scene, painter):
+def a_prompt(scene):
+    scene.t2vz.prompt.text = "a hill"
+
+
+def a_text(_scene):
+    bpy.data.texts.new("Notes")
+
+
+def a_selection(scene):
+    scene.objects["Light"].select_set(True)
+
+
+def a_strip(scene):
+    kind = {"length": 9} if bpy.app.version >= (5, 0, 0) else {"frame_end": 10}
+    strips.strips_of(scene).new_effect(name="Blue", type="COLOR", channel=1, frame_start=1, **kind)
+
+
+def a_place(scene):
+    scene.objects["Cube"].location.y = 2
+
+
+def a_key(scene):
+    scene.objects["Cube"].location.x = 3
+    scene.objects["Cube"].keyframe_insert("location", frame=2)
+
+
+def a_vertex(scene):
+    scene.objects["Cube"].data.vertices[0].co.z = -3
+
+
+def a_clear_material(scene):
+    nodes = scene.objects["Cube"].data.materials[0].node_tree.nodes
+    shader = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+    shader.inputs["Alpha"].default_value = 0.8
+
+
+def a_lens(scene):
+    scene.camera.data.lens = 80
+
+
+def a_lesser_range(scene):
+    scene.objects["Cube"].modifiers["finer"].render_levels = 1
+
+
+def undone_in_mid_capture(scene, step):
+    moving(scene)
+    if scene.objects["Cube"].data.materials[0].node_tree is None:
+        scene.objects["Cube"].data.materials[0].use_nodes = True
     bpy.ops.ed.undo_push(message="before")
-    generate(scene)
+    step(scene)
     bpy.ops.ed.undo_push(message="after")
+    generate(bpy.context.scene)
+    session.tick()
+    session.tick()
     bpy.ops.ed.undo()
-    assert to_the_end().end == "failed" and "undone" in session.now.error
+    return to_the_end()
+
+
+@pytest.mark.parametrize("step", [a_prompt, a_text, a_selection, a_strip])
+def test_a_step_that_changed_nothing_of_what_is_captured_can_be_undone(scene, painter, step):
+    generation = undone_in_mid_capture(scene, step)
+    assert generation.end == "finished", generation.error
+    undone = passes_of(generation)
+    generate(bpy.context.scene)
+    assert passes_of(to_the_end()) == undone
+
+
+@pytest.mark.parametrize(
+    "step", [a_place, a_key, a_vertex, a_clear_material, a_lens, a_lesser_range]
+)
+def test_undoing_what_changed_the_scene_ends_its_capture_with_a_sentence(scene, painter, step):
+    assert undone_in_mid_capture(scene, step).end == "failed"
+    assert "A step that changed the scene was undone" in session.now.error
+    assert bpy.context.scene.frame_current == 1
 
 
 def test_what_nobody_foresaw_is_a_sentence_too(scene, painter, monkeypatch):

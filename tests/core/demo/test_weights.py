@@ -22,7 +22,7 @@ from t2vz_core.demo.train.diffusion import develop, draw
 from t2vz_core.demo.train.pose import drawn
 from t2vz_core.demo.train.vae import psnr
 from t2vz_core.models.networks import load
-from t2vz_core.wire.job import Lora, Model
+from t2vz_core.wire.job import DEMO_CONTROLS, Lora, Model
 
 pytestmark = pytest.mark.weights
 
@@ -166,3 +166,8 @@ def test_the_cartoon_lora_draws_harder_outlines():
     steps = [sum(float(it.diff(dim=axis).abs().mean()) for axis in (2, 3)) for it in drawn_by]
     assert steps[1] > 1.1 * steps[0]
     assert (drawn_by[0] - drawn_by[1]).abs().mean() > 0.03
+
+
+def test_the_demo_model_has_the_controlnets_that_both_sides_think_it_has():
+    found = {path.name.removeprefix("controlnet-") for path in WEIGHTS.glob("controlnet-*")}
+    assert found == set(DEMO_CONTROLS)
