@@ -225,9 +225,13 @@ def no_engine(program: str | Path, reason: str) -> str:
     )
 
 
+# Of its own environment alone, in UTF-8 whatever the system speaks, as paths may have any letters.
+OPTIONS = ("-I", "-X", "utf8", "-m", "t2vz_core")
+
+
 def worker_command(python: Path) -> list[str]:
     """The command that starts a worker with the engine environment's Python."""
-    return [str(python), "-I", "-m", "t2vz_core", "worker"]
+    return [str(python), *OPTIONS, "worker"]
 
 
 def _has_ended(heard: list[Any]) -> bool:

@@ -22,6 +22,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from .engine import OPTIONS
+
 MARK, POINTER, LOG = "t2vz-engine", "engine.json", "install.log"
 PYTHONS = ((3, 11), (3, 13))  # oldest and newest that the engine's libraries have wheels for
 NEEDED_BYTES = 8_000_000_000  # the build for CUDA while it is unpacked
@@ -64,7 +66,7 @@ class Plan:
         else:
             install += ["--torch-backend", self.torch]
         yield FETCHING, install
-        yield ASKING, [python, "-I", "-m", "t2vz_core", "doctor"]
+        yield ASKING, [python, *OPTIONS, "doctor"]
 
 
 def _python_asked() -> list[str]:

@@ -36,6 +36,7 @@ LETTERS = {
     "Đ": "D",
     "ı": "i",
 }
+LONGEST_BYTES = 120  # of a folder's name; an encrypted home allows 143
 MARKS = re.compile("[\u0300-\u036f]")  # accents, umlauts and the like, once taken apart
 
 
@@ -98,7 +99,8 @@ def new_folder(home: Path, prompt: str, now: datetime) -> Path:
         OSError: it cannot be made.
     """
     words = re.findall(r"[^\W_]+", _plain(prompt))
-    name = "-".join([now.strftime("%Y%m%d-%H%M%S"), *words[:5]])[:60].rstrip("-")
+    name = "-".join([now.strftime("%Y%m%d-%H%M%S"), *words[:5]])
+    name = name[:60].encode()[:LONGEST_BYTES].decode(errors="ignore").rstrip("-")
     home.mkdir(parents=True, exist_ok=True)
     free = (
         home / f"{name}{tail}"

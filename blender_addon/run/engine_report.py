@@ -11,7 +11,7 @@ from typing import IO
 import bpy
 
 from .. import preferences
-from ..job.engine import no_engine
+from ..job.engine import OPTIONS, no_engine
 from . import session
 
 TEXT = "T2VZ Engine"
@@ -28,7 +28,7 @@ class Question:
     """
 
     def __init__(self, python: Path) -> None:
-        command = [python, "-I", "-m", "t2vz_core", "doctor", "--models", preferences.models_home()]
+        command = [python, *OPTIONS, "doctor", "--models", preferences.models_home()]
         self._python, self._last = python, time.monotonic() + LIMIT_S
         self._said, self._complained = _kept(), _kept()
         try:

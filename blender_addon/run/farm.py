@@ -11,6 +11,7 @@ import bpy
 from bpy.props import EnumProperty
 
 from .. import preferences
+from ..job.engine import OPTIONS
 from ..job.generation import Generation
 from . import scene_job, session
 
@@ -38,7 +39,7 @@ def hand_over(python: Path, engine: str, generation: Generation, _: bpy.types.Sc
     words = ["farm", generation.folder, "--engine", engine, "--out", out]
     said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - kept
     models = ["--models", preferences.models_home()] if preferences.models_home().is_dir() else []
-    command = [python, "-I", "-m", "t2vz_core", *words, *models]
+    command = [python, *OPTIONS, *words, *models]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
 
     def look() -> float | None:

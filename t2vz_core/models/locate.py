@@ -36,6 +36,11 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
         )
     if found := model_path(name) or _by_stem(name):
         return found
+    if "://" in name:
+        raise ModelError(
+            f"{name!r}: is an address; download the file and choose it, or name the model as "
+            "owner/model and allow the network."
+        )
     if not HUB_NAME.fullmatch(name):
         raise ModelError(
             f"{name!r}: is no file or folder, neither in {models_folder()} nor here; choose "

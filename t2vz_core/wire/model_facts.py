@@ -245,7 +245,10 @@ def _file(path: Path) -> tuple[str, int, str, dict[str, str]]:
         metadata: dict[str, str] = table.pop("__metadata__", None) or {}
         names, numbers = list(table), partial(_numbers, path, table)
     family = family_of(names)
-    prediction = prediction_of(path, names, metadata, numbers) or "epsilon"
+    prediction = prediction_of(path, names, metadata, numbers)
+    if not prediction and family == "sd2" and str(VELOCITY_SIDE_PX) in path.name:
+        prediction = "v_prediction"  # a pickle's weights are not read here, but it has said so
+    prediction = prediction or "epsilon"
     prediction = FLOW if family in TRANSFORMERS.values() else prediction
     side_px = SIDES_PX.get(family, SIDES_PX["sd1"])
     if family == "sd2" and prediction == "v_prediction":

@@ -128,6 +128,14 @@ def test_a_pickle_is_known_by_the_names_in_it_and_not_unpickled(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "side_px"), [("v2-1_768-ema-pruned.ckpt", 768), ("v2-1_512-ema-pruned.ckpt", 512)]
+)
+def test_a_pickle_of_sd_2_is_as_large_as_its_name_says(tmp_path, name, side_px):
+    (tmp_path / name).write_bytes(b"\x80\x02" + SD2.encode() + VELOCITY_MARK.encode())
+    assert facts_of(tmp_path / name).native_side_px == side_px
+
+
+@pytest.mark.parametrize(
     ("name", "steps", "guidance", "scheduler"),
     [
         ("sdxl_lightning_4step_lora", 4, 1.0, "euler"),

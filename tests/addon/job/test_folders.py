@@ -82,6 +82,11 @@ def test_a_folder_is_named_after_the_prompt_in_any_language(tmp_path, prompt, wo
     assert folders.new_folder(tmp_path, prompt, NOON).name == f"20261122-120000-{words}"
 
 
+def test_a_name_stays_short_in_scripts_of_many_bytes(tmp_path):
+    folder = folders.new_folder(tmp_path, "赤いガラスの玉が水面の上に" * 20, NOON)
+    assert len(folder.name.encode()) <= 120 and folder.name.startswith("20261122-120000-赤い")
+
+
 def test_provenance_holds_the_settings_and_no_frames(tmp_path):
     told = json.loads(
         folders.provenance("//t2vz/one", JobSpec(prompt=Prompt("“snow”"), frames=(Frame(1),)))

@@ -23,7 +23,7 @@ def python(tmp_path, monkeypatch):
 def test_the_answer_is_a_text_and_knows_the_models_folder_of_the_preferences(python):
     assert bpy.ops.t2vz.test_engine() == {"FINISHED"}
     said = bpy.data.texts[engine_report.TEXT].as_string()
-    assert f"doctor --models {preferences.models_home()}" in said
+    assert f"-X utf8 -m t2vz_core doctor --models {preferences.models_home()}" in said
 
 
 def test_blender_goes_on_while_the_engine_answers(python):

@@ -58,7 +58,7 @@ def test_a_keyed_strength_starts_anew_at_a_cut(scene, tmp_path):
 
 
 def test_a_prompt_alone_starts_anew_at_a_cut_too(scene, tmp_path):
-    scene.t2vz.motion_source = "none"
+    scene.t2vz.motion_source, scene.t2vz.mode = "none", "text"
     for name, frame in (("one", 1), ("two", 3)):
         other = scene.camera.copy()
         scene.collection.objects.link(other)
@@ -229,6 +229,7 @@ def test_of_the_scenes_range_those_frames_are_made_that_a_render_makes(scene):
 
 
 def without_camera_and_surface(scene):
+    scene.t2vz.mode = "text"
     for item in list(scene.objects):
         bpy.data.objects.remove(item)
 

@@ -193,7 +193,7 @@ def test_retry_refuses_what_was_not_captured(scene, painter):
     scene.t2vz.mode, scene.t2vz.motion_source = "text", "camera"
     generate(scene)
     to_the_end()
-    scene.t2vz.mode = "depth"
+    scene.t2vz.mode = "edges"
     assert bpy.ops.t2vz.retry() == {"CANCELLED"}
     assert "Generate captures the scene again" in session.now.error
 

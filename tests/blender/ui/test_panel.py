@@ -8,7 +8,7 @@ import pytest
 
 from blender_addon import preferences
 from blender_addon.capture import armatures
-from blender_addon.run import scene_job, session, strips
+from blender_addon.run import scene_job, session, strips, told
 from blender_addon.ui import drawing, panels, properties, results
 from t2vz_core.wire import presets
 from tests.blender.driving import generate, to_the_end, until
@@ -280,11 +280,11 @@ def test_a_corrected_setting_clears_the_red_text(scene, painter):
 
 def test_a_new_refusal_is_not_mixed_with_the_last_runs_notes(scene, painter):
     generate(scene)
-    to_the_end().notes.insert(0, "What the last run said.")
-    assert "What the last run said." in " ".join(drawn(panels.Main))
+    to_the_end().notes.append("What the last run said.")
+    assert "What the last run said." in told.now(scene)[1]
     scene.t2vz.motion_source = "object"
     bpy.ops.t2vz.generate()
-    said = " ".join(drawn(panels.Main))
+    said = told.now(scene)[1]
     assert "Choose the object" in said and "last run said" not in said
 
 

@@ -135,6 +135,17 @@ def test_a_clip_end_written_for_nothing_is_nothing(tmp_path):
     assert np.isinf(read(path, "depth")[:, 70:]).all() and (read(path, "depth")[:, 0] == 5).all()
 
 
+def test_a_renderers_pixels_that_are_no_numbers_are_background_and_black(tmp_path):
+    path, layers = tmp_path / "0001.exr", plain()
+    for name in ("Combined", "Depth", "Normal"):
+        layers[name] = layers[name].astype(np.float32)
+        layers[name][2, 3] = np.nan
+    write(path, layers)
+    assert np.isposinf(read(path, "depth")[2, 3])
+    assert not read(path, "image")[2, 3].any() and not read(path, "normal")[2, 3].any()
+    assert np.isfinite(read(path, "depth")).any()
+
+
 def test_objects_without_pass_index_are_told_apart_by_cryptomatte(tmp_path):
     path = tmp_path / "0001.exr"
     layers = plain()

@@ -141,6 +141,13 @@ def test_a_name_means_the_models_folders_model_whatever_lies_where_the_job_is_ru
     assert locate.find("My Model", "", Model()) == folder
 
 
+@pytest.mark.usefixtures("no_connection")
+@pytest.mark.parametrize("name", ["https://huggingface.co/a/b", "file:///models/a.safetensors"])
+def test_an_address_is_no_name(name):
+    with pytest.raises(ModelError, match="is an address; download the file"):
+        locate.find(name, "", Model(allow_network=True))
+
+
 def test_a_path_may_come_in_quotes(folder):
     assert locate.find(f'"{folder}"', "", Model()) == folder
 
