@@ -60,7 +60,8 @@ def test_openjd_cuts_the_shot_into_parts_that_begin_at_key_frames(job, tmp_path)
     farm(job, tmp_path / "out")
     template = json.loads((tmp_path / "out" / "template.json").read_text())
     defaults = {one["name"]: one.get("default") for one in template["parameterDefinitions"]}
-    assert defaults["Parts"] == "-3,5,13,18,26"
+    assert defaults["Parts"] == "-3,5,13,18,26" and defaults["Shots"] == "-3,18"
+    assert ranges(template["steps"][0])["Shot"]["range"] == "{{Param.Shots}}"
     part = ranges(template["steps"][1])["Part"]
     assert part["type"] == "CHUNK[INT]" and part["range"] == "{{Param.Parts}}"
 
