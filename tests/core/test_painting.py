@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from t2vz_core.farm.parts import frames_of, starts
+from t2vz_core.job_folder import claims as claims_room
 from t2vz_core.job_folder.frames import Frames
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.share import Session
@@ -120,6 +121,7 @@ def test_a_shot_in_parts_is_to_the_bit_that_of_one_run(tmp_path, wholes, mode, k
     assert are_equal(pictures(tmp_path), wholes(mode))
 
 
+@pytest.mark.slow
 def test_a_job_taken_up_again_paints_what_is_missing_and_no_key_frame(tmp_path, wholes):
     spec = small(tmp_path, 14, cuts=(11,))
     run(tmp_path, spec)
@@ -232,14 +234,12 @@ def test_fifty_kills_lose_no_frame_and_change_none(tmp_path):
 
 
 def test_a_frame_that_a_dead_machine_claimed_is_waited_for_and_then_made(tmp_path, monkeypatch):
-    from t2vz_core.job_folder import claims as claims_room
-
     spec = small(tmp_path, 3, sampling=QUICK, motion=Motion("none"))
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims" / "0002.1").write_text(
         '{"token": "t", "machine": "gone", "host": "h", "pid": 1, "started": "0"}'
     )
-    monkeypatch.setattr(claims_room.Claims.__init__, "__defaults__", (0.1, 1.0))
+    monkeypatch.setattr(claims_room, "STALE_S", 1.0)
     began = time.monotonic()
     run(tmp_path, spec)
     assert len(pictures(tmp_path)) == 3 and time.monotonic() - began > 1.0

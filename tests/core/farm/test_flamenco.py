@@ -43,6 +43,7 @@ def plain_job(folder, first=1, count=20):
 
 
 @needs_node
+@pytest.mark.slow
 def test_anchors_come_first_then_parts_then_the_movie(tmp_path):
     assert farm(plain_job(tmp_path / "job"), tmp_path / "out", "--parts", "2").returncode == 0
     made = tasks(tmp_path / "out")
@@ -66,6 +67,7 @@ def test_a_scene_is_captured_by_blender_first(tmp_path):
     assert len([name for name in made if name.startswith("paint-")]) == 30
 
 
+@pytest.mark.slow
 def test_negative_frames_are_refused_with_a_sentence(tmp_path):
     done = farm(plain_job(tmp_path / "job", first=-3), tmp_path / "out")
     assert done.returncode == 1 and "negative frames" in done.stderr

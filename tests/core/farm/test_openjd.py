@@ -47,6 +47,7 @@ def ranges(step):
 
 @pytest.mark.slow
 @needs_openjd
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--parts", "3"], ["--models", "models"]])
 def test_openjd_takes_the_template(job, tmp_path, more):
     done = farm(job, tmp_path / "out", *more)
@@ -56,6 +57,7 @@ def test_openjd_takes_the_template(job, tmp_path, more):
 
 
 @needs_openjd
+@pytest.mark.slow
 def test_openjd_cuts_the_shot_into_parts_that_begin_at_key_frames(job, tmp_path):
     farm(job, tmp_path / "out")
     template = json.loads((tmp_path / "out" / "template.json").read_text())
@@ -80,6 +82,7 @@ def test_a_scene_is_captured_first_and_parts_follow_its_frames(tmp_path):
     assert paths == {"JobFolder": str(tmp_path / "job"), "Scene": str(tmp_path / "shot.blend")}
 
 
+@pytest.mark.slow
 def test_a_bundle_for_deadline_names_its_paths_and_assets(job, tmp_path):
     farm(job, tmp_path / "out", "--models", tmp_path)
     values = json.loads((tmp_path / "out" / "parameter_values.json").read_text())
