@@ -67,6 +67,14 @@ def test_hashes_that_are_not_whole_are_none(tmp_path, models, body):
     assert differences(tmp_path, spec_of("sd")) == []
 
 
+@pytest.mark.parametrize("path", ["/home/a/models/sd", "C:\\Users\\a\\sd", "D:/models/sd"])
+def test_a_path_of_another_machine_means_its_name_in_the_models_folder_and_is_noted(
+    tmp_path, models, path
+):
+    (note,) = differences(tmp_path, spec_of(path))
+    assert note.startswith(f"{path} is not on this machine: ") and str(models / "sd") in note
+
+
 def test_paths_of_any_system_are_told_from_names():
     assert is_path("/home/a/sd") and is_path("C:\\models\\sd.safetensors")
     assert not is_path("sd") and not is_path("owner/name") and not is_path("demo/style")
