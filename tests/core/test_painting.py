@@ -250,3 +250,25 @@ def test_anchors_are_small(tmp_path):
     run(tmp_path, spec, anchors_only=True)
     sizes = [path.stat().st_size for path in Path(tmp_path / "anchors").iterdir()]
     assert max(sizes) < 64 * 64 * 4
+
+
+@pytest.mark.slow
+def test_a_shot_on_twos_in_parts_is_that_of_one_run(tmp_path):
+    pictures_of = {}
+    for name, ranges in (("whole", [""]), ("parts", ["4-5", "1-2", "3"])):
+        spec = on_twos(tmp_path / name, 5)
+        for frames in ranges:
+            run(tmp_path / name, spec, frames)
+        pictures_of[name] = pictures(tmp_path / name)
+    assert len(pictures_of["parts"]) == 5 and are_equal(*pictures_of.values())
+
+
+def on_twos(folder, count):
+    """A shot of which every other frame is painted, and the others carried."""
+    spec = small(folder, count, coherence=Coherence(paint_every=2, anchor_every=0), sampling=QUICK)
+    frames = []
+    for frame in spec.frames:
+        path = f"passes/ids{frame.number}.npy"
+        np.save(folder / path, np.ones((spec.shot.height_px, spec.shot.width_px), np.int32))
+        frames.append(replace(frame, passes=replace(frame.passes, ids=path)))
+    return replace(spec, frames=tuple(frames))
