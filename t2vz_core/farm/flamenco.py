@@ -33,6 +33,7 @@ def submission(wanted: Wanted, job: Path, scene: Path | None) -> dict[str, Any]:
         "submitter_platform": platform.system().lower(),
         "settings": {
             "job_folder": job.as_posix(),
+            "shots": ",".join(map(str, numbers_in(wanted.shots))),
             "parts": ",".join(map(str, parts)),
             "parts_in_task": wanted.each,
             "engine": wanted.python,

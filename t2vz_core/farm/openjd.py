@@ -23,7 +23,7 @@ class Wanted:
     """What a farm is to make.
 
     Attributes:
-        parts: their first frames, as a range expression.
+        shots, parts: their first frames, as range expressions.
         each: parts in one task.
         python, blender: programs on the farm's machines.
         has_models: the models folder is a parameter.
@@ -31,6 +31,7 @@ class Wanted:
     """
 
     name: str
+    shots: str
     parts: str
     each: int
     python: str
@@ -59,6 +60,7 @@ def _parameters(wanted: Wanted) -> list[dict[str, Any]]:
     found = [
         {"name": "JobFolder", "type": "PATH", **job},
         _text("Engine", wanted.python, "the engine's Python, alike on all machines"),
+        _text("Shots", wanted.shots, "the first frames of the shots, whose anchors tasks make"),
         _text("Parts", wanted.parts, "the first frames of the parts that tasks make"),
         {"name": "PartsInTask", "type": "INT", "default": wanted.each, "minValue": 1},
         {"name": "Fps", "type": "FLOAT", "default": wanted.fps},
@@ -85,8 +87,10 @@ def _capture(wanted: Wanted) -> dict[str, Any]:
 
 
 def _anchors(wanted: Wanted) -> dict[str, Any]:
-    step = _step("Anchors", wanted, *_engine("run", "{{Param.JobFolder}}", "--anchors"))
-    return _on_gpu(step, wanted) | (_after("Capture") if wanted.frames else {})
+    shots = ("--anchors", "--parts={{Task.Param.Shot}}", "--of={{Param.Shots}}")
+    step = _step("Anchors", wanted, *_engine("run", "{{Param.JobFolder}}", *shots))
+    shot = {"name": "Shot", "type": "INT", "range": "{{Param.Shots}}"}
+    return _on_gpu(step, wanted) | _over(shot) | (_after("Capture") if wanted.frames else {})
 
 
 def _paint(wanted: Wanted) -> dict[str, Any]:
@@ -94,8 +98,7 @@ def _paint(wanted: Wanted) -> dict[str, Any]:
     step = _step("Paint", wanted, *_engine("run", "{{Param.JobFolder}}", *parts))
     chunks = {"defaultTaskCount": "{{Param.PartsInTask}}", "rangeConstraint": "NONCONTIGUOUS"}
     part = {"name": "Part", "type": "CHUNK[INT]", "range": "{{Param.Parts}}", "chunks": chunks}
-    space = {"parameterSpace": {"taskParameterDefinitions": [part]}}
-    return _on_gpu(step, wanted) | space | _after("Anchors")
+    return _on_gpu(step, wanted) | _over(part) | _after("Anchors")
 
 
 def _finish(wanted: Wanted) -> dict[str, Any]:
@@ -125,6 +128,11 @@ def _step(name: str, wanted: Wanted, command: str, arguments: list[str]) -> dict
 def _action(timeout_s: int, command: str, arguments: list[str]) -> dict[str, Any]:
     stops = {"mode": "NOTIFY_THEN_TERMINATE", "notifyPeriodInSeconds": NOTIFY_S}
     return {"command": command, "args": arguments, "timeout": timeout_s, "cancelation": stops}
+
+
+def _over(parameter: dict[str, Any]) -> dict[str, Any]:
+    """A task for each value of a parameter."""
+    return {"parameterSpace": {"taskParameterDefinitions": [parameter]}}
 
 
 def _after(step: str) -> dict[str, Any]:

@@ -29,6 +29,12 @@ def starts(spec: JobSpec) -> tuple[int, ...]:
     return tuple(found)
 
 
+def shots(spec: JobSpec) -> tuple[int, ...]:
+    """The first frame of each shot, its anchor."""
+    first, *others = spec.frames
+    return (first.number, *(frame.number for frame in others if frame.is_anchor))
+
+
 def frames_of(spec: JobSpec, parts: Sequence[int], of: Sequence[int]) -> str:
     """The frames of the job within `parts`, of all the parts `of`, as a range expression; "" where
     there are none.

@@ -15,7 +15,7 @@ from ..job_folder.frames import write_whole
 from ..wire.job import JobSpec, read_job
 from ..wire.ranges import numbers_in
 from . import flamenco, openjd
-from .parts import EVERY, starts, stepped
+from .parts import EVERY, shots, starts, stepped
 
 RETRIES = 3
 
@@ -64,13 +64,16 @@ def _models(spec: JobSpec) -> list[str]:
 def _wanted(asked: argparse.Namespace, job: Path, scene: Path | None) -> openjd.Wanted:
     if scene:
         parts, name = _parts_of_scene(asked, scene), scene.stem
+        first = str(numbers_in(parts)[0])  # where its cuts are is not known yet
     else:
-        parts, name = stepped(starts(read_job(job))), job.name
+        spec, name = read_job(job), job.name
+        parts, first = stepped(starts(spec)), stepped(shots(spec))
     for option in ("parts", "hours", "fps"):
         if getattr(asked, option) <= 0:
             raise Fault(f"--{option}: must be more than 0.")
     return openjd.Wanted(
         name=name,
+        shots=first,
         parts=parts,
         each=asked.parts,
         python=asked.python or sys.executable,

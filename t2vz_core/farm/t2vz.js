@@ -11,6 +11,8 @@ const JOB_TYPE = {
     settings: [
         { key: "job_folder", type: "string", subtype: "dir_path", required: true,
           description: "The job's folder on shared storage" },
+        { key: "shots", type: "string", required: true,
+          description: "The first frames of the shots, whose anchors tasks make" },
         { key: "parts", type: "string", required: true,
           description: "The first frames of the parts that tasks make, as in 1,9,17" },
         { key: "parts_in_task", type: "int32", default: 1,
@@ -28,20 +30,23 @@ const JOB_TYPE = {
 
 function compileJob(job) {
     const settings = job.settings;
-    const anchors = engineTask(settings, "anchors", ["run", settings.job_folder, "--anchors"]);
-    if (settings.scene) {
-        const capture = captureTask(settings);
-        anchors.addDependency(capture);
-        job.addTask(capture);
+    const capture = settings.scene ? captureTask(settings) : null;
+    if (capture) job.addTask(capture);
+
+    const anchors = frameChunker(settings.shots, 1).map((shot) => engineTask(
+        settings, `anchors-${shot}`, ["run", settings.job_folder, "--anchors",
+        "--parts=" + shot, "--of=" + settings.shots]));
+    for (const task of anchors) {
+        if (capture) task.addDependency(capture);
+        job.addTask(task);
     }
-    job.addTask(anchors);
 
     const finish = engineTask(settings, "finish",
         ["finish", settings.job_folder, "--fps", String(settings.fps)]);
     for (const parts of frameChunker(settings.parts, settings.parts_in_task)) {
         const paint = engineTask(settings, `paint-${parts}`,
             ["run", settings.job_folder, "--parts=" + parts, "--of=" + settings.parts]);
-        paint.addDependency(anchors);
+        for (const task of anchors) paint.addDependency(task);
         finish.addDependency(paint);
         job.addTask(paint);
     }

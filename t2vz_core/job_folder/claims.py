@@ -45,8 +45,9 @@ class Owner:
 class Claims:
     """The claims of one run in a job folder; used in a `with`, which gives back what is left."""
 
-    def __init__(self, job: Path, beat_s: float = BEAT_S, stale_s: float = STALE_S) -> None:
-        self._folder, self._beat_s, self._stale_s = job / FOLDER, beat_s, stale_s
+    def __init__(self, job: Path, beat_s: float = 0.0, stale_s: float = 0.0) -> None:
+        self._folder = job / FOLDER
+        self._beat_s, self._stale_s = beat_s or BEAT_S, stale_s or STALE_S
         self._me = _this_process()
         self._mine: dict[str, Path] = {}
         self._seen: dict[Path, tuple[int, float]] = {}  # when touched, and since when known so

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..demo import WEIGHTS
 from ..wire.homes import MODELS_VARIABLE, model_path, models_folder
@@ -34,7 +34,7 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
         raise ModelError(
             f"{name}: the demo model has no {rest or demo}; choose a model of your own."
         )
-    if found := model_path(name) or _by_stem(name):
+    if found := model_path(name) or _by_stem(name) or _of_another_machine(name):
         return found
     if "://" in name:
         raise ModelError(
@@ -50,6 +50,15 @@ def find(name: str, demo: str, model: Model, prefers_half: bool = False) -> Path
     return (
         _fetched(name, prefers_half, model.allow_pickle) if model.allow_network else _cached(name)
     )
+
+
+def _of_another_machine(name: str) -> Path | None:
+    """What the models folder has under the last part of a path that is not on this machine; a run
+    notes it (farm/hashes.py)."""
+    path = PureWindowsPath(name)  # parts at `/` too
+    if not path.name or not (path.is_absolute() or PurePosixPath(name).is_absolute()):
+        return None
+    return model_path(path.name)
 
 
 def _by_stem(name: str) -> Path | None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from t2vz_core.farm.parts import frames_of, starts
+from t2vz_core.job_folder import claims as claims_room
 from t2vz_core.job_folder.frames import Frames
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.share import Session
@@ -204,28 +205,34 @@ def test_four_processes_in_one_folder_paint_each_frame_once(tmp_path):
     assert 41 <= (tmp_path / "begun").stat().st_size <= 40 + 4  # each walks the anchor's way
 
 
+def _wait_for_frames(folder, count):
+    until = time.monotonic() + 200
+    while len(list((folder / "frames").glob("*.png"))) < count:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that start at once are forked")
 def test_fifty_kills_lose_no_frame_and_change_none(tmp_path):
-    whole = tmp_path / "whole"
-    spec = small(whole, 161)
+    whole, shared = tmp_path / "whole", tmp_path / "shared"
+    spec = small(whole, 121, sampling=QUICK)
     torch.set_num_threads(1)
     run(whole, spec)
-    shared, draw, kills = tmp_path / "shared", random.Random(5), 0
-    small(shared, 161)
+    small(shared, 121)
+    draw, kills = random.Random(5), 0
     makers = [_started(shared, spec, tmp_path / "begun") for _ in range(3)]
     while kills < 50:
-        time.sleep(draw.uniform(0.1, 0.6))
+        _wait_for_frames(shared, 2 * kills)
+        time.sleep(draw.uniform(0.0, 0.3))
         which = draw.randrange(3)
-        if makers[which].exitcode == 0:
-            break
         os.kill(makers[which].pid, signal.SIGKILL)
         makers[which].join()
-        kills += 1
+        kills += makers[which].exitcode == -signal.SIGKILL
         makers[which] = _started(shared, spec, tmp_path / "begun")
     for maker in makers:
         maker.join(300)
-    assert kills == 50, "the shot was too short"
+    assert [maker.exitcode for maker in makers] == [0] * 3
     one, two = pictures(whole), pictures(shared)
     assert one.keys() == two.keys()
     apart = max(np.abs(one[name].astype(int) - two[name]).max() for name in one)
@@ -234,14 +241,12 @@ def test_fifty_kills_lose_no_frame_and_change_none(tmp_path):
 
 
 def test_a_frame_that_a_dead_machine_claimed_is_waited_for_and_then_made(tmp_path, monkeypatch):
-    from t2vz_core.job_folder import claims as claims_room
-
     spec = small(tmp_path, 3, sampling=QUICK, motion=Motion("none"))
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims" / "0002.1").write_text(
         '{"token": "t", "machine": "gone", "host": "h", "pid": 1, "started": "0"}'
     )
-    monkeypatch.setattr(claims_room.Claims.__init__, "__defaults__", (0.1, 1.0))
+    monkeypatch.setattr(claims_room, "STALE_S", 1.0)
     began = time.monotonic()
     run(tmp_path, spec)
     assert len(pictures(tmp_path)) == 3 and time.monotonic() - began > 1.0
@@ -252,3 +257,25 @@ def test_anchors_are_small(tmp_path):
     run(tmp_path, spec, anchors_only=True)
     sizes = [path.stat().st_size for path in Path(tmp_path / "anchors").iterdir()]
     assert max(sizes) < 64 * 64 * 4
+
+
+@pytest.mark.slow
+def test_a_shot_on_twos_in_parts_is_that_of_one_run(tmp_path):
+    pictures_of = {}
+    for name, ranges in (("whole", [""]), ("parts", ["4-5", "1-2", "3"])):
+        spec = on_twos(tmp_path / name, 5)
+        for frames in ranges:
+            run(tmp_path / name, spec, frames)
+        pictures_of[name] = pictures(tmp_path / name)
+    assert len(pictures_of["parts"]) == 5 and are_equal(*pictures_of.values())
+
+
+def on_twos(folder, count):
+    """A shot of which every other frame is painted, and the others carried."""
+    spec = small(folder, count, coherence=Coherence(paint_every=2, anchor_every=0), sampling=QUICK)
+    frames = []
+    for frame in spec.frames:
+        path = f"passes/ids{frame.number}.npy"
+        np.save(folder / path, np.ones((spec.shot.height_px, spec.shot.width_px), np.int32))
+        frames.append(replace(frame, passes=replace(frame.passes, ids=path)))
+    return replace(spec, frames=tuple(frames))

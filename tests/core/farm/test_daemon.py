@@ -71,6 +71,7 @@ def is_gone(pid):
     return Path(f"/proc/{pid}/stat").exists() and ") Z " in Path(f"/proc/{pid}/stat").read_text()
 
 
+@pytest.mark.slow
 def test_one_engine_starts_and_stops_and_its_address_is_its_owners_alone(at):
     assert said("daemon", "start", "--at", at).returncode == 0
     first = json.loads(at.read_text())
@@ -102,6 +103,7 @@ def test_it_listens_on_the_loopback_alone(at):
     assert f"0100007F:{port:04X}" in Path("/proc/net/tcp").read_text()
 
 
+@pytest.mark.slow
 def test_it_leaves_with_the_sessions_folder(at):
     daemon.start(at)
     pid = json.loads(at.read_text())["pid"]
@@ -115,12 +117,14 @@ def test_a_job_that_fails_is_told_in_the_farms_words_and_by_the_exit_code(at, tm
     assert done.stdout.startswith("openjd_fail: ") and "job.json" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["run"], ["run", "job", "--parts", "x"]])
 def test_wrong_usage_is_a_sentence(at, words):
     done = said("daemon", *words, "--at", at)
     assert done.returncode in (1, 2) and done.stderr.strip() and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_engine_that_does_not_start_is_a_sentence(tmp_path):
     done = said("daemon", "start", "--at", tmp_path / "nowhere" / "engine.json")
     assert done.returncode == 1 and "nowhere" in done.stderr and "Traceback" not in done.stderr

@@ -43,11 +43,12 @@ def plain_job(folder, first=1, count=20):
 
 
 @needs_node
+@pytest.mark.slow
 def test_anchors_come_first_then_parts_then_the_movie(tmp_path):
     assert farm(plain_job(tmp_path / "job"), tmp_path / "out", "--parts", "2").returncode == 0
     made = tasks(tmp_path / "out")
-    assert list(made) == ["anchors", "paint-1,9", "paint-17", "finish"]
-    assert made["anchors"]["needs"] == [] and made["paint-17"]["needs"] == ["anchors"]
+    assert list(made) == ["anchors-1", "paint-1,9", "paint-17", "finish"]
+    assert made["anchors-1"]["needs"] == [] and made["paint-17"]["needs"] == ["anchors-1"]
     assert made["finish"]["needs"] == ["paint-1,9", "paint-17"]
     (paint,) = made["paint-1,9"]["commands"]
     job = (tmp_path / "job").as_posix()
@@ -61,11 +62,12 @@ def test_a_scene_is_captured_by_blender_first(tmp_path):
     scene = ["--blend", tmp_path / "shot.blend", "--frames", "1-240"]
     assert farm(tmp_path / "job", tmp_path / "out", *scene).returncode == 0
     made = tasks(tmp_path / "out")
-    assert made["capture"]["type"] == "blender" and made["anchors"]["needs"] == ["capture"]
+    assert made["capture"]["type"] == "blender" and made["anchors-1"]["needs"] == ["capture"]
     assert made["capture"]["commands"][0]["parameters"]["exe"] == "{blender}"
     assert len([name for name in made if name.startswith("paint-")]) == 30
 
 
+@pytest.mark.slow
 def test_negative_frames_are_refused_with_a_sentence(tmp_path):
     done = farm(plain_job(tmp_path / "job", first=-3), tmp_path / "out")
     assert done.returncode == 1 and "negative frames" in done.stderr

@@ -47,6 +47,7 @@ def ranges(step):
 
 @pytest.mark.slow
 @needs_openjd
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--parts", "3"], ["--models", "models"]])
 def test_openjd_takes_the_template(job, tmp_path, more):
     done = farm(job, tmp_path / "out", *more)
@@ -56,11 +57,13 @@ def test_openjd_takes_the_template(job, tmp_path, more):
 
 
 @needs_openjd
+@pytest.mark.slow
 def test_openjd_cuts_the_shot_into_parts_that_begin_at_key_frames(job, tmp_path):
     farm(job, tmp_path / "out")
     template = json.loads((tmp_path / "out" / "template.json").read_text())
     defaults = {one["name"]: one.get("default") for one in template["parameterDefinitions"]}
-    assert defaults["Parts"] == "-3,5,13,18,26"
+    assert defaults["Parts"] == "-3,5,13,18,26" and defaults["Shots"] == "-3,18"
+    assert ranges(template["steps"][0])["Shot"]["range"] == "{{Param.Shots}}"
     part = ranges(template["steps"][1])["Part"]
     assert part["type"] == "CHUNK[INT]" and part["range"] == "{{Param.Parts}}"
 
@@ -79,6 +82,7 @@ def test_a_scene_is_captured_first_and_parts_follow_its_frames(tmp_path):
     assert paths == {"JobFolder": str(tmp_path / "job"), "Scene": str(tmp_path / "shot.blend")}
 
 
+@pytest.mark.slow
 def test_a_bundle_for_deadline_names_its_paths_and_assets(job, tmp_path):
     farm(job, tmp_path / "out", "--models", tmp_path)
     values = json.loads((tmp_path / "out" / "parameter_values.json").read_text())

@@ -129,6 +129,7 @@ def test_a_full_disk_is_said_and_leaves_no_claim(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_eight_processes_make_every_frame_once(tmp_path):
     makers = [maker(tmp_path) for _ in range(8)]
     assert [process.wait(60) for process in makers] == [0] * 8

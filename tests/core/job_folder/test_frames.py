@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from t2vz_core.fault import Fault
-from t2vz_core.job_folder.frames import Frames, fingerprint
+from t2vz_core.job_folder.claims import Claims
+from t2vz_core.job_folder.frames import Frames, claim_name, fingerprint
 from t2vz_core.wire.job import Frame, JobSpec, Passes, Sampling
 
 SPEC = JobSpec(frames=(Frame(3), Frame(4, passes=Passes(depth="depth.npy")), Frame(7)))
@@ -109,3 +110,25 @@ def test_a_memory_that_is_not_whole_is_no_harm(folder, body):
     Frames(folder, SPEC).write(3, PICTURE)
     (folder / "passes.json").write_bytes(body)
     assert Frames(folder, SPEC).missing([3]) == []
+
+
+def test_a_rename_whose_answer_the_network_lost_counts_as_done(folder, monkeypatch):
+    replace = os.replace
+
+    def done_but_denied(part, path):
+        replace(part, path)
+        raise FileNotFoundError(2, "asked twice")
+
+    frames = Frames(folder, SPEC)
+    monkeypatch.setattr(os, "replace", done_but_denied)
+    frames.write(3, PICTURE)
+    assert frames.missing([3]) == []
+
+
+def test_a_frame_that_others_make_or_that_is_there_is_not_taken(folder):
+    frames = Frames(folder, SPEC)
+    frames.write(3, PICTURE)
+    with Claims(folder) as mine, Claims(folder) as others:
+        others.take([claim_name(4)])
+        assert frames.take([3, 4, 7], mine) == [7]
+        assert set(mine.owners()) == {claim_name(4), claim_name(7)}
