@@ -25,6 +25,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "scheduler"), [("sd1", "ddim"), ("sd1", "dpm++2m"), ("sdxl", "euler")]
 )

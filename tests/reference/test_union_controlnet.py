@@ -33,6 +33,7 @@ def loaded(folders: tuple[Path, Path], *controls: Control) -> Networks:
     return load(Model(str(folders[0])), controls, "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [("depth",), ("depth", "edges")])
 @pytest.mark.parametrize("is_file", [False, True])
 def test_the_anchor_is_the_image_of_diffusers_union_pipeline(

@@ -78,6 +78,7 @@ def test_a_pan_is_carried_by_whole_pixels():
     assert (picture == pan[1]).all()
 
 
+@pytest.mark.slow
 def test_painted_frames_are_those_of_a_job_that_paints_all(tmp_path):
     spec = spec_of(tmp_path, 2)
     every, twos = made(tmp_path, spec_of_all(spec)), made(tmp_path, spec)
@@ -90,6 +91,7 @@ def spec_of_all(spec):
     return replace(spec, coherence=replace(spec.coherence, paint_every=1))
 
 
+@pytest.mark.slow
 def test_no_in_between_depends_on_the_range_or_on_what_is_finished(tmp_path):
     spec = spec_of(tmp_path, 4)
     whole = made(tmp_path, spec)
@@ -100,6 +102,7 @@ def test_no_in_between_depends_on_the_range_or_on_what_is_finished(tmp_path):
     assert (resumed[3] == whole[3]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("controls", [(), (Control(),)])
 def test_a_hole_is_painted_and_all_else_in_the_in_between_stays(tmp_path, controls, monkeypatch):
     spec = spec_of(tmp_path, 2, count=3, controls=controls)

@@ -11,7 +11,7 @@ import torch
 from t2vz_core.fault import Fault
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.attention import AttentionTargets, cross_frame
-from t2vz_core.method.regions import Areas, RegionalText, Regions
+from t2vz_core.method.regions import Areas, RegionalText, Regions, unseen
 from t2vz_core.wire.job import Control, JobSpec, Prompt, PromptKey, Region
 from t2vz_core.wire.parse import WireError
 from tests.core.small_jobs import SIDE, job, make, networks
@@ -68,6 +68,7 @@ def test_a_coarse_layer_has_the_part_that_is_covered():
     assert masks.unflatten(2, (2, 3))[0, 0].tolist() == [[1, 0.5, 0]] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_a_region_everywhere_is_as_good_as_its_prompt(tmp_path, family):
     """With SDXL but for the pooled vector, which is the shared prompt's."""
@@ -87,6 +88,7 @@ def test_a_region_everywhere_is_as_good_as_its_prompt(tmp_path, family):
         assert any((plain[number] != mine[number]).any() for number in plain)
 
 
+@pytest.mark.slow
 def test_strength_nothing_is_the_shared_prompt_alone(tmp_path):
     spec = with_ids(tmp_path, job(tmp_path))
     silent = replace(spec, regions=(Region((7,), "blue cube", "red", strength=0.0),))
@@ -98,6 +100,7 @@ def test_strength_nothing_is_the_shared_prompt_alone(tmp_path):
 TRAVELS = Prompt(keys=(PromptKey(1, "red"), PromptKey(4, "blue")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [Prompt("grass"), TRAVELS])
 def test_no_frame_depends_on_its_chunk_with_controls_and_motion(tmp_path, prompt):
     spec = with_ids(tmp_path, job(tmp_path))
@@ -123,6 +126,13 @@ def test_a_frame_may_have_strengths_of_its_own(tmp_path):
     spec = replace(spec, regions=(Region((7,), "a", strength=0.5),), frames=frames)
     strength = Regions(spec, networks()).areas(Source(tmp_path), frames).strength
     assert strength.tolist() == [[0.25], [0.5]]
+
+
+def test_objects_that_no_frame_shows_are_named(tmp_path):
+    spec = with_ids(tmp_path, job(tmp_path, count=2))
+    spec = replace(spec, regions=(Region((7, 30), "a"), Region((31,), "blue cube")))
+    (sentence,) = unseen(spec, Source(tmp_path))
+    assert sentence.startswith("regions[1] ('blue cube') is about objects that no frame shows")
 
 
 def test_frames_without_ids_get_a_sentence(tmp_path):

@@ -28,6 +28,7 @@ def images(folder, spec):
     return {frame.number: source.read(frame, "image") for frame in spec.frames}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("motion", ["none", "map"])
 def test_only_the_named_objects_are_painted_and_all_else_stays_byte_for_byte(tmp_path, motion):
     spec = started(tmp_path, 0.0, repaints=(Repaint((7,), 0.8),), motion=Motion(motion))
@@ -37,6 +38,7 @@ def test_only_the_named_objects_are_painted_and_all_else_stays_byte_for_byte(tmp
         assert (picture[:, : SIDE // 2] != shown[:, : SIDE // 2]).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_no_frame_depends_on_its_chunk_or_range(tmp_path):
     spec = started(
         tmp_path,
@@ -50,6 +52,7 @@ def test_no_frame_depends_on_its_chunk_or_range(tmp_path):
     assert np.abs(whole[3].astype(int) - alone[3]).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_frame_may_have_strengths_of_its_own(tmp_path):
     spec = started(tmp_path, 0.0, repaints=(Repaint((7,), 0.8),))
     frames = (replace(spec.frames[0], start_strengths=(0.0, 0.0)), *spec.frames[1:])
