@@ -137,12 +137,13 @@ class Worker:
             from .conditions.controlnet import notes
             from .farm.hashes import differences
             from .job_folder.passes import Source
+            from .method.regions import unseen
             from .models.advice import advice
             from .painting import Painting
 
             networks = self._load(spec, watch)
         source = Source(frames.job, _size(spec))
-        found = [*advice(spec, networks.facts), *notes(spec, source)]
+        found = [*advice(spec, networks.facts), *notes(spec, source), *unseen(spec, source)]
         for sentence in (*found, *differences(frames.job, spec)):
             watch.note(sentence)
         session = self._session_of(frames)

@@ -60,8 +60,13 @@ def is_path(name: str) -> bool:
 def _models(spec: JobSpec) -> Iterator[tuple[str, Path]]:
     model = spec.model
     yield model.base, find(model.base, "stable-diffusion", model)
-    for lora in model.loras:
+    for lora in (*model.loras, *spec.prompt.loras()):
         yield lora.path, find(lora.path, "style", model)
+    for inversion in model.inversions:
+        yield inversion.path, find(inversion.path, "inversion", model)
+    for reference in spec.references:
+        for name in filter(None, (reference.adapter, reference.encoder)):
+            yield name, find(name, "reference", model)
     for control in spec.controls:
         demo = f"controlnet-{control.kind}"
         name = f"{control.model}/{demo}" if control.model == "demo" else control.model

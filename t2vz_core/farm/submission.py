@@ -57,8 +57,10 @@ def note_models(job: Path, say: Callable[[str], None]) -> None:
 
 
 def _models(spec: JobSpec) -> list[str]:
-    loras, controls = spec.model.loras, spec.controls
-    return [spec.model.base, *(one.path for one in loras), *(one.model for one in controls)]
+    files = (*spec.model.loras, *spec.prompt.loras(), *spec.model.inversions)
+    adapters = [name for one in spec.references for name in (one.adapter, one.encoder) if name]
+    controls = [one.model for one in spec.controls]
+    return [spec.model.base, *(one.path for one in files), *controls, *adapters]
 
 
 def _wanted(asked: argparse.Namespace, job: Path, scene: Path | None) -> openjd.Wanted:

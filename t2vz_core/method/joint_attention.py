@@ -47,7 +47,12 @@ class JointCrossFrame:
         self._turned: tuple[Places, tuple[Tensor, Tensor]] | None = None
 
     def look(
-        self, targets: AttentionTargets, h: int, w: int, _regions: object = None
+        self,
+        targets: AttentionTargets,
+        h: int,
+        w: int,
+        _regions: object = None,
+        _scales: object = (),
     ) -> dict[str, Any]:
         """From now on it is about this batch and step, of latents of h × w cells; transformers take
         no more arguments."""

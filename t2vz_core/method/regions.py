@@ -75,6 +75,24 @@ def layer_size(cells: Tensor, count: int) -> tuple[int, int]:
     return h, w
 
 
+def unseen(spec: JobSpec, source: Source) -> list[str]:
+    """What is said of objects that no frame of a job shows.
+
+    Raises:
+        Fault: a frame has no ids pass.
+    """
+    said = [(f"regions[{i}] ({one.text!r})", one.ids) for i, one in enumerate(spec.regions)]
+    said += [(f"repaints[{i}]", one.ids) for i, one in enumerate(spec.repaints)]
+    if not said:
+        return []
+    shown = set[int]().union(*(np.unique(source.read(f, "ids")).tolist() for f in spec.frames))
+    return [
+        f"{name} is about objects that no frame shows: it changes nothing."
+        for name, ids in said
+        if shown.isdisjoint(ids)
+    ]
+
+
 class Regions:
     """Embeddings of what a job's regions are described by."""
 

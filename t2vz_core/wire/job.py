@@ -16,6 +16,15 @@ from typing import Any, cast
 from .parse import WireError, flag, from_json, numeric, one_of, to_json, words
 from .passes import Passes as Passes
 from .prompt_syntax import PLAIN, SYNTAXES, loras_named, read
+from .steering import (
+    Reference,
+    Region,
+    Repaint,
+    Start,
+    check_references,
+    check_regions,
+    check_start,
+)
 
 VERSION = 1
 DEMO_MODEL = "demo"
@@ -61,16 +70,6 @@ class Prompt:
         keys = ((f"prompt.keys[{i}].text", key.text) for i, key in enumerate(self.keys))
         named = loras_named([("prompt.text", self.text), *keys], self.syntax)
         return tuple(Lora(name, weight) for name, weight in named)
-
-
-@dataclass(frozen=True)
-class Region:
-    """What some objects look like, in words of their own; needs ids passes."""
-
-    ids: tuple[int, ...] = numeric((), 1, 2**31 - 1, "the objects' numbers in the ids passes")
-    text: str = words("", "what these objects show")
-    negative: str = words("", "what they must not show; empty: as everywhere")
-    strength: float = numeric(1.0, 0.0, 1.0, "how much its words count beside the prompt's")
 
 
 @dataclass(frozen=True)
@@ -139,30 +138,6 @@ class Sampling:
     spacing: str = one_of(
         "auto", SPACINGS, "where the first step begins: as suits the model, below pure noise, at it"
     )
-
-
-@dataclass(frozen=True)
-class Start:
-    """What the frames are made of: noise alone, or their own pictures (image passes)."""
-
-    source: str = one_of("noise", ("noise", "picture"), "what the frames start from")
-    strength: float = numeric(
-        0.6, 0.0, 1.0, "how much of a picture is made anew; 0: nothing, byte for byte, 1: all"
-    )
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether frames start from their pictures."""
-        return self.source == "picture"
-
-
-@dataclass(frozen=True)
-class Repaint:
-    """How much of some objects is made anew, where frames start from their pictures; needs ids
-    passes."""
-
-    ids: tuple[int, ...] = numeric((), 1, 2**31 - 1, "the objects' numbers in the ids passes")
-    strength: float = numeric(0.6, 0.0, 1.0, "how much of them is made anew; 0: nothing, 1: all")
 
 
 @dataclass(frozen=True)
@@ -255,18 +230,6 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A picture that the frames are to look like, through an IP-Adapter (arXiv 2308.06721)."""
-
-    picture: str = words("", "a picture file in the job folder, or its whole path")
-    adapter: str = words("", "the IP-Adapter's .safetensors file")
-    encoder: str = words("", "folder of its image encoder; empty: image_encoder beside the adapter")
-    scale: float = numeric(0.6, 0.0, 2.0, "how strongly it counts beside the prompt")
-    start: float = numeric(0.0, 0.0, 1.0, "part of the steps after which it begins")
-    end: float = numeric(1.0, 0.0, 1.0, "part of the steps after which it ends")
-
-
-@dataclass(frozen=True)
 class Colour:
     """The artist's own colour of an object, in which the segments control shows it."""
 
@@ -289,7 +252,7 @@ class JobSpec:
     colours: tuple[Colour, ...] = ()
     regions: tuple[Region, ...] = ()
     references: tuple[Reference, ...] = ()
-    start: Start = Start()
+    start: Start = Start()  # noqa: RUF009 - frozen, as all of the wire
     repaints: tuple[Repaint, ...] = ()
     frames: tuple[Frame, ...] = ()
 
@@ -308,9 +271,11 @@ class JobSpec:
             )
         spec = from_json(JobSpec, value)
         _check_prompt(spec.prompt)
-        _check_regions(spec)
-        _check_references(spec)
-        _check_start(spec)
+        check_regions(
+            spec.regions, spec.prompt.syntax, [frame.region_strengths for frame in spec.frames]
+        )
+        check_references(spec.references)
+        check_start(spec.start, spec.repaints, [frame.start_strengths for frame in spec.frames])
         _check_frames(spec)
         _check_sizes(spec)
         return spec
@@ -376,48 +341,6 @@ def _check_prompt(prompt: Prompt) -> None:
     prompt.loras()
     if read(prompt.negative, prompt.syntax, "prompt.negative").loras:
         raise WireError("prompt.negative: names a LoRA, which belongs into the prompt itself")
-
-
-def _check_regions(spec: JobSpec) -> None:
-    for i, region in enumerate(spec.regions):
-        here = f"regions[{i}]"
-        if not region.ids:
-            raise WireError(f"{here}.ids: must name at least one object of the ids passes")
-        if not region.text.strip():
-            raise WireError(f"{here}.text: must say what the objects show, or leave the region out")
-        for name in ("text", "negative"):
-            if read(getattr(region, name), spec.prompt.syntax, f"{here}.{name}").loras:
-                raise WireError(f"{here}.{name}: names a LoRA, which belongs into the prompt")
-    _check_strengths(spec, "region_strengths", len(spec.regions), "of the regions")
-
-
-def _check_references(spec: JobSpec) -> None:
-    for i, reference in enumerate(spec.references):
-        for name in ("picture", "adapter"):
-            if not getattr(reference, name).strip():
-                raise WireError(f"references[{i}].{name}: must name a file")
-
-
-def _check_start(spec: JobSpec) -> None:
-    _check_strengths(spec, "start_strengths", 1 + len(spec.repaints), "of start and repaints")
-    for i, repaint in enumerate(spec.repaints):
-        if not repaint.ids:
-            raise WireError(f"repaints[{i}].ids: must name at least one object of the ids passes")
-        if not spec.start.is_picture:
-            raise WireError(f"repaints[{i}]: needs start.source 'picture', not 'noise'")
-    own = (spec.start.strength, *(one.strength for one in spec.repaints))
-    each = [frame.start_strengths or own for frame in spec.frames]
-    if spec.start.is_picture and not any(map(any, each)):
-        raise WireError(
-            "start.strength: must be above 0, or above 0 for an object, or nothing is painted"
-        )
-
-
-def _check_strengths(spec: JobSpec, name: str, count: int, whose: str) -> None:
-    for i, frame in enumerate(spec.frames):
-        given = len(getattr(frame, name))
-        if given not in (0, count):
-            raise WireError(f"frames[{i}].{name}: must have the {count} {whose}, not {given}")
 
 
 def _check_frames(spec: JobSpec) -> None:

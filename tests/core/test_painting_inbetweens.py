@@ -3,6 +3,7 @@
 import dataclasses
 
 import cv2
+import pytest
 
 from t2vz_core.wire import events
 from t2vz_core.wire.job import Coherence, write_job
@@ -12,6 +13,7 @@ from tests.core.random_networks import write_model
 from tests.core.small_jobs import job
 
 
+@pytest.mark.slow
 def test_in_betweens_are_made_of_the_painted_frames_on_disk(tmp_path):
     """The first frame is replaced by a flat one: what is carried from it must be flat."""
     folder = tmp_path / "job"

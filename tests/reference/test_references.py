@@ -50,6 +50,7 @@ def loaded(model: Path, spec: JobSpec) -> Networks:
     return load(Model(str(model)), spec.controls, "cpu", spec.references)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "is_plus", "count"), [("sd1", False, 1), ("sd1", True, 2), ("sdxl", False, 1)]
 )
@@ -92,6 +93,7 @@ def test_the_anchor_is_the_image_of_diffusers_pipeline(
     assert (ours != make(tmp_path, bare, plain)[1]).any()
 
 
+@pytest.mark.slow
 def test_no_frame_depends_on_its_chunk_with_a_controlnet(
     models: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -106,6 +108,7 @@ def test_no_frame_depends_on_its_chunk_with_a_controlnet(
     assert np.abs(whole[3].astype(int) - alone[3]).max() <= 1
 
 
+@pytest.mark.slow
 def test_outside_of_its_part_of_the_steps_it_counts_nothing(
     models: dict[str, Path], tmp_path: Path
 ) -> None:

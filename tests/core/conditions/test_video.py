@@ -57,6 +57,7 @@ def test_each_control_of_each_shot_is_a_video_with_its_exact_pictures_beside_it(
     assert len(mask) == 5
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_them(tmp_path):
     write_job(tmp_path, job(tmp_path, 2, controls=(Control("depth"),)))
     command = [sys.executable, "-m", "t2vz_core", "conditions", str(tmp_path), "--video", "ltx"]

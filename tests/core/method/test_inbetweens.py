@@ -91,6 +91,7 @@ def spec_of_all(spec):
     return replace(spec, coherence=replace(spec.coherence, paint_every=1))
 
 
+@pytest.mark.slow
 def test_no_in_between_depends_on_the_range_or_on_what_is_finished(tmp_path):
     spec = spec_of(tmp_path, 4)
     whole = made(tmp_path, spec)

@@ -11,7 +11,7 @@ import torch
 from t2vz_core.fault import Fault
 from t2vz_core.job_folder.passes import Source
 from t2vz_core.method.attention import AttentionTargets, cross_frame
-from t2vz_core.method.regions import Areas, RegionalText, Regions
+from t2vz_core.method.regions import Areas, RegionalText, Regions, unseen
 from t2vz_core.wire.job import Control, JobSpec, Prompt, PromptKey, Region
 from t2vz_core.wire.parse import WireError
 from tests.core.small_jobs import SIDE, job, make, networks
@@ -126,6 +126,13 @@ def test_a_frame_may_have_strengths_of_its_own(tmp_path):
     spec = replace(spec, regions=(Region((7,), "a", strength=0.5),), frames=frames)
     strength = Regions(spec, networks()).areas(Source(tmp_path), frames).strength
     assert strength.tolist() == [[0.25], [0.5]]
+
+
+def test_objects_that_no_frame_shows_are_named(tmp_path):
+    spec = with_ids(tmp_path, job(tmp_path, count=2))
+    spec = replace(spec, regions=(Region((7, 30), "a"), Region((31,), "blue cube")))
+    (sentence,) = unseen(spec, Source(tmp_path))
+    assert sentence.startswith("regions[1] ('blue cube') is about objects that no frame shows")
 
 
 def test_frames_without_ids_get_a_sentence(tmp_path):

@@ -52,6 +52,7 @@ def test_no_frame_depends_on_its_chunk_or_range(tmp_path):
     assert np.abs(whole[3].astype(int) - alone[3]).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_frame_may_have_strengths_of_its_own(tmp_path):
     spec = started(tmp_path, 0.0, repaints=(Repaint((7,), 0.8),))
     frames = (replace(spec.frames[0], start_strengths=(0.0, 0.0)), *spec.frames[1:])
