@@ -46,16 +46,9 @@ class JointCrossFrame:
         self._calls: Counter[str] = Counter()
         self._turned: tuple[Places, tuple[Tensor, Tensor]] | None = None
 
-    def look(
-        self,
-        targets: AttentionTargets,
-        h: int,
-        w: int,
-        _regions: object = None,
-        _scales: object = (),
-    ) -> dict[str, Any]:
+    def look(self, targets: AttentionTargets, h: int, w: int, *_: object) -> dict[str, Any]:
         """From now on it is about this batch and step, of latents of h × w cells; transformers take
-        no more arguments."""
+        no more arguments, since they know no regions and no reference pictures."""
         self.targets = targets
         self.count = h * w // self._patch**2
         self.new = None if targets.hidden is None else tokens_of(targets.hidden, self.count)

@@ -88,7 +88,7 @@ class Checkpoint:
         scales = take_scales(weights, what)
         is_strict = part not in ("vae", "text_encoder", "text_encoder_2")
         weights = _fitting(network, weights, what, is_strict)
-        narrow_ones = narrow(network, weights, scales)
+        narrow_ones = narrow(network, weights, scales, dtype)
         for key in weights:  # one by one, so that the file's copy of each can go
             kept = weights[key].dtype if key in narrow_ones else dtype
             weights[key] = weights[key].to(device, kept)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .gguf_file import is_quantised, quantise, whole
 from .weights import ModelError
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def take_scales(weights: dict[str, Tensor], what: str | Path) -> dict[str, Tenso
         ModelError: the weights are quantised in a way that is not read.
     """
     found = {name: weights.pop(name) for name in list(weights) if name.endswith(SCALE)}
-    odd = [name for name, weight in weights.items() if weight.dtype in _UNREAD]
+    numbers = {name: weight for name, weight in weights.items() if not is_quantised(weight)}
+    odd = [name for name, weight in numbers.items() if weight.dtype in _UNREAD]
     odd += [name for name, scale in found.items() if scale.numel() != 1]
     if odd:
         raise ModelError(
@@ -70,22 +72,50 @@ def take_scales(weights: dict[str, Tensor], what: str | Path) -> dict[str, Tenso
     return {name.removesuffix(SCALE): scale for name, scale in found.items()}
 
 
-def narrow(network: nn.Module, weights: dict[str, Tensor], scales: dict[str, Tensor]) -> set[str]:
-    """Makes layers of those whose weights are narrow; returns the weights' names, which are to stay
-    so. What a network is said to need in full (its embeddings of time and text) is widened in
-    `weights` instead."""
+def narrow(
+    network: nn.Module, weights: dict[str, Tensor], scales: dict[str, Tensor], dtype: torch.dtype
+) -> set[str]:
+    """Makes layers, which work in `dtype`, of those whose weights are narrow; returns the weights'
+    names, which are to stay so. What a network is said to need in full (its embeddings of time and
+    text) is widened in `weights` instead."""
     kept = set()
-    for name, layer in list(network.named_modules()):
-        weight = weights.get(f"{name}.weight")
-        if weight is None or weight.dtype not in NARROW:
+    layers = dict(network.named_modules())
+    for key, weight in weights.items():
+        name, _, end = key.rpartition(".")
+        layer = layers[name]
+        is_blocks = is_quantised(weight)
+        if not is_blocks and weight.dtype not in NARROW:
             continue
-        if type(layer) is nn.Linear and not _is_precise(network, name):
+        if type(layer) is not nn.Linear or end != "weight" or _is_precise(network, name):
+            scale = scales.pop(name, torch.ones(())).float()
+            weights[key] = whole(weight) if is_blocks else weight.float() * scale
+            continue
+        kept.add(key)
+        if is_blocks:
+            quantise(layer, weight, dtype)
+        else:
             layer.__class__ = Float8Linear
             layer.register_parameter("scale", None)
-            kept.add(f"{name}.weight")
-        elif name in scales:
-            weights[f"{name}.weight"] = weight.float() * scales.pop(name).float()
     return kept
+
+
+def widened(layer: nn.Linear | nn.Conv2d) -> Tensor:
+    """A layer's weights, float32, however it keeps them."""
+    if is_quantised(layer.weight):
+        return whole(layer.weight)
+    return layer.widened() if isinstance(layer, Float8Linear) else layer.weight.float()
+
+
+def put(layer: nn.Linear | nn.Conv2d, weight: Tensor) -> None:
+    """Gives a layer another weight; a narrow one becomes an ordinary one, since few bits would
+    round away what a LoRA adds."""
+    dtype = layer.weight.dtype
+    if is_quantised(layer.weight):
+        dtype = getattr(layer, "compute_dtype")  # noqa: B009, which no class of torch has
+        layer.__class__ = nn.Linear
+    elif isinstance(layer, Float8Linear):
+        dtype, layer.scale = torch.bfloat16, None
+    layer.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
 
 
 def scaled(network: nn.Module, scales: dict[str, Tensor]) -> None:

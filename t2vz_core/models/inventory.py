@@ -13,6 +13,7 @@ from .checkpoints import open_folder
 from .families import FAMILIES
 from .file_type import CONTROLNET, LORA, MODEL, UNION, kind
 from .float8 import plain_names
+from .gguf_file import SUFFIX
 from .locate import inside
 from .single_file import open_file
 from .textual_inversion import INVERSION
@@ -45,6 +46,8 @@ def _line(path: Path) -> str:
             return pickle_sentence(path)
         if path.suffix.lower() == ".safetensors":
             return f"{path}  ({_file_kind(path)})"
+        if path.suffix.lower() == SUFFIX:
+            return f"{path}  (a GGUF file)"
     except ModelError as error:
         return str(error)
     return ""

@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Conv2d, Linear, Module, Parameter
+from torch.nn import Conv2d, Linear, Module
 
 from ..runtime.memory_budget import is_out_of_memory
 from .file_type import LORA, mistaken
-from .float8 import Float8Linear
+from .float8 import put, widened
 from .lora_factors import Factors, change, factor_of, remagnified
 from .weights import PICKLES, ModelError, header, read_config, read_weights
 
@@ -199,10 +199,7 @@ def _path(part: str, name: str) -> str:
 def _add(
     layers: Layers, strength: float, name: str, factors: Factors, settings: dict[str, Any]
 ) -> None:
-    whole = [
-        one.widened() if isinstance(one, Float8Linear) else one.weight.float() for one in layers
-    ]
-    weight = torch.cat(whole)
+    weight = torch.cat([widened(layer) for layer in layers])
     factors = {which: factor.to(weight.device, weight.dtype) for which, factor in factors.items()}
     delta, rank = change(factors)
     if rank is not None:
@@ -216,12 +213,4 @@ def _add(
         raise Unsound
     changed = (weight + strength * delta).split([len(layer.weight) for layer in layers])
     for layer, part in zip(layers, changed):
-        _put(layer, part)
-
-
-def _put(layer: Layer, weight: Tensor) -> None:
-    """Gives a layer another weight; eight bits would round away what a LoRA adds."""
-    dtype = layer.weight.dtype
-    if isinstance(layer, Float8Linear):
-        dtype, layer.scale = torch.bfloat16, None
-    layer.weight = Parameter(weight.to(dtype), requires_grad=False)
+        put(layer, part)

@@ -18,6 +18,7 @@ from .families import FAMILIES
 from .family_file import rules_of
 from .file_type import CONTROLNET, MODEL, UNION, kind, mistaken
 from .float8 import plain_names
+from .gguf_file import SUFFIX, open_gguf
 from .single_file_names import PREFIXES, SHARED_PREFIXES, original
 from .union_controlnet import MARK, union_config
 from .weights import PICKLES, Contents, ModelError, header, read_config, read_weights, reader
@@ -206,6 +207,8 @@ def contents_of(path: Path, allow_pickle: bool) -> Contents:
     Raises:
         ModelError: it is broken, or a pickle that is not allowed.
     """
+    if path.suffix.lower() == SUFFIX:
+        return open_gguf(path)
     if path.suffix.lower() in PICKLES:
         weights = read_weights(path, allow_pickle)
         return Contents(

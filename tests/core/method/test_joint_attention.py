@@ -4,6 +4,7 @@ formulas."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from t2vz_core.method.joint_attention import joint_cross_frame
 from t2vz_core.method.token_places import places_of
 from t2vz_core.models.networks import Networks, load
 from t2vz_core.runtime.token_cache import TokenCache
-from t2vz_core.wire.job import Coherence, Frame, Model, Motion, Sampling
+from t2vz_core.wire.job import Coherence, Frame, Model, Motion, Prompt, PromptKey, Sampling
 from tests.core import random_transformers as tiny
 from tests.core.small_jobs import job, make
 
@@ -193,6 +194,18 @@ def test_a_frame_that_did_not_move_is_its_anchor_if_the_noise_is_the_same(
     spec = job(tmp_path, 2, motion=Motion("none"), sampling=Sampling(seed=3, steps=4, guidance=3))
     made = make(tmp_path, spec, networks)
     assert np.abs(made[1].astype(int) - made[2]).max() <= 1
+
+
+def test_texts_of_other_lengths_travel_into_each_other(networks: Networks, tmp_path: Path) -> None:
+    keys = (PromptKey(1, "a ball"), PromptKey(3, "a blue cube that lies far away on the grass"))
+    spec = job(tmp_path, 3, sampling=Sampling(seed=3, steps=2, guidance=3.0))
+    spec = replace(spec, prompt=Prompt(negative="grey and dull", keys=keys))
+    whole = make(tmp_path, spec, networks, chunk=2)
+    alone = make(tmp_path, spec, networks, chunk=1)
+    assert all(np.abs(whole[n].astype(int) - alone[n]).max() <= 1 for n in whole)
+    other = replace(spec, prompt=replace(spec.prompt, keys=keys[:1]))
+    still = make(tmp_path, other, networks)
+    assert np.abs(whole[3].astype(int) - still[3]).max() > 1
 
 
 def test_moved_keys_change_frames_that_moved(networks: Networks, tmp_path: Path) -> None:
