@@ -280,7 +280,7 @@ def test_a_corrected_setting_clears_the_red_text(scene, painter):
 
 def test_a_new_refusal_is_not_mixed_with_the_last_runs_notes(scene, painter):
     generate(scene)
-    to_the_end().notes.insert(0, "What the last run said.")
+    to_the_end().notes.append("What the last run said.")
     assert "What the last run said." in " ".join(drawn(panels.Main))
     scene.t2vz.motion_source = "object"
     bpy.ops.t2vz.generate()
