@@ -23,7 +23,7 @@ NEEDED = (
     "OpenEXR",
 )
 GIB = 1 << 30
-REINSTALL = "run `python3 install.py engine` again"
+REINSTALL = "Update or Repair in the add-on's preferences, or `python3 install.py engine`"
 
 
 def report(models: Path | None = None) -> str:

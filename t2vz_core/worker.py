@@ -303,7 +303,8 @@ def sentence(error: Exception) -> str:
     if isinstance(error, ImportError):
         return (
             f"The engine's environment is not whole ({error}): "
-            "run `python3 install.py engine` again."
+            "set it up again (Update or Repair in the add-on's preferences, or "
+            "`python3 install.py engine`)."
         )
     if isinstance(error, OSError):
         return disk_sentence(error)

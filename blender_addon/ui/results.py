@@ -21,6 +21,7 @@ ACTIONS = (
     ("t2vz.extend", "TRACKING_FORWARDS"),
     ("t2vz.replace_frames", "UV_SYNC_SELECT"),
     ("t2vz.compare", "MOD_MIRROR"),
+    ("t2vz.to_edit_scene", "SCENE_DATA"),
     ("t2vz.delete_take", "TRASH"),
 )
 _pictures: list[Any] = []
