@@ -90,9 +90,9 @@ def capture(
     none yet (None): a simulation is led up to it.
 
     The scene's frame moves while this runs and is put back at the end, also when closed early.
-    `past` is what an earlier capture, closed early, has kept for this one, which goes on from there.
-    `note` is told, once each, what the artist should know (a new anchor after a cut, hair that is
-    not captured).
+    `past` is what an earlier capture, closed early, has kept for this one, which goes on from
+    there. `note` is told, once each, what the artist should know (a new anchor after a cut, hair
+    that is not captured).
 
     Raises:
         CaptureError: no camera, a panoramic one, or nothing to see; one sentence.

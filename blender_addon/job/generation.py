@@ -108,9 +108,7 @@ class Generation:
         self._drop_capture()
         self.end, self.error = FAILED, reason
 
-    def _capture_one(
-        self, behind: Callable[[int], Generator[folders.FrameArrays | None]]
-    ) -> None:
+    def _capture_one(self, behind: Callable[[int], Generator[folders.FrameArrays | None]]) -> None:
         if self._arrays is None:
             self._arrays = behind(len(self._frames))
         frame = next(self._arrays, END)

@@ -156,9 +156,7 @@ def test_a_sentence_is_outdated_once_a_setting_is_changed(scene, painter, tmp_pa
     assert not session.is_outdated(scene)
 
 
-def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(
-    scene, painter, tmp_path
-):
+def test_retry_paints_what_was_captured_with_the_settings_as_they_are_now(scene, painter, tmp_path):
     painter(dies_after=2)
     broken = tmp_path / "broken.safetensors"
     broken.touch()
