@@ -11,8 +11,8 @@ import numpy as np
 
 # What a capture may read, in the kinds that bpy.data has of it.
 KINDS = (
-    "actions", "armatures", "cameras", "collections", "curves", "hair_curves", "lattices", "
-    ""materials",
+    "actions", "armatures", "cameras", "collections", "curves", "hair_curves", "lattices",
+    "materials",
     "meshes", "metaballs", "movieclips", "node_groups", "objects", "particles", "shape_keys",
     "textures", "volumes", "worlds",
 )  # fmt: skip
@@ -26,8 +26,8 @@ UNTOLD = {
     "bl_system_properties_get", "preview", "asset_data", "library", "is_editmode", "is_dirty",
     "select", "select_head", "select_tail", "select_control_point", "select_left_handle",
     "select_right_handle", "show_expanded", "tag", "storage_type", "uv_sculpt", "use_extra_user",
-    "total_vert_sel", "total_edge_sel", "total_face_sel", "color_tag", "location", "width", "
-    ""height",
+    "total_vert_sel", "total_edge_sel", "total_face_sel", "color_tag", "location", "width",
+    "height",
     "execution_time", "debug_lazy_function_graph", "enabled", "is_icon_visible", "is_inactive",
     "is_unavailable",
     # and what is reckoned out of the rest, not yet when a step has just been undone
