@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -47,6 +47,7 @@ class AttentionTargets:
             anchor counts 1.
         keeps: where the batch's own tokens are kept, for others that will attend to them.
         places: where the anchor's tokens are in the frames, in transformers; None: where they were.
+        call: which of the networks' calls at this step it is for; controls may share a network.
     """
 
     step: int
@@ -55,6 +56,7 @@ class AttentionTargets:
     weights: Tensor | None = None
     keeps: TokenCache | None = None
     places: Places | None = None
+    call: int = 0
 
 
 class CrossFrame:
@@ -66,6 +68,8 @@ class CrossFrame:
 
     def __init__(self) -> None:
         self.slice = 0
+        self._targets: AttentionTargets | None = None
+        self._call = 0
 
     def look(
         self,
@@ -76,7 +80,10 @@ class CrossFrame:
         scales: tuple[float, ...] = (),
     ) -> dict[str, Any]:
         """What the networks are told with a call, so that their layers know what to attend to."""
-        told = {"targets": targets, "regions": regions, "reference_scales": scales}
+        self._call = self._call + 1 if targets is self._targets else 0
+        self._targets = targets
+        own = replace(targets, call=self._call)
+        told = {"targets": own, "regions": regions, "reference_scales": scales}
         return {"cross_attention_kwargs": told}
 
     def places(self, _surfaces: Sequence[Correspondence]) -> None:
@@ -150,10 +157,11 @@ class _ToAnchor:
         self, attn: Any, tokens: Tensor, targets: AttentionTargets
     ) -> tuple[Tensor, Tensor]:
         """K and V (groups or batch, heads, n, d) for the tokens (batch, n, c)."""
+        key = f"{self._layer}#{targets.call}"
         if targets.keeps is not None:
-            targets.keeps.put(targets.step, self._layer, tokens)
+            targets.keeps.put(targets.step, key, tokens)
         if targets.seen:
-            seen = [one.get(targets.step, self._layer, tokens.device) for one in targets.seen]
+            seen = [one.get(targets.step, key, tokens.device) for one in targets.seen]
             tokens = torch.cat(seen, 1) if len(seen) > 1 else seen[0]
         return _heads(attn.to_k(tokens), attn), _heads(attn.to_v(tokens), attn)
 
