@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .farm.commands import CODES, add_parts, frames_asked, said
+from .farm.commands import CODES, add_parts, frames_asked, ranges, said
 from .farm.commands import add as add_farm_commands
 from .wire import events
 from .wire.pace import Pace
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     run.add_argument(
-        "--frames", type=_frames, metavar="A-B", help="only these, as in 1-8,12,20-40:2"
+        "--frames", type=ranges, metavar="A-B", help="only these, as in 1-8,12,20-40:2"
     )
     add_parts(run)
     run.add_argument("--anchors", action="store_true", help="only anchor and key frames")
@@ -90,17 +90,6 @@ def _add(commands: Any, name: str, act: Any, meaning: str) -> argparse.ArgumentP
 def _with_job(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("job", type=Path, metavar="JOB", help="a folder that holds job.json")
     return parser
-
-
-def _frames(text: str) -> str:
-    from .wire.parse import WireError
-    from .wire.ranges import numbers_in
-
-    try:
-        numbers_in(text)
-    except WireError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def _count(text: str) -> int:

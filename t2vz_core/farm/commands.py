@@ -14,6 +14,7 @@ from ..wire import events
 ENGINES = ("openjd", "flamenco")
 CODES = {events.Finished: 0, events.Failed: 1, events.Cancelled: 130}
 
+MOST = 1_000_000  # of what is counted
 Add = Callable[[str, Any, str], argparse.ArgumentParser]
 
 
@@ -41,12 +42,14 @@ def _add_farm(parser: argparse.ArgumentParser) -> None:
     option("--engine", choices=ENGINES, required=True, help="whose language")
     option("--out", type=Path, required=True, metavar="DIR", help="a new folder for its files")
     option("--blend", type=Path, metavar="FILE", help="have this scene captured there first")
-    option("--frames", default="", metavar="A-B", help="the scene's frames, with --blend")
+    option(
+        "--frames", type=ranges, default="", metavar="A-B", help="the scene's frames, with --blend"
+    )
     option("--python", metavar="PROGRAM", help="the engine's Python there (default: this one)")
     option("--blender", default="blender", metavar="PROGRAM", help="Blender there")
     option("--models", type=Path, metavar="DIR", help="the models folder, as seen from here")
-    option("--parts", type=int, default=1, metavar="N", help="parts of 8 frames in one task")
-    option("--hours", type=int, default=12, metavar="N", help="after which a task has hung")
+    option("--parts", type=count, default=1, metavar="N", help="parts of 8 frames in one task")
+    option("--hours", type=count, default=12, metavar="N", help="after which a task has hung")
     option("--cpu", action="store_true", help="machines without a GPU will do")
     _fps(parser)
 
@@ -60,11 +63,47 @@ def _add_daemon(parser: argparse.ArgumentParser) -> None:
     add_parts(parser)
 
 
+def ranges(text: str) -> str:
+    """Frames of a command line, as in wire/ranges.py; what is none is wrong usage."""
+    from ..wire.parse import WireError
+    from ..wire.ranges import numbers_in
+
+    try:
+        numbers_in(text or "1")
+    except WireError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number within 1..{MOST}")
+    return int(text)
+
+
+def rate(text: str) -> float:
+    """Frames in a second."""
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not 0.1 <= fps <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no frame rate within 0.1..1000")
+    return fps
+
+
 def add_parts(parser: argparse.ArgumentParser) -> None:
     """The options that name parts of a job."""
     option = parser.add_argument
-    option("--parts", default="", metavar="N,N", help="only these parts, by their first frames")
-    option("--of", default="", metavar="N,N", help="of all these")
+    option(
+        "--parts",
+        type=ranges,
+        default="",
+        metavar="N,N",
+        help="only these parts, by their first frames",
+    )
+    option("--of", type=ranges, default="", metavar="N,N", help="of all these")
 
 
 def _job(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +111,7 @@ def _job(parser: argparse.ArgumentParser) -> None:
 
 
 def _fps(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--fps", type=float, default=24.0, metavar="N", help="of the movie")
+    parser.add_argument("--fps", type=rate, default=24.0, metavar="N", help="of the movie")
 
 
 def _farm(asked: argparse.Namespace) -> int:

@@ -51,3 +51,19 @@ def test_wrong_usage_is_2(words):
     with pytest.raises(SystemExit) as left:
         main(["run", "film", *words])
     assert left.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "film", "--parts", "x"],
+        ["farm", "film", "--engine", "openjd", "--out", "o", "--frames", "9-1"],
+        ["farm", "film", "--engine", "openjd", "--out", "o", "--hours", "-4"],
+        ["finish", "film", "--fps", "nan"],
+        ["finish", "film", "--fps", "1e400"],
+    ],
+)
+def test_wrong_usage_is_2_in_every_command_before_the_job_is_looked_at(words):
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
