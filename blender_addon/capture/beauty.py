@@ -16,6 +16,7 @@ from . import images
 from .cameras import CaptureError
 
 RESULT = "Render Result"
+COMPLETED, CANCELLED = "completed", "cancelled"
 
 
 def with_pictures(
@@ -44,8 +45,10 @@ def with_pictures(
                 continue
             if files:
                 image = images.read(images.place_of(scene, files, each.number), size_px)
-            else:
+            elif bpy.app.background:
                 image = rendered(scene, view_layer, size_px, pixel_aspect)
+            else:
+                image = yield from _rendered_beside(scene, view_layer, size_px, pixel_aspect)
             yield dataclasses.replace(each, image=image)
     finally:
         arrays.close()
@@ -77,6 +80,55 @@ def rendered(
     if not had_result and RESULT in bpy.data.images:
         bpy.data.images.remove(bpy.data.images[RESULT])
     return picture
+
+
+def _rendered_beside(
+    scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, size_px: tuple[int, int], aspect: float
+) -> Generator[None, None, np.ndarray]:
+    """The same beside the artist's work, as Blender's own render job with its bar; gives None until
+    it is done. It writes nothing itself: left alone, it could only write to the artist's path."""
+    had_result, ended = RESULT in bpy.data.images, []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _settings(scene, size_px, aspect, folder),
+        _told_of_its_end(ended),
+    ):
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+            bpy.ops.render.render("INVOKE_DEFAULT", scene=scene.name, layer=view_layer.name)
+        while not ended or bpy.app.is_job_running("RENDER"):
+            yield None
+        if ended[0] == CANCELLED:
+            raise CaptureError(
+                f"The render of frame {scene.frame_current} was cancelled, which ended the capture."
+            )
+        file = Path(folder) / "frame.png"
+        bpy.data.images[RESULT].save_render(str(file), scene=scene)
+        picture = images.read(images.Place(file), size_px)
+    if not had_result and RESULT in bpy.data.images:
+        bpy.data.images.remove(bpy.data.images[RESULT])
+    return picture
+
+
+@contextmanager
+def _told_of_its_end(ended: list[str]) -> Iterator[None]:
+    """Puts into the list how a render job has ended; no window is opened for it."""
+    view, handlers = bpy.context.preferences.view, bpy.app.handlers
+
+    def completed(*_: object) -> None:
+        ended.append(COMPLETED)
+
+    def cancelled(*_: object) -> None:
+        ended.append(CANCELLED)
+
+    display, view.render_display_type = view.render_display_type, "NONE"
+    handlers.render_complete.append(completed)
+    handlers.render_cancel.append(cancelled)
+    try:
+        yield
+    finally:
+        view.render_display_type = display
+        handlers.render_complete.remove(completed)
+        handlers.render_cancel.remove(cancelled)
 
 
 @contextmanager

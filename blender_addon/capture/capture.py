@@ -143,6 +143,7 @@ class Past:
     has_person: bool = False
     crowns: dict[str, np.ndarray | None] = field(default_factory=dict)
     object_numbers: dict[str, int] = field(default_factory=dict)
+    earlier: Past | None = None  # as it was before the last frame, which may not have come through
 
 
 class _Run:
@@ -184,6 +185,7 @@ class _Run:
         """The frames as such, with new anchors where markers change the camera."""
         past = self.past
         for number in numbers:
+            past.earlier = replace(past, earlier=None)
             self.scene.frame_set(number)
             camera = self.scene.camera.name_full if self.scene.camera else ""
             is_first = past.number is None
@@ -195,6 +197,7 @@ class _Run:
     def _seen(self, numbers: Iterable[int]) -> Iterator[FrameArrays | None]:
         past = self.past
         for number in numbers:
+            past.earlier = replace(past, earlier=None)
             yield from self.state.steps_to(number)
             self.state.show_frame(number)
             now, before = self._moment(), past.before

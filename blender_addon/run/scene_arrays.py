@@ -55,6 +55,9 @@ class SceneArrays:
         Raises:
             CaptureError: the scene, or what of it was meant, is not there any more.
         """
+        last = self._numbers[done - 1] if done else None
+        if self._past.number != last and self._past.earlier is not None:
+            self._past = self._past.earlier  # a frame was read, but its picture not yet rendered
         scene = _same(self._scene, bpy.data.scenes)
         view_layer = scene.view_layers.get(self._view_layer)
         if view_layer is None:

@@ -19,6 +19,8 @@ def rendered(scene, tmp_path, kind="OPEN_EXR_MULTILAYER", passes=("use_pass_z",)
     if hasattr(form, "media_type"):
         form.media_type = "MULTI_LAYER_IMAGE" if kind.endswith("LAYER") else "IMAGE"
     form.file_format = kind
+    if hasattr(form, "use_exr_interleave"):  # without it 5.0 writes no pixels that are not square
+        form.use_exr_interleave = True
     scene.render.filepath = scene.t2vz.rendered = str(tmp_path / "shot_####.exr")
     bpy.ops.render.render(animation=True)
 
