@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from t2vz_core.wire.homes import snapshot
 from t2vz_core.wire.job import CONTROLS, DEMO_CONTROLS, DEMO_MODEL
@@ -142,7 +143,7 @@ def _folder(path: Path, name: str) -> Model | None:
     config = _json(inside / "config.json")
     if config.get("_class_name") != "ControlNetModel":
         return None
-    family = FAMILY_OF_WIDTH.get(config["cross_attention_dim"], "")
+    family = FAMILY_OF_WIDTH.get(cast(int, config["cross_attention_dim"]), "")
     return Model(name, CONTROLNET, family, size, _controls_of(name))
 
 

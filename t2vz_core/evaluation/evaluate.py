@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -110,6 +111,7 @@ def _measure_frame(pictures: Sequence[Array], motion: ExactMotion, i: int) -> Me
     def warp_short(where: Array) -> float | None:
         return back and metrics.warp_error(picture, pictures[i - 1], back, where)
 
+    numbers = cast(Array, ids)  # there is nothing new without them
     return {
         "warp_short": back and metrics.warp_error(picture, pictures[i - 1], back),
         "warp_long": to_anchor(),
@@ -122,8 +124,8 @@ def _measure_frame(pictures: Sequence[Array], motion: ExactMotion, i: int) -> Me
         "flicker_disturbed": near(flicker, disturbed),
         "flicker_undisturbed": None if disturbed is None else flicker(~disturbed),
         "flicker_new": near(flicker, new),
-        "new_colour": near(lambda where: metrics.new_colour(picture, where, ids), new),
-        "new_texture": near(lambda where: metrics.new_texture(picture, where, ids), new),
+        "new_colour": near(lambda where: metrics.new_colour(picture, where, numbers), new),
+        "new_texture": near(lambda where: metrics.new_texture(picture, where, numbers), new),
         "motion_error_px": back and metrics.motion_error_px(picture, pictures[i - 1], back),
         "motion_px": back and metrics.motion_px(back),
         "structure": None if depth is None else metrics.structure(picture, depth),

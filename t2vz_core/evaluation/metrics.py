@@ -59,7 +59,7 @@ def new_colour(picture: Array, new: Array, ids: Array) -> float | None:
         ids: (H, W), one number for each object, background 0.
     """
     apart = [
-        (np.linalg.norm(picture[part].mean(0) - picture[rest].mean(0)), part.sum())
+        (float(np.linalg.norm(picture[part].mean(0) - picture[rest].mean(0))), int(part.sum()))
         for part, rest in _new_and_rest(new, ids)
     ]
     return _weighed(apart)

@@ -119,7 +119,8 @@ class Sampler:
         shows = carried(self.networks, self.gallery, [one.pixels for one in maps if one.pixels])
         starts = self.held(frames)
         x = starts.at(self.T) if starts else torch.cat([self.x_T(one) for one in maps])
-        path, said = {self.T: x}, shows.x0 if shows else x
+        path: dict[float, Tensor] = {self.T: x}
+        said = shows.x0 if shows else x
         for i in range(self.T, steps):
             mask = self.fusion.mask(i, shows)
             if self.fusion.asks(i, mask):

@@ -30,11 +30,11 @@ class Share(Protocol):
 
     session: Session
 
-    def has(self, number: int) -> bool:
+    def has(self, number: int, /) -> bool:
         """Whether an anchor or key frame is stored."""
         ...
 
-    def anchor(self, number: int, make: Callable[[], Painted]) -> Painted:
+    def anchor(self, number: int, /, make: Callable[[], Painted]) -> Painted:
         """An anchor or key frame as it is stored; made, and stored, where it is not."""
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ def adapt(unet: Any, paths: Sequence[Path], allow_pickle: bool = False) -> None:
             f"{paths[0]}: does not fit this model ({said}); choose another."
         ) from error
     for layer in unet.modules():
-        own: Any = getattr(layer, "processor", None)
+        own = cast(Any, getattr(layer, "processor", None))
         if hasattr(own, "to_k_ip"):
             layer.add_module(KEYS, own.to_k_ip)
             layer.add_module(VALUES, own.to_v_ip)

@@ -98,6 +98,8 @@ def of_merges(path: Path) -> Qwen2Tokenizer:
     merges = [tuple(line.split(" ")) for line in lines.splitlines()]
     tokens = [*sorted(ByteLevel.alphabet()), *("".join(pair) for pair in merges), *_MARKS]
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    made = Qwen2Tokenizer(vocabulary, merges, **ENDS)
-    made.add_tokens([AddedToken(mark, special=True, normalized=False) for mark in _MARKS])
+    pairs: Any = merges  # transformers' types lack pairs, which are what it keeps
+    made = Qwen2Tokenizer(vocabulary, pairs, **ENDS)
+    marks: Any = [AddedToken(mark, special=True, normalized=False) for mark in _MARKS]
+    made.add_tokens(marks)
     return made
