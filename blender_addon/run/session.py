@@ -239,7 +239,7 @@ def tick() -> float | None:
     if is_scene_free:
         _capture_behind(task)
     if task.generation.end is not None:
-        _next()
+        take_next()
     if _shown() != before:
         redraw()
     if now.generation.end is not None and now.capturing is None:
@@ -263,51 +263,6 @@ def tasks_under_way() -> list[Task]:
     return [*([now.task] if now.is_busy else []), *now.waiting]
 
 
-def reorder(index: int, action: str) -> None:
-    """Moves what waits at this place `UP` or `DOWN`, or `CANCEL`s it; nothing where none waits."""
-    if not 0 <= index < len(now.waiting):
-        return
-    if action == "CANCEL":
-        return cancel(now.waiting[index])
-    other = index + (-1 if action == "UP" else 1)
-    if 0 <= other < len(now.waiting):
-        now.waiting[index], now.waiting[other] = now.waiting[other], now.waiting[index]
-    queue_file.write(now)
-    redraw()
-
-
-def take_left_over(target: bpy.types.Scene | None) -> None:
-    """Queues what earlier Blenders have left, each into its scene if that is open, else into
-    `target`; without a target forgets it.
-
-    Raises:
-        ValueError: no engine is found.
-    """
-    jobs, worker = now.left_over, engine() if target else None
-    now.left_over = []
-    for job in jobs if worker and target else []:
-        scene = bpy.data.scenes.get(job.scene) if job.blend == bpy.data.filepath else None
-        begin(resumed(Path(job.folder), worker), scene or target)
-    queue_file.write(now)
-    redraw()
-
-
-def pause() -> None:
-    """Begins nothing new until `go_on`."""
-    now.is_paused = True
-    redraw()
-
-
-def go_on() -> None:
-    """Takes the next of the queue, once it is no longer paused."""
-    now.is_paused = False
-    if not now.is_busy:
-        _next()
-    if not bpy.app.timers.is_registered(tick):
-        bpy.app.timers.register(tick, persistent=True)
-    redraw()
-
-
 def _capture_behind(task: Task) -> None:
     """Reads the scene for what waits, as the artist has it now, while the engine paints."""
     capturing = next((t for t in now.waiting if t.generation.is_capturing), None)
@@ -319,7 +274,7 @@ def _capture_behind(task: Task) -> None:
         now.refusal = capturing.generation.error
 
 
-def _next() -> None:
+def take_next() -> None:
     """The one that has ended makes room for the first that waits."""
     if now.waiting and not now.is_paused:
         now.task = now.waiting.pop(0)

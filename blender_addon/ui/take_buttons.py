@@ -8,7 +8,7 @@ from bpy.props import EnumProperty, IntProperty, StringProperty
 
 from t2vz_core.wire.job import read_job
 
-from ..run import compare, edit_scenes, session, strips, takes
+from ..run import compare, edit_scenes, session, strips, takes, waiting
 from .operators import target_of
 
 
@@ -187,7 +187,7 @@ class T2VZ_OT_queue(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Does it, if it still waits there."""
-        session.reorder(self.index, self.action)
+        waiting.reorder(self.index, self.action)
         return {"FINISHED"}
 
 
@@ -199,7 +199,7 @@ class T2VZ_OT_pause(bpy.types.Operator):
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         """Pauses, or goes on."""
-        session.go_on() if session.now.is_paused else session.pause()
+        waiting.go_on() if session.now.is_paused else waiting.pause()
         return {"FINISHED"}
 
 
@@ -214,7 +214,7 @@ class T2VZ_OT_go_on(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Queues them all; or forgets them, which leaves their folders."""
         try:
-            session.take_left_over(None if self.is_forgotten else target_of(context))
+            waiting.take_left_over(None if self.is_forgotten else target_of(context))
         except (OSError, ValueError) as error:
             return session.refuse(self, error)
         return {"FINISHED"}

@@ -18,6 +18,7 @@ def rendered(scene, tmp_path, kind="OPEN_EXR_MULTILAYER", passes=("use_pass_z",)
     form = scene.render.image_settings
     if hasattr(form, "media_type"):
         form.media_type = "MULTI_LAYER_IMAGE" if kind.endswith("LAYER") else "IMAGE"
+        form.use_exr_interleave = True  # 5.0 cannot write pixels that are not square otherwise
     form.file_format = kind
     if hasattr(form, "use_exr_interleave"):  # without it 5.0 writes no pixels that are not square
         form.use_exr_interleave = True

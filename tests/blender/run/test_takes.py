@@ -4,7 +4,7 @@ import bpy
 import pytest
 
 from blender_addon.job import folders
-from blender_addon.run import compare, edit_scenes, session, settings_file, strips, takes
+from blender_addon.run import compare, edit_scenes, session, settings_file, strips, takes, waiting
 from t2vz_core.wire.job import read_job
 from tests.blender.driving import generate, to_the_end, until
 
@@ -77,8 +77,8 @@ def test_generate_queues_behind_the_one_under_way_with_the_settings_of_its_momen
     scene.t2vz.prompt.text = "third"
     generate(scene)
     assert [task.generation.is_held for task in session.now.waiting] == [True, True]
-    session.reorder(1, "UP")
-    session.reorder(1, "CANCEL")
+    waiting.reorder(1, "UP")
+    waiting.reorder(1, "CANCEL")
     assert [task.generation.spec.prompt.text for task in session.now.waiting] == ["third"]
     all_done()
     texts = [read_job(strips.folder_of(strip)).prompt.text for strip in strips.strips_of(scene)]
@@ -88,10 +88,10 @@ def test_generate_queues_behind_the_one_under_way_with_the_settings_of_its_momen
 def test_a_paused_queue_begins_nothing_new(scene, painter):
     generate(scene)
     generate(scene)
-    session.pause()
+    waiting.pause()
     until(lambda: not session.now.is_busy)
     assert len(session.now.waiting) == 1
-    session.go_on()
+    waiting.go_on()
     all_done()
     assert len(strips.strips_of(scene)) == 2
 
