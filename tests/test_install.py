@@ -57,7 +57,8 @@ def test_the_installer_imports_the_standard_library_and_itself():
         assert tops(path) <= allowed, path
 
 
-WHERE_THERE = {"openjd"}  # a farm's template is checked by it on machines that have it
+# a farm's template is checked by the one, quantised files are read by the other, where they are
+WHERE_THERE = {"openjd", "gguf"}
 
 
 def test_the_extras_name_everything_the_core_imports():

@@ -90,7 +90,7 @@ def performed(folder, monkeypatch, do):
         (MemoryError(), "not enough memory"),
         (
             ImportError("No module named 'torch'"),
-            "not whole (No module named 'torch'): run `python3 install.py",
+            "not whole (No module named 'torch'): set it up again",
         ),
         (OSError(28, "No space left on device", "0001.png"), "The disk is full (0001.png)"),
         (OSError(30, "Read-only file system", "0001.png"), "0001.png cannot be written"),

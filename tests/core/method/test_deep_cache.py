@@ -89,7 +89,7 @@ def test_a_frame_depends_neither_on_its_chunk_nor_on_what_is_kept_of_the_anchor(
     latents.clear()
     if not is_kept:
         monkeypatch.setattr(
-            "t2vz_core.method.generate.TokenCache", lambda steps: TokenCache(steps, ONE_STEP)
+            "t2vz_core.method.sampler.TokenCache", lambda steps: TokenCache(steps, ONE_STEP)
         )
     make(tmp_path, spec, nets, numbers=[3, 5], chunk=1)
     assert (torch.cat(latents) - whole[[2, 4]]).abs().max() <= 1e-4

@@ -17,7 +17,16 @@ from t2vz_core.method.generate import generate, noise_levels
 from t2vz_core.method.solvers import Solver
 from t2vz_core.models.networks import Networks
 from t2vz_core.runtime.token_cache import HOST, ONE_STEP, TokenCache
-from t2vz_core.wire.job import Coherence, Control, JobSpec, Motion, Prompt, PromptKey, Sampling
+from t2vz_core.wire.job import (
+    Coherence,
+    Control,
+    Frame,
+    JobSpec,
+    Motion,
+    Prompt,
+    PromptKey,
+    Sampling,
+)
 
 from ..small_jobs import Listener, job, make, networks
 
@@ -28,12 +37,19 @@ STEPS = Sampling(steps=3, seed=3)
 def latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     """The latents of the frames that were handed over, in order."""
     seen: list[torch.Tensor] = []
+    painted: dict[int, tuple[np.ndarray, torch.Tensor]] = {}
 
     def listening(networks: Networks, x: torch.Tensor) -> np.ndarray:
-        seen.append(x[None].clone())
-        return next(networks.decode(x[None]))
+        made = next(networks.decode(x[None]))
+        painted[id(made)] = made, x[None].clone()
+        return made
+
+    def handed_over(_spec: JobSpec, _source: Source, _frame: Frame, made: np.ndarray) -> np.ndarray:
+        seen.append(painted[id(made)][1])
+        return made
 
     monkeypatch.setattr("t2vz_core.method.shot.picture", listening)
+    monkeypatch.setattr("t2vz_core.method.generate.kept", handed_over)
     return seen
 
 
@@ -145,7 +161,7 @@ def test_where_the_anchor_s_keys_are_kept_changes_nothing(
     spec = job(tmp_path, 3, sampling=STEPS)
     make(tmp_path, spec, networks("sd1"))
     monkeypatch.setattr(
-        "t2vz_core.method.generate.TokenCache", lambda steps: TokenCache(steps, store)
+        "t2vz_core.method.sampler.TokenCache", lambda steps: TokenCache(steps, store)
     )
     make(tmp_path, spec, networks("sd1"))
     assert (torch.cat(latents[:3]) - torch.cat(latents[3:])).abs().max() <= 1e-5
@@ -159,7 +175,7 @@ def test_a_key_frame_s_tokens_are_made_again_where_there_is_no_room_for_them(
     spec = job(tmp_path, 4, sampling=STEPS, motion=Motion("map"), coherence=tied)
     make(tmp_path, spec, networks("sd1"))
     monkeypatch.setattr(
-        "t2vz_core.method.generate.TokenCache", lambda steps: TokenCache(steps, ONE_STEP)
+        "t2vz_core.method.sampler.TokenCache", lambda steps: TokenCache(steps, ONE_STEP)
     )
     make(tmp_path, spec, networks("sd1"))
     make(tmp_path, replace(spec, coherence=replace(tied, anchor_weight=0.0)), networks("sd1"))
@@ -297,7 +313,7 @@ def test_networks_that_lose_themselves_are_reported_and_not_painted_black(
     monkeypatch.setattr(
         unet, "forward", lambda *args, **more: (forward(*args, **more)[0] * float("nan"),)
     )
-    with pytest.raises(Fault, match=r"not a number.*frame 1: choose precision float32"):
+    with pytest.raises(Fault, match=r"not a number.*frame 1: lower the guidance"):
         make(tmp_path, job(tmp_path, 2, sampling=STEPS), networks("sd1"))
 
 
