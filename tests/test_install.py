@@ -57,7 +57,7 @@ def test_the_installer_imports_the_standard_library_and_itself():
         assert tops(path) <= allowed, path
 
 
-WHERE_THERE = {"openjd"}  # a farm's template is checked by it on machines that have it
+WHERE_THERE = {"openjd", "gguf"}  # used on machines that have them; else a sentence or nothing
 
 
 def test_the_extras_name_everything_the_core_imports():
