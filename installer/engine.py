@@ -27,6 +27,7 @@ def provide_engine(folder: Path, *extras: str, backend: str | None = None) -> En
     asked = backend or environment.held("torch build, asked for:")
     build = asked or torch_build()
     wanted = [item for extra in ("engine", *extras) for item in requirements(extra)]
+    wanted.append("pip")  # for people who add to it, as the sentence on GGUF files says
     things = [*wanted, f"torch build {build}", lock.name()]
     if asked:
         things.append(f"torch build, asked for: {asked}")

@@ -57,8 +57,7 @@ def test_the_installer_imports_the_standard_library_and_itself():
         assert tops(path) <= allowed, path
 
 
-# a farm's template is checked by the one, quantised files are read by the other, where they are
-WHERE_THERE = {"openjd", "gguf"}
+WHERE_THERE = {"openjd", "gguf"}  # used on machines that have them; else a sentence or nothing
 
 
 def test_the_extras_name_everything_the_core_imports():

@@ -112,7 +112,7 @@ def put(layer: nn.Linear | nn.Conv2d, weight: Tensor) -> None:
     dtype = layer.weight.dtype
     if is_quantised(layer.weight):
         dtype = getattr(layer, "compute_dtype")  # noqa: B009, which no class of torch has
-        layer.__class__ = nn.Linear
+        layer.__class__ = nn.Linear  # pyright: ignore[reportAttributeAccessIssue]  # it is one
     elif isinstance(layer, Float8Linear):
         dtype, layer.scale = torch.bfloat16, None
     layer.weight = nn.Parameter(weight.to(dtype), requires_grad=False)

@@ -26,7 +26,7 @@ def open_gguf(path: Path) -> Contents:
             format that diffusers does not know.
     """
     try:
-        from gguf import GGUFReader
+        from gguf import GGUFReader  # pyright: ignore[reportMissingImports]  # for those who want it
     except ImportError as error:
         raise ModelError(
             f"{path}: is a GGUF file; to read it, install the package gguf into the engine's "
@@ -51,7 +51,8 @@ def _read(path: Path, tensor: Any) -> Tensor:
             f"{path}: is quantised as {tensor.tensor_type.name}, which this engine does not read; "
             "take a file in Q4_K, Q5_K, Q6_K or Q8_0."
         )
-    return GGUFParameter(data, quant_type=tensor.tensor_type)
+    made: Any = GGUFParameter  # its types lack what its `__new__` takes
+    return made(data, quant_type=tensor.tensor_type)
 
 
 def is_quantised(weight: Tensor) -> bool:
