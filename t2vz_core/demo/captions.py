@@ -81,17 +81,20 @@ class Description:
 
 
 def imagine(rng: Random) -> Description:
-    """A random picture: six in ten hold one thing, a fifth a mannequin."""
+    """A random picture: half of them hold one solid, a quarter two, a quarter a mannequin, which is
+    plain or metal."""
 
     def thing(shapes: list[str]) -> Thing:
-        finish = rng.choices(list(FINISHES), (5, 2, 2, 2))[0]
+        finish = rng.choices(
+            list(FINISHES), (5, 0, 0, 1) if shapes == ["mannequin"] else (5, 2, 2, 2)
+        )[0]
         return Thing(rng.choice(list(COLOURS)), finish, rng.choice(shapes), rng.choice(list(POSES)))
 
     solids = [shape for shape in SHAPES if shape != "mannequin"]
-    if rng.random() < 0.22:
+    if rng.random() < 0.25:
         things = (thing(["mannequin"]),)
     else:
-        things = tuple(thing(solids) for _ in range(1 if rng.random() < 0.75 else 2))
+        things = tuple(thing(solids) for _ in range(1 if rng.random() < 0.67 else 2))
     view = rng.choices(list(VIEWS), (6, 2, 1.5, 1.5))[0]
     return Description(things, rng.choice(list(GROUNDS)), rng.choice(list(SKIES)), view)
 

@@ -159,16 +159,40 @@ def _solids(scene: Scene) -> Iterator[tuple[int, int, Tensor]]:
                 yield place, kind, rows
 
 
-def _own_space(scene: Scene, place: int, rows: Tensor, vectors: Tensor) -> Tensor:
-    return vectors @ scene.rotation[rows, place]
-
-
-def _hits(scene: Scene, origin: Tensor, rays: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """(place, scenes, ray parameters (n, p)) of every solid."""
+def _hits(
+    scene: Scene, origin: Tensor, rays: Tensor, wanted: Tensor
+) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+    """(place, scenes, rays, ray parameters), all (m,), of every solid and those wanted (b, p) that
+    come near it."""
     for place, kind, rows in _solids(scene):
-        o = _own_space(scene, place, rows, origin[rows] - scene.centre[rows, place][:, None])
-        d = _own_space(scene, place, rows, rays[rows])
-        yield place, rows, solids.intersect(kind, o, d, scene.size[rows, place][:, None])
+        size = scene.size[rows, place]
+        away = origin[rows] - scene.centre[rows, place][:, None]
+        row, ray = (
+            (
+                _comes_near(away, rays[rows], size[:, 0] * 2**0.5 + size[:, 1] + size[:, 2])
+                & wanted[rows]
+            )
+            .nonzero()
+            .unbind(1)
+        )
+        turn = scene.rotation[rows, place][row]
+        o, d = (
+            _turned(vectors[row, ray], turn)[:, None] for vectors in (away, rays[rows])
+        )  # (m, 1, 3)
+        yield place, rows[row], ray, solids.intersect(kind, o, d, size[row][:, None])[:, 0]
+
+
+def _comes_near(away: Tensor, rays: Tensor, reach: Tensor) -> Tensor:
+    """Whether each ray (n, p, 3) from `away` of a solid's centre passes its bounding ball, radius
+    `reach` (n,). (n, p)"""
+    along = dot(away, rays)
+    return dot(away, away) - along * along / dot(rays, rays) < (reach * reach)[:, None]
+
+
+def _turned(vectors: Tensor, turn: Tensor) -> Tensor:
+    """Each of the vectors (m, 3) times its matrix (m, 3, 3)."""
+    x, y, z = vectors[:, :, None].unbind(1)
+    return x * turn[:, 0] + y * turn[:, 1] + z * turn[:, 2]
 
 
 def _cast(scene: Scene, origin: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,10 +202,10 @@ def _cast(scene: Scene, origin: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
     down = origin[..., 2] / fall
     t = torch.where((fall > 1e-6) & (down > solids.NEAR), down, solids.MISS)
     part = torch.where(t.isinf(), SKY, GROUND)
-    for place, rows, hit in _hits(scene, origin, rays):
-        nearer = hit < t[rows]
-        t[rows] = torch.where(nearer, hit, t[rows])
-        part[rows] = torch.where(nearer, place + 1, part[rows])
+    for place, row, ray, hit in _hits(scene, origin, rays, torch.ones_like(t, dtype=torch.bool)):
+        nearer = hit < t[row, ray]
+        t[row, ray] = torch.where(nearer, hit, t[row, ray])
+        part[row, ray] = torch.where(nearer, place + 1, part[row, ray])
     return t, part
 
 
@@ -191,15 +215,15 @@ def _surface(scene: Scene, point: Tensor, part: Tensor) -> tuple[Tensor, Tensor,
     normal[..., 2] = part == GROUND
     albedo = torch.zeros_like(point)
     for place, kind, rows in _solids(scene):
-        size = scene.size[rows, place][:, None]
-        local = _own_space(scene, place, rows, point[rows] - scene.centre[rows, place][:, None])
-        outward = solids.normal(kind, local, size) @ scene.rotation[rows, place].mT
+        row, here = (part[rows] == place + 1).nonzero().unbind(1)
+        row = rows[row]
+        size, turn = scene.size[row, place][:, None], scene.rotation[row, place]
+        local = _turned(point[row, here] - scene.centre[row, place], turn)[:, None]  # (m, 1, 3)
+        normal[row, here] = _turned(solids.normal(kind, local, size)[:, 0], turn.mT)
         painted = paint.finish_colour(
-            scene.finish[rows, place], scene.colour[rows, place], local / size[..., :1]
+            scene.finish[row, place], scene.colour[row, place], local / size[..., :1]
         )
-        here = (part[rows] == place + 1)[..., None]
-        normal[rows] = torch.where(here, outward, normal[rows])
-        albedo[rows] = torch.where(here, painted, albedo[rows])
+        albedo[row, here] = painted[:, 0]
     is_metal = (part > GROUND) & (scene.finish.gather(1, (part - 1).clamp_min(0)) == METAL)
     return normal, albedo, is_metal
 
@@ -221,7 +245,7 @@ def _shade(
     ground = paint.ground_colour(scene.ground, point, fade)
     albedo = torch.where((part == GROUND)[..., None], ground, albedo)
     facing = dot(normal, scene.sun[:, None]).clamp_min(0)
-    lit = facing * ~_in_shadow(scene, point + 3e-3 * normal, facing > 0)
+    lit = facing * ~_in_shadow(scene, point + 3e-3 * normal, (facing > 0) & (part > SKY))
     dome = (0.72 + 0.28 * normal[..., 2]) * (1 - _crowding(scene, point, part))
     colour = albedo * (ambient * dome[..., None] + sunlight * lit[..., None])
     mirror = gaze - 2 * dot(gaze, normal)[..., None] * normal
@@ -251,9 +275,9 @@ def _polished(
 def _in_shadow(scene: Scene, origin: Tensor, wanted: Tensor) -> Tensor:
     rays = scene.sun[:, None].expand_as(origin)
     dark = torch.zeros_like(wanted)
-    for _, rows, hit in _hits(scene, origin, rays):
-        dark[rows] |= hit.isfinite()
-    return dark & wanted
+    for _, row, ray, hit in _hits(scene, origin, rays, wanted):
+        dark[row, ray] |= hit.isfinite()
+    return dark
 
 
 def _crowding(scene: Scene, point: Tensor, part: Tensor) -> Tensor:

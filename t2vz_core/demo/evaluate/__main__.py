@@ -57,6 +57,7 @@ def tasks_of(options: argparse.Namespace) -> dict[str, Callable[[], Figures]]:
         "words, guidance 1": partial(
             words.measure_words, model, eye, some, 1.0, scratch / "words-1.jpg"
         ),
+        "pairs": partial(words.measure_pairs, model, some, scratch / "pairs.jpg"),
         "depth": partial(leads.measure_depth, model, eye, some, scratch / "depth.jpg"),
         "pose": partial(leads.measure_pose, model, some, scratch / "pose.jpg"),
         "edits": partial(edits.measure_edits, model, some, GUIDANCE, scratch / "edits.jpg"),
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument(
         "--shots", type=Path, help="jobs captured in Blender by tests/benchmarks/demo_scenes.py"
     )
-    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--size", type=int, default=256)
     parser.add_argument(
         "--count", type=int, default=200, help="prompts asked; of all else half as many"
     )

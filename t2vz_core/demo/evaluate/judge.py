@@ -6,13 +6,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..captions import COLOURS, GROUNDS, SKIES, Description
+from ..captions import COLOURS, GROUNDS, SKIES, Description, Thing
 from ..paint import GROUND_COLOURS, SKY_COLOURS
 
 Key = TypeVar("Key")
 # of the picture's height: its lowest rows show the ground, beside what stands there, its highest
 # sky
 STRIP = 0.08
+SUNS = (0.0, 0.25, 0.5, 0.9)  # how a thing may face the light, see _lit
 PATCH = 0.2  # of the picture's side: its middle is the object
 
 
@@ -63,16 +64,24 @@ def middle_of(picture: Tensor) -> Tensor:
     return picture[:, near:far, near:far].flatten(1)
 
 
-def object_in(picture: Tensor, description: Description) -> Tensor:
-    """Mask (h, w) of the pixels nearer to a tone of the described object than to one of its ground
-    or sky."""
-    sky, suns = description.sky, (0.0, 0.25, 0.5, 0.9)
-    own = [_lit(COLOURS[description.things[0].colour], sky, sun) for sun in suns]
-    ground = [_lit(tone, sky, sun) for tone in GROUND_COLOURS[description.ground] for sun in suns]
+def object_in(picture: Tensor, description: Description, place: int = 0) -> Tensor:
+    """Mask (h, w) of the pixels nearer to a tone of the described object at this place than to one
+    of its ground, its sky or the other object."""
+    sky = description.sky
+    own, *beside = (
+        [_lit(COLOURS[thing.colour], sky, sun) for sun in SUNS]
+        for thing in (description.things[place], *_without(description.things, place))
+    )
+    ground = [_lit(tone, sky, sun) for tone in GROUND_COLOURS[description.ground] for sun in SUNS]
     horizon, zenith = (torch.tensor(tone) for tone in SKY_COLOURS[sky][:2])
-    others = [*ground, *(horizon + (zenith - horizon) * part / 4 for part in range(5))]
+    air = [horizon + (zenith - horizon) * part / 4 for part in range(5)]
+    others = [*ground, *air, *(tone for tones in beside for tone in tones)]
     pixels = picture.movedim(0, -1)
     return _gap(pixels, own) < _gap(pixels, others)
+
+
+def _without(things: tuple[Thing, ...], place: int) -> tuple[Thing, ...]:
+    return things[:place] + things[place + 1 :]
 
 
 def _gap(pixels: Tensor, tones: list[Tensor]) -> Tensor:

@@ -9,8 +9,8 @@ from diffusers import ControlNetModel, StableDiffusionPipeline
 from torch import Tensor
 
 from ..captions import Description, imagine
-from ..train.controls import controlled
 from ..train.diffusion import develop, draw, read_words
+from ..train.lead import controlled
 
 BATCH = 25
 GUIDANCE = 7.5
@@ -71,5 +71,17 @@ def single_things(count: int, seed: int, shapes: Sequence[str]) -> list[Descript
         thing = description.things[0]
         is_alone = len(description.things) == 1 and description.view == "level"
         if is_alone and thing.finish == "plain" and thing.shape in shapes:
+            shown.append(description)
+    return shown
+
+
+def pairs_of_things(count: int, seed: int) -> list[Description]:
+    """Random descriptions of two plain solids of different colours, seen level."""
+    rng, shown = Random(seed), []
+    while len(shown) < count:
+        description = imagine(rng)
+        colours = {thing.colour for thing in description.things}
+        is_plain = all(thing.finish == "plain" for thing in description.things)
+        if len(colours) == 2 and is_plain and description.view == "level":
             shown.append(description)
     return shown

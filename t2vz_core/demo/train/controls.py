@@ -1,41 +1,32 @@
-"""The ControlNet stages: UNet, text encoder and ControlNets learn together, each control leading a
-part of a batch."""
+"""Stage 3: ControlNets for depth, pose and normals; UNet and text encoder go on learning beside
+them.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+Each control leads a part of every batch; the rest is led by words alone.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import torch
-from diffusers import ControlNetModel, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers import ControlNetModel, StableDiffusionPipeline
 from torch import Tensor, nn
 
-from ..captions import Description, plain_caption
-from . import dataset, export
-from .diffusion import Predict, develop, draw, noise_loss, read_words
+from ..captions import plain_caption
+from . import dataset, depth, export, normal, pose
+from .diffusion import develop, draw, noise_loss, read_words
+from .lead import begun, controlled
 from .loop import RANK, Plan, best_device, save_grid, train
 from .text import PROMPTS, load_latents, tell
 
-
-@dataclass(frozen=True)
-class Control:
-    """One thing that leads a `share` of every batch.
-
-    `rows` of the rendered pictures have it, `show(rows, mirrored)` is what its ControlNet sees, (n,
-    3, h, w) in 0..1; `tried` are held-out descriptions and what it shows of them.
-    """
-
-    kind: str
-    share: float
-    rows: Tensor
-    show: Callable[[Tensor, bool], Tensor]
-    tried: tuple[Sequence[Description], Tensor]
+PLAN = Plan(steps=3000, batch=32, rate=1e-3, sample_every=250, averaging=0.998)
+SHARES = {depth: 0.3, pose: 0.15, normal: 0.1}
 
 
-def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control]) -> None:
-    """Trains on all pictures; exports OUT/export/controlnet-KIND of each control and
-    stable-diffusion as it goes."""
+def run(out: Path, size: int, plan: Plan = PLAN, begin: Path | None = None) -> None:
+    """Trains on all pictures; exports OUT/export/controlnet-KIND of each control and stable-
+    diffusion as it goes."""
+    controls = [kind.control(out, size, share) for kind, share in SHARES.items()]
     device = best_device()
     torch.manual_seed(0)
     base = StableDiffusionPipeline.from_pretrained(
@@ -43,10 +34,8 @@ def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control
     ).to(device)
     model = nn.ModuleDict({"unet": base.unet, "text_encoder": base.text_encoder})
     for control in controls:
-        model[control.kind] = _begun(out / "export", control.kind, base.unet).to(device)
+        model[control.kind] = begun(out / "export", begin, control.kind, base.unet).to(device)
     model.requires_grad_(True)
-    for network in (base.unet, *(model[control.kind] for control in controls)):
-        network.set_attn_processor(AttnProcessor())
     latents, shown = load_latents(base.vae, out, size), dataset.descriptions(out / f"scenes-{size}")
     rng = Random(RANK)
 
@@ -80,7 +69,7 @@ def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control
     def sample(model: nn.ModuleDict, step: int) -> None:
         parts = {"vae": base.vae, "text_encoder": model["text_encoder"], "unet": model["unet"]}
         export.pipeline(out / "export" / "stable-diffusion", base.tokenizer, **parts)
-        save_grid(out / "samples" / f"{stage}-{step:06d}-text.png", paint(model, PROMPTS, []))
+        save_grid(out / "samples" / f"controls-{step:06d}-text.png", paint(model, PROMPTS, []))
         for control in controls:
             export.network(out / "export" / f"controlnet-{control.kind}", model[control.kind])
             told, seen = control.tried
@@ -90,70 +79,8 @@ def run(out: Path, size: int, plan: Plan, stage: str, controls: Sequence[Control
             )  # for the empty words and the full
             pictures = paint(model, [plain_caption(it) for it in told], [lead])
             save_grid(
-                out / "samples" / f"{stage}-{step:06d}-{control.kind}.png",
+                out / "samples" / f"controls-{step:06d}-{control.kind}.png",
                 torch.cat([seen, pictures.cpu()]),
             )
 
-    train(model, loss_of, plan, out / f"{stage}.pt", sample)
-
-
-def _begun(exported: Path, kind: str, unet: UNet2DConditionModel) -> ControlNetModel:
-    """A ControlNet as an earlier stage left it; a new one begins as depth's, or the first of all as
-    the UNet's half."""
-    for name in (kind, "depth"):
-        if (exported / f"controlnet-{name}").exists():
-            return ControlNetModel.from_pretrained(
-                exported / f"controlnet-{name}", dtype=torch.float32
-            )
-    controlnet = ControlNetModel.from_unet(
-        unet, conditioning_embedding_out_channels=(16, 32, 48, 64)
-    )
-    awaken(controlnet)
-    return controlnet
-
-
-def awaken(controlnet: ControlNetModel) -> None:
-    """A ControlNet begins as nothing, to spare a finished UNet; beside one that still learns it
-    need not wait."""
-    for module in controlnet.controlnet_cond_embedding.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-            nn.init.zeros_(module.bias)
-    for outlet in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
-        nn.init.normal_(outlet.weight, std=0.1 * outlet.in_channels**-0.5)
-
-
-def controlled(
-    unet: UNet2DConditionModel, leads: Sequence[tuple[ControlNetModel, Tensor]]
-) -> Predict:
-    """The UNet, the first rows of its batch led by the first ControlNet and its pictures, and so
-    on; the rest free."""
-
-    def predict(latents: Tensor, times: Tensor, words: Tensor) -> Tensor:
-        if not leads:
-            return unet(latents, times, words).sample
-        parts, start = [], 0
-        for controlnet, pictures in leads:
-            rows = slice(start, start + len(pictures))
-            seen_at = times[rows] if times.ndim else times
-            parts.append(
-                controlnet(latents[rows], seen_at, words[rows], pictures, return_dict=False)
-            )
-            start = rows.stop
-        downs, middles = zip(*parts, strict=True)
-        down = [_padded(torch.cat(level), len(latents)) for level in zip(*downs, strict=True)]
-        middle = _padded(torch.cat(middles), len(latents))
-        return unet(
-            latents,
-            times,
-            words,
-            down_block_additional_residuals=down,
-            mid_block_additional_residual=middle,
-        ).sample
-
-    return predict
-
-
-def _padded(rows: Tensor, count: int) -> Tensor:
-    """(led, …) -> (count, …), zeros below."""
-    return torch.cat([rows, rows.new_zeros(count - len(rows), *rows.shape[1:])])
+    train(model, loss_of, plan, out / "controls.pt", sample)

@@ -26,7 +26,7 @@ def describe(shard: int, count: int = SHARD) -> list[Description]:
 
 
 def photographs(
-    descriptions: Sequence[Description], seed: int, size: int, device: str = "cpu", batch: int = 8
+    descriptions: Sequence[Description], seed: int, size: int, device: str = "cpu", batch: int = 2
 ) -> tuple[Tensor, Tensor, Tensor]:
     """uint8 colours (n, 3, size, size), uint8 nearness (n, 1, size, size), joints in pixels (n, 18,
     2)."""

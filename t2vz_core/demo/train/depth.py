@@ -1,24 +1,17 @@
-"""Stage 3: a ControlNet that follows depth, inverse and near = white, as the add-on paints it."""
+"""Depth for a ControlNet to follow: inverse, near = white, as the add-on paints it."""
 
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from . import controls, dataset
-from .loop import Plan
+from . import dataset
+from .lead import Control
 
-PLAN = Plan(steps=690, batch=16, rate=1e-3, sample_every=230, averaging=0.99, warmup=30)
-SHARE = 0.75
 TRIED = 8
 
 
-def run(out: Path, size: int, plan: Plan = PLAN) -> None:
-    """Trains the depth ControlNet, and the text-to-image networks with it."""
-    controls.run(out, size, plan, "depth", [control(out, size, SHARE)])
-
-
-def control(out: Path, size: int, share: float) -> controls.Control:
+def control(out: Path, size: int, share: float) -> Control:
     """Depth, which every picture has."""
     near = dataset.read(out / f"scenes-{size}", "nearness")
 
@@ -28,9 +21,7 @@ def control(out: Path, size: int, share: float) -> controls.Control:
 
     told = dataset.describe(dataset.HELD_OUT, TRIED)
     seen = dataset.photographs(told, 1, size)[1] / 255
-    return controls.Control(
-        "depth", share, torch.arange(len(near)), show, (told, seen.repeat(1, 3, 1, 1))
-    )
+    return Control("depth", share, torch.arange(len(near)), show, (told, seen.repeat(1, 3, 1, 1)))
 
 
 def as_captured(near: Tensor) -> Tensor:

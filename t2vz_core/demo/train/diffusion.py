@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # (noisy latents, times, words) -> noise
 SNR_CAP = 5.0
+OFFSET = 0.08  # of the noise is one shift for all of a channel
 
 
 def schedule() -> DDIMScheduler:
@@ -27,7 +28,9 @@ def noise_loss(predict: Predict, latents: Tensor, words: Tensor) -> Tensor:
     """Squared error of the predicted noise, min-SNR weighted (Hang et al. 2023, arXiv
     2303.09556)."""
     scheduler = schedule()
-    noise = torch.randn_like(latents)
+    # at its last time a noisy picture still shows how bright it was; shifts by chance hide that, or
+    # pictures drawn from noise alone, which tells of none, would all be grey (Guttenberg 2023)
+    noise = torch.randn_like(latents) + OFFSET * torch.randn_like(latents[..., :1, :1])
     # one time from each of n equal strata: less noise in the loss than independent times
     strata = torch.randperm(len(latents), device=latents.device)
     times = ((strata + torch.rand_like(latents[:, 0, 0, 0])) * (1000 / len(latents))).long()

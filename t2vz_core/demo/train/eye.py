@@ -1,4 +1,4 @@
-"""Stage 7: the evaluation's classifier of shapes, trained on renderings alone."""
+"""Stage 6: the evaluation's classifier of shapes, trained on renderings alone."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from ..evaluate.eye import FILE, SIDE, Eye, shapes_of
 from . import dataset
 from .loop import Plan, best_device, train
 
-PLAN = Plan(steps=1500, batch=48, rate=2e-3, sample_every=500, averaging=0.99)
+PLAN = Plan(steps=800, batch=48, rate=2e-3, sample_every=200, averaging=0.99)
 MOST_SHIFT = 6
 NOISE = 0.04
 
 
-def run(out: Path, size: int, plan: Plan = PLAN) -> None:
+def run(out: Path, size: int, plan: Plan = PLAN, begin: Path | None = None) -> None:
     """Trains on the pictures of one thing and writes OUT/export/eye.safetensors."""
     device = best_device()
     torch.manual_seed(0)
@@ -25,7 +25,7 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
     alone = torch.tensor([row for row, it in enumerate(shown) if len(it.things) == 1])
     pictures = _small(dataset.read(out / f"scenes-{size}", "colour")[alone])
     shapes = torch.tensor([list(SHAPES).index(shown[row].things[0].shape) for row in alone])
-    unseen = [it for it in dataset.describe(dataset.HELD_OUT + 2) if len(it.things) == 1]
+    unseen = [it for it in dataset.describe(dataset.HELD_OUT + 2, 128) if len(it.things) == 1]
     tried = dataset.photographs(unseen, dataset.HELD_OUT + 2, size)[0].to(device) / 255
 
     def loss_of(model: nn.Module, batch: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Stage 5: InstructPix2Pix, a UNet of eight input channels that changes what a sentence asks and
+"""Stage 4: InstructPix2Pix, a UNet of eight input channels that changes what a sentence asks and
 keeps the rest."""
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 from ..captions import COLOURS, FINISHES, GROUNDS, SHAPES, SKIES, Description
 from . import dataset, export
 from .diffusion import develop, noise_loss, read_words, schedule
+from .grow import grown_unet, with_top
 from .loop import Plan, best_device, once, save_grid, train
 from .text import both_ways, load_latents
 from .vae import encode
 
-PLAN = Plan(steps=800, batch=16, rate=5e-4, sample_every=275, averaging=0.99)
-PAIRS = 5  # shards of pictures that are changed, if there are as many
+PLAN = Plan(steps=800, batch=32, rate=5e-4, sample_every=200, averaging=0.99)
+PAIRS = 2  # shards of pictures that are changed, if there are as many
 DROPPED = 0.075
 HELD_OUT = dataset.HELD_OUT + 1
 TRIED = 16
@@ -73,7 +73,7 @@ def instructions(before: Sequence[Description], seed: int) -> tuple[list[str], l
     return list(asked), list(after)
 
 
-def run(out: Path, size: int, plan: Plan = PLAN) -> None:
+def run(out: Path, size: int, plan: Plan = PLAN, begin: Path | None = None) -> None:
     """Continues from the text-to-image networks and exports OUT/export/instruct-pix2pix as it
     goes."""
     device = best_device()
@@ -81,10 +81,7 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
     base = StableDiffusionPipeline.from_pretrained(
         out / "export" / "stable-diffusion", dtype=torch.float32
     ).to(device)
-    model = nn.ModuleDict(
-        {"unet": widened(base.unet).to(device), "text_encoder": base.text_encoder}
-    )
-    model["unet"].set_attn_processor(AttnProcessor())
+    model = _begun(base, begin / "instruct-pix2pix" if begin else None).to(device)
     model.requires_grad_(True)
     asked, sources, targets = _load_pairs(base.vae, out, size)
     before = dataset.describe(HELD_OUT, TRIED)
@@ -122,6 +119,16 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
         print(f"step {step}: {tried}", flush=True)
 
     train(model, loss_of, plan, out / "instruct.pt", sample)
+
+
+def _begun(base: StableDiffusionPipeline, small: Path | None) -> nn.ModuleDict:
+    """The text-to-image networks, or those of half the side that know what instructions are, with
+    the top level that the former have learnt."""
+    if not small or not small.exists():
+        return nn.ModuleDict({"unet": widened(base.unet), "text_encoder": base.text_encoder})
+    known = StableDiffusionInstructPix2PixPipeline.from_pretrained(small, dtype=torch.float32)
+    unet = with_top(grown_unet(known.unet), base.unet)
+    return nn.ModuleDict({"unet": unet, "text_encoder": known.text_encoder})
 
 
 def widened(unet: UNet2DConditionModel) -> UNet2DConditionModel:

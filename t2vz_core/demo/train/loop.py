@@ -1,5 +1,5 @@
-"""One training loop for every stage: AdamW, warm-up and cosine, averaged weights, checkpoints that
-resume.
+"""One training loop for every stage: AdamW, warm-up and cooling down, averaged weights, checkpoints
+that resume.
 
 Under torchrun its processes, one for each device or CPU core, each go their own way and meet every
 few steps at the mean of their weights (Lin et al. 2020, arXiv 1808.07217): little waiting, also
@@ -7,10 +7,9 @@ where other work makes one of them late.
 """
 
 import copy
-import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,11 @@ from torch import Tensor, nn
 @dataclass(frozen=True)
 class Plan:
     """How long and how fast to train: steps of `batch` pictures, peak learning rate, steps between
-    reports."""
+    reports.
+
+    The rate stays at its peak until the part `cooling` of the steps is left, then falls to nothing
+    along a line, so that a stage may be told to go on longer: what it did before was no waste.
+    """
 
     steps: int
     batch: int
@@ -33,6 +36,7 @@ class Plan:
     averaging: float = 0.999
     warmup: int = 100
     meet_every: int = 8
+    cooling: float = 1.0
 
 
 def best_device() -> str:
@@ -55,6 +59,18 @@ def once(product: Path, make: Callable[[], object]) -> None:
     """Makes what is not there yet, in one process, while the others wait."""
     if RANK == 0 and not product.exists():
         make()
+    if PROCESSES > 1:
+        torch.distributed.barrier()
+
+
+def shared_out(products: Iterable[Path], make: Callable[[Path], object]) -> None:
+    """Makes what is not there yet of many files, each process its part, and waits for all."""
+    for product in list(products)[RANK::PROCESSES]:
+        if not product.exists():
+            scratch = product.with_name(f"part-{product.name}")
+            product.parent.mkdir(parents=True, exist_ok=True)
+            make(scratch)
+            scratch.rename(product)
     if PROCESSES > 1:
         torch.distributed.barrier()
 
@@ -96,28 +112,41 @@ def train(
             print(f"step {step}/{plan.steps} loss {mean:.4f} {pace:.2f} steps/s", flush=True)
             total = 0.0
         if (step % plan.sample_every == 0 or step == plan.steps) and RANK == 0:
-            states = {"model": model, "average": average, "optimizer": optimizer}
-            torch.save(
-                {"step": step, **{name: part.state_dict() for name, part in states.items()}},
-                checkpoint,
-            )
+            _save(checkpoint, step, model, average, optimizer)
             with torch.random.fork_rng(), torch.no_grad():
                 sample(average, step)
     return average
 
 
 def _pace(step: int, plan: Plan) -> float:
-    return min(1.0, step / plan.warmup) * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps))
+    left = (plan.steps - step) / (plan.steps * plan.cooling)
+    return min(1.0, step / plan.warmup, left)
+
+
+def _save(
+    checkpoint: Path,
+    step: int,
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Whole or not at all: a session may end while it is written."""
+    states = {"model": model.state_dict(), "average": average.state_dict()}
+    scratch = checkpoint.with_suffix(".part")
+    torch.save({"step": step, **states, "optimizer": optimizer.state_dict()}, scratch)
+    scratch.rename(checkpoint)
 
 
 def _resume(
     checkpoint: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
 ) -> int:
+    """The step to go on after: 0 where nothing was kept."""
     if not checkpoint.exists():
         return 0
     saved = torch.load(checkpoint, map_location=next(model.parameters()).device)
-    for name, part in (("model", model), ("average", average), ("optimizer", optimizer)):
-        part.load_state_dict(saved[name])
+    model.load_state_dict(saved["model"])
+    average.load_state_dict(saved["average"])
+    optimizer.load_state_dict(saved["optimizer"])
     return saved["step"]
 
 

@@ -1,5 +1,4 @@
-"""Stage 4: a ControlNet that follows people as OpenPose draws them; all earlier networks go on
-learning beside it."""
+"""People for a ControlNet to follow, as OpenPose draws them."""
 
 from pathlib import Path
 
@@ -8,12 +7,9 @@ import torch
 from torch import Tensor
 
 from ...conditions.openpose import JOINTS, draw_people
-from . import controls, dataset, depth
-from .loop import Plan
+from . import dataset
+from .lead import Control
 
-PLAN = Plan(steps=3300, batch=16, rate=7e-4, sample_every=250, averaging=0.998)
-DEPTH_SHARE = 0.25
-SHARE = 0.25
 TRIED = 8
 RIGHT_SHOULDER, LEFT_SHOULDER = JOINTS.index("right_shoulder"), JOINTS.index("left_shoulder")
 FACE = [JOINTS.index(joint) for joint in ("nose", "right_eye", "left_eye")]
@@ -23,14 +19,7 @@ MIRROR = [
 ]
 
 
-def run(out: Path, size: int, plan: Plan = PLAN) -> None:
-    """Trains the pose ControlNet and goes on with depth's and the text-to-image networks."""
-    controls.run(
-        out, size, plan, "pose", [depth.control(out, size, DEPTH_SHARE), control(out, size, SHARE)]
-    )
-
-
-def control(out: Path, size: int, share: float) -> controls.Control:
+def control(out: Path, size: int, share: float) -> Control:
     """Pose, which the mannequins' pictures have."""
     joints = dataset.read(out / f"scenes-{size}", "joints")
     told = [it for it in dataset.describe(dataset.HELD_OUT) if it.things[0].shape == "mannequin"][
@@ -38,7 +27,7 @@ def control(out: Path, size: int, share: float) -> controls.Control:
     ]
     seen = drawn(dataset.photographs(told, 1, size)[2], size)
     people = joints.isfinite().all((1, 2)).nonzero()[:, 0]
-    return controls.Control(
+    return Control(
         "pose",
         share,
         people,

@@ -1,20 +1,21 @@
-"""Stage 6: a LoRA that draws everything as a flat cartoon with black outlines."""
+"""Stage 5: a LoRA that draws everything as a flat cartoon with black outlines."""
 
 from pathlib import Path
 from random import Random
 
 import torch
 from diffusers import StableDiffusionPipeline
-from diffusers.models.attention_processor import AttnProcessor
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from .. import stage, world
 from . import dataset
 from .diffusion import develop, draw, noise_loss, read_words
+from .grow import grown_lora
 from .loop import RANK, Plan, best_device, once, save_grid, train
 from .text import PROMPTS, tell
 from .vae import encode
@@ -23,6 +24,8 @@ PLAN = Plan(
     steps=200, batch=16, rate=4e-3, report_every=20, sample_every=100, averaging=0.97, warmup=20
 )
 SHARD = 200
+FILE = "cartoon.safetensors"
+STRONGER = 1.5
 COUNT = 512
 SHADES = 4
 RANK_OF_CHANGE = 8
@@ -52,14 +55,19 @@ def drawings(size: int, device: str) -> Tensor:
     return torch.cat([(cartoon(view) * 255).round().byte().cpu() for view in views])
 
 
-def run(out: Path, size: int, plan: Plan = PLAN) -> None:
-    """Trains low-rank changes of the UNet and writes OUT/export/style/cartoon.safetensors."""
+def run(out: Path, size: int, plan: Plan = PLAN, begin: Path | None = None) -> None:
+    """Trains low-rank changes of the UNet and writes OUT/export/style/cartoon.safetensors.
+
+    Those of `begin`, an export for half the side, hold on the grown UNet as they are: only moved.
+    """
+    if begin and (begin / "style" / FILE).exists():
+        return _move(begin / "style" / FILE, out / "export" / "style" / FILE)
     device = best_device()
     torch.manual_seed(0)
     base = StableDiffusionPipeline.from_pretrained(
         out / "export" / "stable-diffusion", dtype=torch.float32
     ).to(device)
-    base.unet.requires_grad_(False).set_attn_processor(AttnProcessor())
+    base.unet.requires_grad_(False)
     base.unet.add_adapter(
         LoraConfig(r=RANK_OF_CHANGE, lora_alpha=RANK_OF_CHANGE, target_modules=CHANGED)
     )
@@ -88,7 +96,14 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
         StableDiffusionPipeline.save_lora_weights(
             out / "export" / "style",
             {name: weight.half() for name, weight in lora.items()},
-            weight_name="cartoon.safetensors",
+            weight_name=FILE,
         )
 
     train(base.unet, loss_of, plan, out / "style.pt", sample)
+
+
+def _move(small: Path, grown: Path) -> None:
+    """The LoRA for the grown UNet, stronger: it does not change the new level."""
+    grown.parent.mkdir(parents=True, exist_ok=True)
+    moved = grown_lora(load_file(small))
+    save_file({k: w * STRONGER if "lora_B" in k else w for k, w in moved.items()}, grown)

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from torch import Tensor, nn
@@ -15,10 +15,11 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from ..captions import Description, caption, imagine
 from . import dataset, export
 from .diffusion import develop, draw, noise_loss, read_words
-from .loop import RANK, Plan, best_device, once, save_grid, train
+from .grow import grown_unet
+from .loop import RANK, Plan, best_device, once, save_grid, shared_out, train
 from .vae import encode
 
-PLAN = Plan(steps=3200, batch=16, rate=1e-3, sample_every=800, averaging=0.998)
+PLAN = Plan(steps=3200, batch=32, rate=1e-3, sample_every=400, averaging=0.998)
 DROPPED = 0.1
 TOKENS = 32
 WIDTH = 128
@@ -89,21 +90,21 @@ def networks(tokenizer: CLIPTokenizer, size: int) -> nn.ModuleDict:
         attention_head_dim=4,  # diffusers' name for the number of heads
         cross_attention_dim=WIDTH,
     )
-    unet.set_attn_processor(
-        AttnProcessor()
-    )  # plain products: on a CPU a third faster to train than the fused kernel
     return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
 
 
-def run(out: Path, size: int, plan: Plan = PLAN) -> None:
+def run(out: Path, size: int, plan: Plan = PLAN, begin: Path | None = None) -> None:
     """Trains on captions and latents of the rendered pictures, and exports
-    OUT/export/stable-diffusion as it goes."""
+    OUT/export/stable-diffusion as it goes.
+
+    The networks begin as those of `begin`, an export for pictures of half the side, if there is
+    one.
+    """
     device = best_device()
     torch.manual_seed(0)
     vae = AutoencoderKL.from_pretrained(out / "vae").to(device, memory_format=torch.channels_last)
-    once(out / "tokenizer", lambda: write_tokenizer(out / "tokenizer"))
-    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
-    model = networks(tokenizer, size).to(device)
+    tokenizer, model = _grown(begin / "stable-diffusion") if begin else _new(out, size)
+    model = model.to(device)
     latents = load_latents(vae, out, size)
     shown, rng = dataset.descriptions(out / f"scenes-{size}"), Random(RANK)
     folder = out / "export" / "stable-diffusion"
@@ -130,17 +131,38 @@ def run(out: Path, size: int, plan: Plan = PLAN) -> None:
     train(model, loss_of, plan, out / "text.pt", sample)
 
 
+def _new(out: Path, size: int) -> tuple[CLIPTokenizer, nn.ModuleDict]:
+    once(out / "tokenizer", lambda: write_tokenizer(out / "tokenizer"))
+    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
+    return tokenizer, networks(tokenizer, size)
+
+
+def _grown(folder: Path) -> tuple[CLIPTokenizer, nn.ModuleDict]:
+    """What a pipeline for pictures of half the side has learnt, with one level more."""
+    base = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
+    model = nn.ModuleDict(
+        {"unet": grown_unet(base.unet), "text_encoder": base.text_encoder}
+    ).requires_grad_(True)
+    return base.tokenizer, model
+
+
 def tell(description: Description, rng: Random) -> str:
     """A caption, or now and then none, which teaches guidance what is plain."""
     return "" if rng.random() < DROPPED else caption(description, rng)
 
 
 def load_latents(vae: AutoencoderKL, out: Path, size: int) -> Tensor:
-    """Scaled latents (2, n, 4, h, w) of all pictures, as they are and mirrored; encoded once."""
-    folder = out / f"scenes-{size}"
-    cache = out / f"latents-{size}-{len(dataset.shard_paths(folder))}.pt"
-    once(cache, lambda: torch.save(both_ways(vae, dataset.read(folder, "colour")).half(), cache))
-    return torch.load(cache).float()
+    """Scaled latents (2, n, 4, h, w) of all pictures, as they are and mirrored; each shard encoded
+    once."""
+    scenes = out / f"scenes-{size}"
+    files = [out / f"latents-{size}" / f"{shard.stem}.pt" for shard in dataset.shard_paths(scenes)]
+
+    def make(file: Path) -> None:
+        colours = np.load(scenes / f"{file.stem[-4:]}.npz")["colour"]
+        torch.save(both_ways(vae, torch.from_numpy(colours)).half(), file)
+
+    shared_out(files, make)
+    return torch.cat([torch.load(file).float() for file in files], 1)
 
 
 def both_ways(vae: AutoencoderKL, pictures: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from . import dataset
 from .loop import Plan, best_device, save_grid, train
 
 PLAN = Plan(steps=4500, batch=8, rate=2e-3, sample_every=500)
-CROP = 64
+CROP = 128  # of a picture's 256: a smaller part has other means for the norms than the whole
 
 
 def network() -> AutoencoderKL:
@@ -34,11 +34,12 @@ def network() -> AutoencoderKL:
     return vae
 
 
-def run(out: Path, size: int, plan: Plan = PLAN) -> None:
+def run(out: Path, size: int, plan: Plan = PLAN, begin: Path | None = None) -> None:
     """Trains on the rendered pictures and writes OUT/vae, latents scaled to unit deviation."""
     device = best_device()
     torch.manual_seed(0)
-    vae = network().to(device, memory_format=torch.channels_last)
+    vae = AutoencoderKL.from_pretrained(begin / "stable-diffusion" / "vae") if begin else network()
+    vae = vae.to(device, torch.float32, memory_format=torch.channels_last)
     pictures = dataset.read(out / f"scenes-{size}", "colour", limit=12)
     held_out = dataset.photographs(dataset.describe(dataset.HELD_OUT, 16), 1, size)[0]
 

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from t2vz_core.demo import world
-from t2vz_core.demo.train import dataset, instruct, pose, style
-from t2vz_core.demo.train.controls import controlled
+from t2vz_core.demo.captions import Description, Thing
+from t2vz_core.demo.train import dataset, instruct, normal, pose, style
 from t2vz_core.demo.train.diffusion import noise_loss, schedule
+from t2vz_core.demo.train.lead import controlled
 from t2vz_core.demo.train.loop import Plan, train
 
 PLAN = Plan(steps=40, batch=8, rate=0.05, report_every=20, sample_every=20, warmup=1)
@@ -104,3 +105,16 @@ def test_a_cartoon_is_flat_and_outlined():
     drawing = style.cartoon(view)
     assert drawing.shape == (2, 3, 32, 32)
     assert len(drawing.unique()) < len(view.colour.unique()) / 10
+
+
+def test_normals_are_red_where_the_ball_turns_left_in_a_mirror_too():
+    ball = Description((Thing("red", "plain", "ball"),), "snow", "blue", "level")
+    scene, camera, _ = dataset.stage.build([ball], dataset.Random(3))
+    pictures = normal.painted(scene, camera, 32) / 255
+    is_ball = world.render(scene, camera, 32).part[0] == 1
+    assert (2 * pictures - 1).norm(dim=1).sub(1).abs().max() < 0.02
+    for seen, where in ((pictures, is_ball), (normal.mirror(pictures), is_ball.flip(-1))):
+        columns = where.nonzero()[:, 1]
+        middle = columns.float().mean()
+        red = seen[0, 0][where]
+        assert red[columns < middle - 1].min() > 0.5 > red[columns > middle + 1].max()
