@@ -15,7 +15,7 @@ from .process import last_line, output_of, run
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"
 SOURCES = ("t2vz_core", "blender_addon", "pyproject.toml", "README.md", "LICENSE")
-_SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.part")
+_SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.part", "candidate")
 
 
 def stamped_version() -> str:
