@@ -272,6 +272,7 @@ class Advanced(Section):
         row = layout.row(align=True)
         row.operator("t2vz.save_settings", icon="EXPORT")
         row.operator("t2vz.open_settings", icon="IMPORT")
+        layout.operator_menu_enum("t2vz.send_to_farm", "engine", icon="NETWORK_DRIVE")
 
 
 class Sampling(Section):
